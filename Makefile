@@ -1,0 +1,50 @@
+# `make` lists what there is. Everything runs in .venv, which is made on first use and
+# renewed when pyproject.toml or constraints.txt change.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := .stamps/venv
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+ARGS ?=
+
+.PHONY: help demo test check rules bench soak chaos clean
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed and none was found (set PYTHON=/path/to/python3)" >&2; exit 2; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); \
+	  echo "error: $(PYTHON) cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 2; }
+	@echo "setting up $(VENV) ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,dev,fast]'
+	@mkdir -p $(@D) && touch $@
+
+demo: $(STAMP) ## the main job on the embedded broker, with the bundled real orders
+	@$(VENV)/bin/oms demo $(ARGS)
+
+test: $(STAMP) ## every test, those on the real broker included
+	@$(PY) -m pytest -q $(ARGS)
+
+check: $(STAMP) ## ruff, mypy --strict and the import doors
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(PY) -m pytest -q tests/architecture $(ARGS)
+
+rules: $(STAMP) ## business rules against the tests that prove them
+	@$(PY) -m tests.architecture.rules_report $(ARGS)
+
+bench: $(STAMP) ## throughput and latency beside the peers; writes bench/RESULTS.md
+	@$(PY) -m bench $(ARGS)
+
+soak: $(STAMP) ## the long simulations and fuzz runs
+	@OMS_SOAK=1 $(PY) -m pytest -q -m slow $(ARGS)
+
+chaos: $(STAMP) ## 20 kills, a broker restart and a zombie on the real broker
+	@OMS_CHAOS=long $(PY) -m pytest -q -s -m chaos tests/chaos $(ARGS)
+
+clean: ## what make made: .venv, caches, build output
+	@rm -rf $(VENV) .stamps .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
