@@ -16,7 +16,7 @@ help: ## this list
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed and none was found (set PYTHON=/path/to/python3)" >&2; exit 2; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); \
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
 	  echo "error: $(PYTHON) cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 2; }
 	@echo "setting up $(VENV) ..."
 	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,dev,fast]'
