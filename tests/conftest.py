@@ -24,9 +24,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reason = missing()
-    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "no real broker" in str(report.longrepr)]
+    skipped = sum("no real broker" in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
     if reason and skipped:
-        terminalreporter.write_line(f"{len(skipped)} tests on the real broker were SKIPPED: {reason}", yellow=True, bold=True)
+        terminalreporter.write_line(f"{skipped} tests on the real broker were SKIPPED: {reason}", yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")

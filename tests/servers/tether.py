@@ -18,7 +18,9 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-def spawn(command: list[str], *, cwd: Path, log: IO[bytes], env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    command: list[str], *, cwd: Path, log: IO[bytes], env: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """A child in its own session (a terminal's Ctrl-C does not reach it), killed when the calling thread's
     process dies. Call from the main thread: the kernel ties the child to the thread that forked it."""
     return subprocess.Popen(
