@@ -1,0 +1,253 @@
+"""Settings: read once from the environment, checked, frozen.
+
+Every variable is named OMS_*. A wrong value raises `ConfigError` with one line that names the variable and the accepted
+values, never the value of a secret. Options of the command line override the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeVar
+
+from streams.errors import OmsError
+
+T = TypeVar("T")
+AuditRaw = Literal["keep", "hash", "drop"]
+GroupProtocol = Literal["classic", "consumer"]
+
+DEFAULT_BROKER: Final = "127.0.0.1:9092"
+_PREFIX: Final = "OMS_KAFKA_"
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+
+# What the engine itself decides: a value from outside would break a guarantee or point at a second broker.
+_OURS: Final = frozenset(
+    {
+        *("bootstrap.servers", "metadata.broker.list", "client.id", "transactional.id", "enable.idempotence"),
+        *("group.id", "group.instance.id", "group.protocol", "session.timeout.ms", "partition.assignment.strategy"),
+        *("enable.auto.commit", "enable.auto.offset.store", "isolation.level", "auto.offset.reset"),
+    }
+)
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "security.protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+    "sasl.mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"),
+    "sasl.mechanisms": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"),
+}
+# librdkafka's own keys that end in `.file` and so are no "read this value from a file".
+_FILE_KEYS: Final = frozenset(
+    {"sasl.oauthbearer.assertion.private.key.file", "sasl.oauthbearer.assertion.jwt.template.file"}
+)
+# Everything passed through is hidden in repr and logs unless it is known to be harmless.
+_SHOWN: Final = frozenset({"security.protocol", "sasl.mechanism", "sasl.mechanisms", "sasl.oauthbearer.method"})
+
+
+class ConfigError(OmsError):
+    """A setting that cannot be used. One line, naming the variable (or option); exit 2 if it came from an option."""
+
+    def __init__(self, message: str, *, from_option: bool = False) -> None:
+        super().__init__(message, exit_code=2 if from_option else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One worker's settings. `broker` is a bootstrap list `host:port[,host:port]`; times are in milliseconds.
+
+    `data_dir` is this worker's own folder: OMS_DATA_DIR / OMS_WORKER_ID, so workers of one machine share the root.
+    `kafka` holds librdkafka keys to lay under every client's configuration.
+    """
+
+    broker: str = DEFAULT_BROKER
+    registry: str = "file:"
+    data_dir: Path = Path("oms-data/worker")
+    worker_id: str = "worker"
+    web_port: int = 0
+    partitions: int = 8
+    kafka: Mapping[str, str] = field(default_factory=dict)
+    audit_raw: AuditRaw = "keep"
+    batch_size: int = 2000
+    session_timeout_ms: int = 6000
+    group_protocol: GroupProtocol = "classic"
+
+    @property
+    def data_root(self) -> Path:
+        """The folder that holds the data folders of all workers of this machine."""
+        return self.data_dir.parent
+
+    def client_config(self, **more: Any) -> dict[str, Any]:
+        """librdkafka configuration of a client: broker and security of these settings, under the keys of `more`."""
+        return {"bootstrap.servers": self.broker, **self.kafka, **more}
+
+    def __repr__(self) -> str:
+        kafka = {key: value if key in _SHOWN else "***" for key, value in self.kafka.items()}
+        shown = {name: getattr(self, name) for name in self.__slots__}
+        shown |= {"registry": _hide_userinfo(self.registry), "kafka": kafka, "data_dir": str(self.data_dir)}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    __str__ = __repr__
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Settings of `environ` (default: the process's), an override that is not None taking a variable's place.
+
+        Overrides are named like the fields; `data_dir` is, like OMS_DATA_DIR, the root that holds the workers' folders.
+        Raises ConfigError.
+        """
+        env = os.environ if environ is None else environ
+        reader = _Reader(env, {name: value for name, value in overrides.items() if value is not None})
+        worker_id = reader.read("worker_id", _worker_id, _default_worker_id())
+        root = reader.read("data_dir", _folder, _default_data_root(env))
+        settings = cls(
+            broker=reader.read("broker", _broker, DEFAULT_BROKER),
+            registry=reader.read("registry", _registry, "file:"),
+            data_dir=root / worker_id,
+            worker_id=worker_id,
+            web_port=reader.read("web_port", _integer(0, 65535), 0),
+            partitions=reader.read("partitions", _integer(1, 1000), 8),
+            kafka=MappingProxyType(_kafka(env) | dict(reader.overrides.pop("kafka", {}))),
+            audit_raw=reader.read("audit_raw", _choice("keep", "hash", "drop"), "keep"),
+            batch_size=reader.read("batch_size", _integer(1, 100_000), 2000),
+            session_timeout_ms=reader.read("session_timeout_ms", _integer(1000, 1_800_000), 6000),
+            group_protocol=reader.read("group_protocol", _choice("classic", "consumer"), "classic"),
+        )
+        if reader.overrides:
+            raise TypeError(f"unknown settings: {', '.join(sorted(reader.overrides))}")
+        return settings
+
+
+class _Reader:
+    """Takes one setting from the overrides, else from the environment (or the file its *_FILE variable names)."""
+
+    def __init__(self, env: Mapping[str, str], overrides: dict[str, Any]) -> None:
+        self.env = env
+        self.overrides = overrides
+
+    def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        variable = f"OMS_{name.upper()}"
+        option = name in self.overrides
+        text = str(self.overrides.pop(name)) if option else _value(self.env, variable)
+        if text is None or text == "":
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            shown = f"--{name.replace('_', '-')}" if option else variable
+            raise ConfigError(f"{shown}: {error}", from_option=option) from None
+
+
+def _value(env: Mapping[str, str], variable: str) -> str | None:
+    """The variable's text, or the content of the file named by VARIABLE_FILE (trailing line ends cut off)."""
+    path = env.get(f"{variable}_FILE")
+    if not path:
+        return env.get(variable)
+    if env.get(variable):
+        raise ConfigError(f"{variable} and {variable}_FILE are both set: keep one")
+    return _read_secret(f"{variable}_FILE", path)
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{variable}: cannot read {path}: {reason}") from None
+
+
+def _kafka(env: Mapping[str, str]) -> dict[str, str]:
+    """OMS_KAFKA_SASL_PASSWORD -> sasl.password and so on; OMS_KAFKA_SASL_PASSWORD_FILE reads it from a file."""
+    passed: dict[str, str] = {}
+    for variable in sorted(name for name in env if name.startswith(_PREFIX)):
+        key = variable.removeprefix(_PREFIX).lower().replace("_", ".")
+        value = env[variable]
+        if key.endswith(".file") and key not in _FILE_KEYS:
+            key, value = key.removesuffix(".file"), _read_secret(variable, value)
+        if key in _OURS:
+            raise ConfigError(
+                f"{variable}: {key} is not a free choice, it belongs to the engine or to another OMS_* setting"
+            )
+        if key in passed:
+            raise ConfigError(
+                f"{variable.removesuffix('_FILE')} and {variable.removesuffix('_FILE')}_FILE are both set: keep one"
+            )
+        passed[key] = _kafka_value(variable, key, value)
+    return passed
+
+
+def _kafka_value(variable: str, key: str, value: str) -> str:
+    choices = _CHOICES.get(key)
+    if choices is not None:
+        if value.upper() not in choices:
+            raise ConfigError(f"{variable}: must be one of {', '.join(choices)}")
+        return value.upper()
+    if key.endswith(".location") and value != "probe" and not Path(value).exists():
+        raise ConfigError(f"{variable}: no such file: {value}")
+    return value
+
+
+def _broker(text: str) -> str:
+    """`kafka://host:port,host:port` (scheme optional, port 9092 if left out) -> `host:port,host:port`."""
+    if "@" in text:
+        raise ValueError("credentials do not belong here: set OMS_KAFKA_SASL_USERNAME and OMS_KAFKA_SASL_PASSWORD")
+    servers = []
+    for part in text.split(","):
+        server = part.strip().removeprefix("kafka://").rstrip("/")
+        if ":" not in server.rpartition("]")[2]:
+            server += ":9092"
+        match = _HOST_PORT.fullmatch(server)
+        if match is None or not 0 < int(match[2]) < 65536:
+            raise ValueError("must be kafka://HOST:PORT, several brokers separated by commas")
+        servers.append(server)
+    return ",".join(servers)
+
+
+def _registry(text: str) -> str:
+    if text.startswith("file:") or re.match(r"https?://[^/]", text):
+        return text.rstrip("/")
+    raise ValueError("must be file: (the lock file of the package), file:PATH, http://... or https://...")
+
+
+def _worker_id(text: str) -> str:
+    if _ID.fullmatch(text) is None:
+        raise ValueError("must be 1 to 100 letters, digits, dots, dashes or underscores")
+    return text
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,12}", text.strip()) and low <= int(text) <= high:
+            return int(text)
+        raise ValueError(f"must be a whole number from {low} to {high}")
+
+    return parse
+
+
+def _choice(*choices: str) -> Callable[[str], Any]:
+    def parse(text: str) -> str:
+        if text in choices:
+            return text
+        raise ValueError(f"must be one of {', '.join(choices)}")
+
+    return parse
+
+
+def _default_worker_id() -> str:
+    """The host's name: the same after a restart, so that a worker finds its own state and its place in the group."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()).lstrip("._-")[:100] or "worker"
+
+
+def _default_data_root(env: Mapping[str, str]) -> Path:
+    state = env.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "oms"
+
+
+def _hide_userinfo(url: str) -> str:
+    return re.sub(r"(https?://)[^/@]*@", r"\1***@", url)

@@ -1,0 +1,141 @@
+"""Input lines: `{"topic": "orders", "value": {...}}`, one JSON object per line, plain or gzip.
+
+A reader never raises for a line: what cannot be read comes out as a `BadLine` with file, line number and reason, and
+the next line follows. Times (`at`, `*_at`, `*_time`) may be ISO 8601 text with an offset; they become integer
+milliseconds UTC.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, Literal, cast
+
+import orjson
+
+from streams.errors import OmsError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+# The codes an order can be known by, the most telling first: the key `oms publish` gives a record. All events that name
+# the same code meet in one partition in the order they were sent; the rest is the identity agent's work.
+KEY_FIELDS = (
+    "order_no",
+    "platform_txn_no",
+    "internal_no",
+    "waybill_no",
+    "package_id",
+    "order_guid",
+    "sku",
+    "customer_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event as written: `value` has times as integer milliseconds; `raw` are the bytes of the line."""
+
+    file: str
+    number: int
+    topic: str
+    value: dict[str, Any]
+    raw: bytes
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no event. `stage`: `decode` is not readable as JSON, `contract` is readable but no input line."""
+
+    file: str
+    number: int
+    error: str
+    stage: Literal["decode", "contract"]
+    raw: bytes
+
+
+def read_lines(paths: Iterable[Path | str]) -> Iterator[Line | BadLine]:
+    """The lines of the files in file order. Raises OmsError if a file cannot be opened or its gzip data is broken."""
+    for path in paths:
+        name = str(path)
+        try:
+            with open_lines(path) as file:
+                for number, raw in enumerate(file, start=1):
+                    if not raw.isspace():
+                        yield parse_line(name, number, raw)
+        except (OSError, EOFError) as error:
+            raise OmsError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}", exit_code=2) from None
+
+
+def open_lines(path: Path | str) -> IO[bytes]:
+    """The file as bytes; gzip is recognised by its first bytes, not by its name. `-` is standard input."""
+    if str(path) == "-":
+        return open(0, "rb", closefd=False)
+    file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+    if file.peek(2)[:2] != b"\x1f\x8b":
+        return file
+    return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=file)), 1 << 20)
+
+
+def parse_line(file: str, number: int, raw: bytes) -> Line | BadLine:
+    """One line of text. `number` counts from 1."""
+    text = raw.rstrip(b"\r\n")
+    if number == 1:
+        text = text.removeprefix(b"\xef\xbb\xbf")
+    try:
+        content = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return BadLine(file, number, f"not JSON: {error.msg} at column {error.colno}", "decode", text)
+    if type(content) is not dict or type(content.get("topic")) is not str or type(content.get("value")) is not dict:
+        return BadLine(file, number, 'no input line: {"topic": "...", "value": {...}} expected', "contract", text)
+    key = content.get("key")
+    try:
+        times_to_ms(content["value"])
+    except ValueError as error:
+        return BadLine(file, number, str(error), "contract", text)
+    return Line(file, number, content["topic"], content["value"], text, key if type(key) is str else None)
+
+
+def times_to_ms(value: dict[str, Any], inside: str = "") -> None:
+    """Turn ISO 8601 times of a JSON object into integer milliseconds UTC, in place. Raises ValueError."""
+    for name, item in value.items():
+        kind = type(item)
+        if kind is str:
+            if name.endswith(("_time", "_at")) or name == "at":
+                value[name] = parse_time(item, inside + name)
+        elif kind is dict:
+            times_to_ms(item, f"{inside}{name}.")
+        elif kind is list:
+            for index, element in enumerate(item):
+                if type(element) is dict:
+                    times_to_ms(element, f"{inside}{name}[{index}].")
+
+
+def parse_time(text: str, name: str = "time") -> int:
+    """ISO 8601 with an offset (or Z) -> milliseconds UTC, cut off below the millisecond. Raises ValueError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{name}: not an ISO 8601 time") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{name}: a time without an offset (write +08:00 or Z)")
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def parse_until(text: str) -> int:
+    """A time on the command line: epoch milliseconds or ISO 8601 with an offset. Raises ValueError."""
+    return int(text) if text.lstrip("-").isascii() and text.lstrip("-").isdigit() else parse_time(text)
+
+
+def code_of(value: dict[str, Any]) -> str | None:
+    """The key an event travels under: the first code of KEY_FIELDS it carries, else its first line's SKU, else None."""
+    for name in KEY_FIELDS:
+        code = value.get(name)
+        if code:
+            return str(code)
+    lines = value.get("lines")
+    return str(lines[0]["sku"]) if lines and lines[0].get("sku") else None
