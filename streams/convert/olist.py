@@ -16,8 +16,9 @@ summer time). Nothing is repaired: carriers before approvals, deliveries before 
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,11 @@ def convert(
 def waybill_no(order_id: str) -> str:
     """The waybill number this converter gives an order's parcel; Olist publishes none."""
     return "OL" + order_id[:16]
+
+
+def estimated_at(created: Mapping[str, Any]) -> int:
+    """The delivery date promised to the buyer, ms UTC, from the `raw` of an `order_created` of this converter."""
+    return local_ms(json.loads(created["raw"])["order_estimated_delivery_date"], zone(ZONE))
 
 
 def _order(path: Path, number: int, row: Row, tables: _Tables) -> list[Line]:
