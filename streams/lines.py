@@ -1,12 +1,14 @@
 """Input lines: `{"topic": "orders", "value": {...}}`, one JSON object per line, plain or gzip.
 
-A reader never raises for a line: what cannot be read comes out as a `BadLine` with file, line number and reason, and
-the next line follows. Times (`at`, `*_at`, `*_time`) may be ISO 8601 text with an offset; they become integer
-milliseconds UTC.
+A reader never raises for a line: what cannot be read comes out as a `BadLine` with file, line number and reason, and the
+next line follows. Times (`at`, `*_at`, `*_time`) may be ISO 8601 text with an offset; they become integer milliseconds UTC.
+A record that is no event can be written by its bytes, `{"topic": "payments", "bytes": "<base64>"}`, and goes out as it
+stands: a capture of undecodable records can be played again.
 """
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 from collections.abc import Iterable, Iterator
@@ -45,6 +47,8 @@ class Line:
     value: dict[str, Any]
     raw: bytes
     key: str | None = None
+    payload: bytes | None = None
+    """The record's bytes where the line gives them instead of a value; `value` is empty then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ def parse_line(file: str, number: int, raw: bytes) -> Line | BadLine:
         content = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         return BadLine(file, number, f"not JSON: {error.msg} at column {error.colno}", "decode", text)
+    if type(content) is dict and type(content.get("topic")) is str and type(content.get("bytes")) is str:
+        return _bytes_line(file, number, content, text)
     if type(content) is not dict or type(content.get("topic")) is not str or type(content.get("value")) is not dict:
         return BadLine(file, number, 'no input line: {"topic": "...", "value": {...}} expected', "contract", text)
     key = content.get("key")
@@ -98,6 +104,15 @@ def parse_line(file: str, number: int, raw: bytes) -> Line | BadLine:
     except ValueError as error:
         return BadLine(file, number, str(error), "contract", text)
     return Line(file, number, content["topic"], content["value"], text, key if type(key) is str else None)
+
+
+def _bytes_line(file: str, number: int, content: dict[str, Any], text: bytes) -> Line | BadLine:
+    key = content.get("key")
+    try:
+        payload = base64.b64decode(content["bytes"], validate=True)
+    except ValueError:
+        return BadLine(file, number, "bytes: not base64", "contract", text)
+    return Line(file, number, content["topic"], {}, text, key if type(key) is str else None, payload)
 
 
 def times_to_ms(value: dict[str, Any], inside: str = "") -> None:
