@@ -1,0 +1,101 @@
+"""Declaration of an agent: which topics in, which reducer, which tables, which topics out.
+
+An ``Agent`` is data and three callbacks. What runs it - one partition at a time - is a ``Task``
+(``streams.engine.task``), over Kafka (``streams.engine.runner``) or in process (``streams.engine.local``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+if TYPE_CHECKING:
+    from streams.engine.context import Context
+
+Fold = Callable[["Context", "bytes | None", Any], None]
+OnTimer = Callable[["Context", str, str, int], None]
+OnUndecodable = Callable[["Context", "bytes | None", bytes, str], None]
+TimeOf = Callable[[Any], int]
+
+
+class Codecs(Protocol):
+    """Encoders and decoders by topic; the topology implements it."""
+
+    def encoder(self, topic: str) -> Callable[[Any], bytes]: ...
+
+    def decoder(self, topic: str) -> Callable[[bytes], Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """One table of an agent: its name and value codec. Keys are text unless ``binary_keys``."""
+
+    name: str
+    encode: Callable[[Any], bytes] = orjson.dumps
+    decode: Callable[[bytes], Any] = orjson.loads
+    binary_keys: bool = False
+
+
+@dataclass(eq=False)
+class Agent:
+    """A keyed stateful processor over its source topics.
+
+    All sources have the same number of partitions; partition ``p`` of every source and of the changelog
+    is one task with its own tables, timers and position. An agent without tables keeps no changelog: its
+    position is the group's committed offset.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    writes: tuple[str, ...] = ()
+    tables: dict[str, TableSpec] = field(default_factory=dict)
+    _fold: Fold | None = None
+    _on_timer: OnTimer | None = None
+    _on_undecodable: OnUndecodable | None = None
+    _time_of: TimeOf | None = None
+
+    def table(
+        self,
+        name: str,
+        encode: Callable[[Any], bytes] = orjson.dumps,
+        decode: Callable[[bytes], Any] = orjson.loads,
+        binary_keys: bool = False,
+    ) -> TableSpec:
+        """Declare a table; its rows live in this agent's store and changelog under ``name``."""
+        if name in self.tables or not name or "\0" in name:
+            raise ValueError(f"agent {self.name}: table name {name!r} is empty, taken or has a NUL")
+        spec = TableSpec(name, encode, decode, binary_keys)
+        self.tables[name] = spec
+        return spec
+
+    @property
+    def stateful(self) -> bool:
+        return bool(self.tables)
+
+    def fold(self, function: Fold) -> Fold:
+        """Register the reducer: ``fold(ctx, key, event)`` for every decoded record, in partition order."""
+        self._fold = function
+        return function
+
+    def on_timer(self, function: OnTimer) -> OnTimer:
+        """Register the timer callback: ``on_timer(ctx, kind, key, due_ms)``, in order of due time."""
+        self._on_timer = function
+        return function
+
+    def on_undecodable(self, function: OnUndecodable) -> OnUndecodable:
+        """Register a callback for payloads the source codec refuses, in addition to their dead letter."""
+        self._on_undecodable = function
+        return function
+
+    def time_of(self, function: TimeOf) -> TimeOf:
+        """Register the event time of an event in ms since the epoch; it moves the partition's stream time."""
+        self._time_of = function
+        return function
+
+
+def changelog_topic(agent: Agent | str) -> str:
+    """The compacted topic with every row of every table of the agent, and its position marker."""
+    return f"oms-{agent if isinstance(agent, str) else agent.name}-changelog"

@@ -1,0 +1,103 @@
+"""What a reducer may touch while it folds one record: its tables, its timers, the ways out, and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from streams.engine.agent import TableSpec
+from streams.engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from streams.engine.table import Table
+    from streams.engine.timers import Timers
+
+Sink = Callable[[str, "bytes | None", "str | bytes | None"], None]
+"""(topic, value, key) into the open transaction."""
+
+
+class RecordLike(Protocol):
+    """The part of a Kafka message the engine reads (confluent_kafka.Message has it)."""
+
+    def topic(self) -> str: ...
+
+    def partition(self) -> int: ...
+
+    def offset(self) -> int: ...
+
+    def key(self) -> bytes | None: ...
+
+    def value(self) -> bytes | None: ...
+
+
+class Context:
+    """One per task. ``now`` is the later of the partition's stream time and, in a live worker, the wall clock (ms)."""
+
+    __slots__ = (
+        "_encoders",
+        "_latest",
+        "_refuse",
+        "_sink",
+        "_tables",
+        "agent",
+        "memo",
+        "now",
+        "partition",
+        "received_at",
+        "record",
+        "timers",
+    )
+
+    def __init__(self, agent: str, partition: int, tables: Mapping[TableSpec, Table], timers: Timers) -> None:
+        self.agent = agent
+        self.partition = partition
+        self.timers = timers
+        self.now = 0
+        self.received_at: int | None = None
+        """When the record in hand came in, ms: the wall clock of a live worker, None or a fixed time in a replay."""
+        self.memo: dict[Any, Any] = {}
+        """Hints that may be lost: in memory only, emptied when a turn is rolled back or the task moves."""
+        self.record: RecordLike | None = None
+        self._tables = tables
+        self._encoders: Mapping[str, Callable[[Any], bytes]] = {}
+        self._sink: Sink = _closed
+        self._latest: dict[tuple[str, str | None], Any] = {}
+        self._refuse: Callable[[str, str], None] = _closed
+
+    def __getitem__(self, spec: TableSpec) -> Table:
+        return self._tables[spec]
+
+    @property
+    def source(self) -> str:
+        """Topic of the record in hand."""
+        assert self.record is not None
+        return self.record.topic()
+
+    @property
+    def offset(self) -> int:
+        assert self.record is not None
+        return self.record.offset()
+
+    @property
+    def value(self) -> bytes:
+        """Payload of the record in hand as it came."""
+        assert self.record is not None
+        return self.record.value() or b""
+
+    def emit(self, topic: str, key: str | None, value: Any) -> None:
+        """Send ``value``, encoded by the topic's codec, in this turn's transaction."""
+        self._sink(topic, self._encoders[topic](value), key)
+
+    def emit_latest(self, topic: str, key: str | None, value: Any) -> None:
+        """The same for a compacted topic: only the last value per key and turn is sent, in order of last change."""
+        slot = (topic, key)
+        self._latest.pop(slot, None)
+        self._latest[slot] = value
+
+    def refuse(self, reason: str, stage: str = "contract") -> None:
+        """Send the record in hand to dead-letters with its position and ``reason`` (one line); go on with the next."""
+        self._refuse(reason, stage)
+
+
+def _closed(*_: Any) -> None:
+    raise EngineError("a context is only usable while its task folds a record")

@@ -1,0 +1,21 @@
+"""What can go wrong outside the rules, by what the worker does about it.
+
+A refusal by a rule is a value, not an exception; a payload that cannot be read is a ``DecodeError``
+(``streams.engine.codec.errors``) and becomes a dead letter. What remains is here.
+"""
+
+
+class EngineError(Exception):
+    """Base of the engine's own errors; the text is one clear line for the person on call."""
+
+
+class InfrastructureError(EngineError):
+    """Broker, disk or registry is unusable: the worker stops with this line and exit code 1."""
+
+
+class SourceStopped(EngineError):
+    """A source produced too many dead letters by rule in a row or by share: stop rather than drain it (KIP-1034)."""
+
+
+class Rejoin(EngineError):
+    """This worker was fenced or lost its place in the group: drop the batch, open clients anew, restore, go on."""

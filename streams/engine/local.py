@@ -1,0 +1,345 @@
+"""The in-process runner: the same agents, tables, timers and codecs over in-memory partitions, without a broker.
+
+Event time only and always in the same order: the same input gives the same bytes. Each record is a turn of its own and
+is followed to quiescence; when a record is later than all before it, every timer due by then fires first, in order of
+due time, whichever partition it is on - as a live worker's clock would have it.
+
+For simulations it plays several workers, and can be told to crash, rebalance, deliver again or abort: see ``Fault``,
+``crash``, ``rebalance`` and ``redeliver``. A worker's stores stay behind when its tasks move, as folders on disk would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from streams.engine.agent import Agent, Codecs, changelog_topic
+from streams.engine.context import Sink
+from streams.engine.partitioner import partition_of
+from streams.engine.store import Change, MemoryStore, Store
+from streams.engine.task import POSITION, Task, _pair
+from streams.engine.timers import NEVER
+from streams.engine.turn import Batch, Turn
+
+
+class Crash(Exception):
+    """The worker dies here: nothing of it survives but its stores and what was committed."""
+
+
+class Abort(Exception):
+    """The transaction coordinator aborts the transaction here; the worker goes on."""
+
+
+Fault = Callable[[str, int, str], None]
+"""(agent, worker, step) with step one of fold, collect, commit, persist, done; may raise Crash or Abort."""
+
+
+class LocalRecord:
+    """A record in memory, with the methods of a Kafka message that the engine reads."""
+
+    __slots__ = ("_key", "_offset", "_partition", "_topic", "_value")
+
+    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
+        self._topic, self._partition, self._offset, self._key, self._value = topic, partition, offset, key, value
+
+    def topic(self) -> str:
+        return self._topic
+
+    def partition(self) -> int:
+        return self._partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def key(self) -> bytes | None:
+        return self._key
+
+    def value(self) -> bytes | None:
+        return self._value
+
+
+class LocalLog:
+    """Topics of in-memory partitions. ``order`` keeps each topic's records in order of arrival over all partitions."""
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+        self.topics: dict[str, list[list[LocalRecord]]] = {}
+        self.order: dict[str, list[LocalRecord]] = {}
+        self._turn = 0
+
+    def partition(self, topic: str, number: int) -> list[LocalRecord]:
+        return self.topics.setdefault(topic, [[] for _ in range(self.partitions)])[number]
+
+    def append(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> LocalRecord:
+        if partition is None:
+            if key is None:
+                self._turn += 1
+                partition = self._turn % self.partitions
+            else:
+                partition = partition_of(key, self.partitions)
+        log = self.partition(topic, partition)
+        record = LocalRecord(topic, partition, len(log), key, value)
+        log.append(record)
+        self.order.setdefault(topic, []).append(record)
+        return record
+
+
+class LocalTransaction:
+    """Holds a turn's records back until ``commit``."""
+
+    fatal: tuple[type[BaseException], ...] = (Crash, Abort)
+
+    def __init__(self, runner: LocalRunner, agent: Agent) -> None:
+        self._runner = runner
+        self._agent = agent
+        self._held: list[tuple[str, bytes | None, bytes | None, int | None]] = []
+        self._changelogs: set[int] = set()
+
+    def begin(self) -> None:
+        self._held = []
+        self._changelogs = set()
+
+    @property
+    def sink(self) -> Sink:
+        held = self._held
+
+        def send(topic: str, value: bytes | None, key: str | bytes | None) -> None:
+            held.append((topic, key.encode() if isinstance(key, str) else key, value, None))
+
+        return send
+
+    def changelog(self, partition: int, changes: Sequence[Change]) -> None:
+        topic = changelog_topic(self._agent)
+        self._changelogs.add(partition)
+        self._held += [(topic, key, value, partition) for key, value in changes]
+
+    def commit(self, offsets: Mapping[tuple[str, int], int]) -> Mapping[int, int]:
+        runner = self._runner
+        for topic, key, value, partition in self._held:
+            runner._appended(runner.log.append(topic, key, value, partition))
+        for (topic, partition), offset in offsets.items():
+            runner.committed[self._agent.name, topic, partition] = offset
+        self._held = []
+        topic = changelog_topic(self._agent)
+        return {partition: len(runner.log.partition(topic, partition)) for partition in self._changelogs}
+
+    def abort(self) -> None:
+        self._held = []
+
+
+class LocalRunner:
+    """See the module. ``agents`` in the order of the flow; ``batch`` records at most per turn."""
+
+    def __init__(
+        self,
+        agents: Sequence[Agent],
+        codecs: Codecs,
+        partitions: int = 8,
+        *,
+        batch: int = 1,
+        workers: int = 1,
+        received_at: int | None = None,
+        fault: Fault | None = None,
+        store: Callable[[str, int, int], Store] | None = None,
+    ) -> None:
+        self.agents = list(agents)
+        self.codecs = codecs
+        self.log = LocalLog(partitions)
+        self.committed: dict[tuple[str, str, int], int] = {}
+        self.time = 0
+        self.workers = workers
+        self._batch = batch
+        self._fault = fault
+        self._readers: dict[str, list[int]] = {}
+        for index, agent in enumerate(self.agents):
+            for topic in agent.sources:
+                self._readers.setdefault(topic, []).append(index)
+        self._ready: list[tuple[int, int]] = []
+        self._queued: set[tuple[int, int]] = set()
+        self._make_store = store or (lambda agent, partition, worker: MemoryStore())
+        self._stores: dict[tuple[str, int, int], Store] = {}
+        self._tasks: dict[tuple[int, int], Task] = {}
+        self._owner = {partition: partition % workers for partition in range(partitions)}
+        self._encoders: dict[str, Callable[[Any], bytes]] = {}
+        self._turns = [
+            Turn(
+                agent,
+                LocalTransaction(self, agent),
+                lambda: self.time,
+                live=False,
+                received_at=received_at,
+                at_step=(lambda step, agent=agent: self._at_step(agent, step)) if fault else None,
+            )
+            for agent in self.agents
+        ]
+        self._worker = 0
+
+    # -- in and out -------------------------------------------------------------------------------------------------
+
+    def send(self, topic: str, value: Any, key: str | None = None) -> None:
+        """Append an event, encoded by the topic's codec (may raise its EncodeError)."""
+        encode = self._encoders.get(topic)
+        if encode is None:
+            encode = self._encoders[topic] = self.codecs.encoder(topic)
+        self.send_bytes(topic, encode(value), key)
+
+    def send_bytes(self, topic: str, value: bytes | None, key: str | None = None) -> None:
+        """Append a payload as it is."""
+        self._appended(self.log.append(topic, None if key is None else key.encode(), value))
+
+    def output(self, topic: str) -> list[tuple[str | None, Any]]:
+        """All committed records of a topic in order of emission, decoded."""
+        decode = self.codecs.decoder(topic)
+        return [
+            (None if key is None else key.decode(), None if value is None else decode(value))
+            for key, value in ((record.key(), record.value()) for record in self.log.order.get(topic, ()))
+        ]
+
+    def table(self, agent: str, table: str) -> dict[Any, Any]:
+        """All rows of a table over all partitions."""
+        rows: dict[Any, Any] = {}
+        for index, declared in enumerate(self.agents):
+            if declared.name == agent:
+                for partition in range(self.log.partitions):
+                    if (index, partition) in self._tasks:
+                        rows.update(self._tasks[index, partition].tables[declared.tables[table]].scan())
+        return rows
+
+    # -- running ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Process everything to quiescence. A ``Crash`` from the fault hook passes through; call again to go on."""
+        while self._ready:
+            index, partition = self._ready[0]
+            if not self._turn(index, partition):
+                heappop(self._ready)
+                self._queued.discard((index, partition))
+
+    def advance(self, until: int) -> None:
+        """Move event time on to ``until`` (ms) with every timer due by then, and on to quiescence."""
+        self.run()
+        while self._fire_next(until):
+            self.run()
+        self.time = max(self.time, until)
+
+    def crash(self, worker: int, lose_stores: bool = False) -> None:
+        """Kill a worker: its tasks start again from its stores (or, if lost, from the changelog alone)."""
+        if lose_stores:
+            self._stores = {key: store for key, store in self._stores.items() if key[2] != worker}
+        self._reopen([place for place in self._tasks if self._owner[place[1]] == worker])
+
+    def rebalance(self, owner: Mapping[int, int]) -> None:
+        """Give partitions to other workers: partition -> worker."""
+        moved = {partition for partition, worker in owner.items() if self._owner[partition] != worker}
+        self._owner.update(owner)
+        self._reopen([place for place in self._tasks if place[1] in moved])
+
+    def redeliver(self, agent: str, topic: str, partition: int, offset: int) -> None:
+        """Set the group's committed offset back, as an operator might. Only an agent without tables reads again."""
+        self.committed[agent, topic, partition] = offset
+        self._reopen([place for place in self._tasks if place[1] == partition and self.agents[place[0]].name == agent])
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _reopen(self, places: Sequence[tuple[int, int]]) -> None:
+        """Start tasks again, at once: their timers must not be overlooked."""
+        for place in places:
+            self._tasks[place] = self._open(*place)
+            self._queue(*place)
+
+    def _queue(self, index: int, partition: int) -> None:
+        if (index, partition) not in self._queued:
+            self._queued.add((index, partition))
+            heappush(self._ready, (index, partition))
+
+    def _appended(self, record: LocalRecord) -> None:
+        for index in self._readers.get(record._topic, ()):
+            self._queue(index, record._partition)
+
+    def _at_step(self, agent: Agent, step: str) -> None:
+        assert self._fault is not None
+        self._fault(agent.name, self._worker, step)
+
+    def _task(self, index: int, partition: int) -> Task:
+        task = self._tasks.get((index, partition))
+        if task is None:
+            task = self._tasks[index, partition] = self._open(index, partition)
+        return task
+
+    def _open(self, index: int, partition: int) -> Task:
+        """Restore the store from its position to the end of the changelog, then take the marker as position."""
+        agent, worker = self.agents[index], self._owner[partition]
+        store = self._stores.get((agent.name, partition, worker))
+        if store is None:
+            store = self._stores[agent.name, partition, worker] = self._make_store(agent.name, partition, worker)
+        if agent.stateful:
+            stored = store.get(POSITION)
+            position = 0 if stored is None else _pair.unpack(stored)[0]
+            rows = self.log.partition(changelog_topic(agent), partition)[position:]
+            if rows:
+                changes: list[Change] = [(row.key() or b"", row.value()) for row in rows]
+                store.write([*changes, (POSITION, _pair.pack(position + len(rows), 0))])
+        task = Task(agent, partition, store, self.codecs, fatal=LocalTransaction.fatal)
+        for topic in agent.sources:
+            if topic not in task.next:
+                task.start_at(topic, self.committed.get((agent.name, topic, partition), 0))
+        return task
+
+    def _turn(self, index: int, partition: int) -> bool:
+        """One turn of one task; False when it has nothing to read."""
+        task = self._task(index, partition)
+        sources: dict[str, Sequence[LocalRecord]] = {}
+        left = self._batch
+        for topic in task.agent.sources:
+            start = task.next[topic]
+            log = self.log.topics.get(topic)
+            records = log[partition][start : start + left] if log else []
+            if records:
+                sources[topic] = records
+                left -= len(records)
+                if not left:
+                    break
+        if not sources:
+            return False
+        time_of = task.agent._time_of
+        if time_of is not None:
+            for topic, records in sources.items():
+                for record in records:
+                    self._until(task, topic, record)
+        self._run(task, Batch([(task, sources)], self._batch - left))
+        return True
+
+    def _until(self, task: Task, topic: str, record: LocalRecord) -> None:
+        """Event time moves to the record's time: first whatever is due by then, wherever it is."""
+        try:
+            time = task.agent._time_of(task._decoders[topic](record.value()))  # type: ignore[misc, arg-type]
+        except Exception:  # the turn will bury the record
+            return
+        if time > self.time:
+            while self._fire_next(time):
+                pass
+            self.time = time
+
+    def _fire_next(self, until: int) -> bool:
+        """Fire the earliest timers of all tasks, if due by ``until``."""
+        due, place = NEVER, None
+        for at, task in self._tasks.items():
+            if task.timers.next_due < due:
+                due, place = task.timers.next_due, at
+        if place is None or due > until:
+            return False
+        self.time = max(self.time, due)
+        self._run(self._tasks[place], Batch([(self._tasks[place], {})]))
+        return True
+
+    def _run(self, task: Task, batch: Batch) -> None:
+        index = next(i for i, agent in enumerate(self.agents) if agent is task.agent)
+        self._worker = self._owner[task.partition]
+        try:
+            self._turns[index].run(batch)
+        except Abort:
+            self._queue(index, task.partition)
+        except Crash:
+            self.crash(self._worker)
+            raise

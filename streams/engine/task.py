@@ -1,0 +1,298 @@
+"""One partition of one agent: folds its records, keeps its tables, timers and position.
+
+The steps of a turn (poll, fold, collect, commit, persist) are driven from outside; a task does not know whether the
+transaction is Kafka's or the in-process runner's. After ``fold`` the caller commits ``changes`` together with what went
+through the sink, then calls ``committed`` - or ``rolled_back``, after which nothing of the turn is left.
+
+The position travels with the state: a marker row per source topic, in the changelog and in the store, holds the next
+offset and the stream time. So a state always knows how far it has come, whatever the group's committed offsets say.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from streams.engine.agent import Agent, Codecs
+from streams.engine.codec.errors import DecodeError, RegistryError
+from streams.engine.context import Context, RecordLike, Sink
+from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, dead_letter, describe
+from streams.engine.errors import EngineError
+from streams.engine.store import Change, Store
+from streams.engine.table import KEPT_ROWS, Table
+from streams.engine.timers import Timers
+
+MARK: Final = b"\0mark\0"
+"""Prefix of marker rows; then the source topic. Value: next offset and stream time in ms."""
+POSITION: Final = b"\0position"
+"""Next changelog offset of the local store and when it was written (wall clock ms); never in the changelog."""
+
+_pair = struct.Struct(">qq")
+
+OnFailure = Callable[[str, int], None]
+"""(source topic, now): a record failed by rule; may raise SourceStopped."""
+
+
+class TimerRecord:
+    """Stands in for the record in hand while a timer fires: its position is the timer's, not a topic's."""
+
+    __slots__ = ("_key", "_offset", "_partition", "_topic")
+
+    def __init__(self, agent: str, kind: str, key: str, due: int, partition: int) -> None:
+        self._topic, self._key, self._offset, self._partition = f"{agent}:timer:{kind}", key, due, partition
+
+    def topic(self) -> str:
+        return self._topic
+
+    def partition(self) -> int:
+        return self._partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def key(self) -> bytes | None:
+        return self._key.encode()
+
+    def value(self) -> bytes | None:
+        return None
+
+
+class Task:
+    """See the module. ``fatal`` are exception types of the transport, which are never blamed on a record."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        partition: int,
+        store: Store,
+        codecs: Codecs,
+        *,
+        kept_rows: int = KEPT_ROWS,
+        fatal: tuple[type[BaseException], ...] = (),
+        on_failure: OnFailure | None = None,
+        max_value_bytes: int = 1_000_000,
+    ) -> None:
+        if agent._fold is None:
+            raise EngineError(f"agent {agent.name} has no fold")
+        self.agent = agent
+        self.partition = partition
+        self.store = store
+        self.tables = {spec: Table(spec, store, kept_rows) for spec in agent.tables.values()}
+        self.timers = Timers(store)
+        self.ctx = Context(agent.name, partition, self.tables, self.timers)
+        self.ctx._encoders = {topic: codecs.encoder(topic) for topic in (*agent.writes, DEAD_LETTERS)}
+        self._decoders = {topic: codecs.decoder(topic) for topic in agent.sources}
+        self._all = (*self.tables.values(), self.timers.by_due, self.timers.by_key)
+        self._fold = agent._fold
+        self._fatal = (EngineError, RegistryError, *fatal)
+        self._on_failure = on_failure
+        self._max_value_bytes = max_value_bytes
+        self._sink: Sink = self.ctx._sink
+        self._wall: int | None = None
+        self.dead = {DECODE: 0, CONTRACT: 0, RULE: 0}
+        """Dead letters of the turn in hand, by stage."""
+        self.next: dict[str, int] = {}
+        self.stream_time = 0
+        self._load_position()
+
+    # -- position ---------------------------------------------------------------------------------------------------
+
+    def _load_position(self) -> None:
+        for topic in self.agent.sources:
+            row = self.store.get(MARK + topic.encode())
+            if row is not None:
+                offset, time = _pair.unpack(row)
+                self.next[topic] = offset
+                self.stream_time = max(self.stream_time, time)
+        self._durable = dict(self.next), self.stream_time
+
+    def start_at(self, topic: str, offset: int) -> None:
+        """Set where a source is read from when no marker says so (an agent without tables, a first start)."""
+        self.next[topic] = offset
+        self._durable = dict(self.next), self.stream_time
+
+    # -- fold -------------------------------------------------------------------------------------------------------
+
+    def begin(self, sink: Sink, wall: int | None, received_at: int | None) -> None:
+        """Start the task's part of a turn: outputs go to ``sink``; ``wall`` is the clock in ms (None: stream time only)."""
+        ctx = self.ctx
+        self._sink = ctx._sink = sink
+        ctx._refuse = self._refuse
+        self._wall = wall
+        ctx.received_at = received_at
+        ctx.now = max(self.stream_time, wall or 0)
+        self.dead = dict.fromkeys(self.dead, 0)
+
+    def fire(self, limit: int | None = None) -> None:
+        """Fire timers due at or before ``limit`` (default: now)."""
+        now = self.ctx.now if limit is None else limit
+        if self.timers.next_due <= now:
+            self.timers.fire(now, self._fired)
+
+    def advance(self, until: int) -> None:
+        """Move stream time on without a record (a replay's ``--until``), firing what is due."""
+        self.fire(until)
+        self.stream_time = max(self.stream_time, until)
+        self.ctx.now = max(self.ctx.now, until)
+
+    def fold(self, topic: str, records: Sequence[RecordLike]) -> None:
+        """Fold records of one source in order. Anything a reducer raises passes through: roll back and isolate."""
+        ctx, fold, decode, time_of, timers = self.ctx, self._fold, self._decoders[topic], self.agent._time_of, self.timers
+        for record in records:
+            ctx.record = record
+            try:
+                event = decode(record.value())  # type: ignore[arg-type]
+            except DecodeError as error:
+                self._undecodable(record, str(error))
+                continue
+            if time_of is not None:
+                time = time_of(event)
+                if time > self.stream_time:
+                    self.stream_time = time
+                    if time > ctx.now:
+                        if timers.next_due <= time:
+                            self.fire(time)
+                            ctx.record = record
+                        ctx.now = time
+            fold(ctx, record.key(), event)
+        if records:
+            self.next[topic] = records[-1].offset() + 1
+
+    def fold_isolated(self, topic: str, records: Sequence[RecordLike]) -> None:
+        """The same, but what fails is found and set apart: each record is folded on its own, kept whole or not at all."""
+        for record in records:
+            self._fire_before(topic, record)
+            failure = self._alone(lambda record=record: self.fold(topic, (record,)))
+            self.next[topic] = record.offset() + 1
+            if failure is not None:
+                self._bury(record, failure, RULE)
+                if self._on_failure is not None:
+                    self._on_failure(topic, self.ctx.now)
+
+    def fire_isolated(self, limit: int | None = None) -> None:
+        """Fire what is due, each timer on its own; one that fails is dropped with a dead letter."""
+        original = self._fired
+
+        def alone(kind: str, key: str, due: int) -> None:
+            failure = self._alone(lambda: original(kind, key, due))
+            if failure is not None:
+                self._bury(TimerRecord(self.agent.name, kind, key, due, self.partition), failure, RULE)
+
+        limit = self.ctx.now if limit is None else limit
+        if self.timers.next_due <= limit:
+            self.timers.fire(limit, alone)
+
+    def _fire_before(self, topic: str, record: RecordLike) -> None:
+        """Timers due by the record's time, on their own, so that a failing timer is not blamed on the record."""
+        try:
+            time = self.agent._time_of(self._decoders[topic](record.value())) if self.agent._time_of else 0  # type: ignore[arg-type]
+        except Exception:  # the fold of the record itself will say so
+            return
+        if time > self.ctx.now:
+            self.fire_isolated(time)
+
+    def collect(self) -> None:
+        """Send what ``emit_latest`` held back."""
+        ctx = self.ctx
+        if ctx._latest:
+            sink, encoders = self._sink, ctx._encoders
+            for (topic, key), value in ctx._latest.items():
+                sink(topic, value if type(value) is bytes else encoders[topic](value), key)
+            ctx._latest.clear()
+
+    def _fired(self, kind: str, key: str, due: int) -> None:
+        ctx = self.ctx
+        if due > ctx.now:
+            ctx.now = due
+        ctx.record = TimerRecord(self.agent.name, kind, key, due, self.partition)
+        if self.agent._on_timer is None:
+            raise EngineError(f"agent {self.agent.name} sets timers but has no on_timer")
+        self.agent._on_timer(ctx, kind, key, due)
+
+    def _alone(self, step: Callable[[], None]) -> Exception | None:
+        """Run one step in layers of its own; keep all it did, or drop all of it and answer why."""
+        ctx, sink = self.ctx, self._sink
+        held: list[tuple[str, bytes | None, Any]] = []
+        dead = dict(self.dead)
+        time, now, latest = self.stream_time, ctx.now, dict(ctx._latest)
+        self._sink = ctx._sink = lambda topic, value, key: held.append((topic, value, key))
+        for table in self._all:
+            table.begin_record()
+        try:
+            step()
+            for slot, value in ctx._latest.items():
+                if type(value) is not bytes:
+                    ctx._latest[slot] = ctx._encoders[slot[0]](value)
+            for topic, data, _ in held:
+                if data is not None and len(data) > self._max_value_bytes:
+                    raise ValueError(f"output for {topic} is {len(data)} bytes, more than {self._max_value_bytes}")
+            for table in self._all:
+                table.keep_record()
+        except self._fatal:
+            raise
+        except Exception as error:
+            for table in self._all:
+                table.drop_record()
+            ctx._latest.clear()
+            ctx._latest.update(latest)
+            self.dead = dead
+            self.stream_time, ctx.now = time, now
+            return error
+        finally:
+            self._sink = ctx._sink = sink
+        for topic, data, key in held:
+            sink(topic, data, key)
+        return None
+
+    # -- dead letters -----------------------------------------------------------------------------------------------
+
+    def _undecodable(self, record: RecordLike, error: str) -> None:
+        self._bury(record, error, DECODE)
+        if self.agent._on_undecodable is not None:
+            self.agent._on_undecodable(self.ctx, record.key(), record.value() or b"", error)
+
+    def _refuse(self, reason: str, stage: str) -> None:
+        assert self.ctx.record is not None
+        self._bury(self.ctx.record, reason, stage)
+
+    def _bury(self, record: RecordLike, error: str | Exception, stage: str) -> None:
+        self.dead[stage] = self.dead.get(stage, 0) + 1
+        text = error if isinstance(error, str) else describe(error)
+        at = self.ctx.now if self.ctx.received_at is None else self.ctx.received_at
+        value = dead_letter(record, text, stage, at)
+        self._sink(DEAD_LETTERS, self.ctx._encoders[DEAD_LETTERS](value), record.topic())
+
+    # -- the end of the turn ----------------------------------------------------------------------------------------
+
+    def changes(self) -> list[Change]:
+        """Rows to write to changelog and store, markers last; empty for an agent without tables."""
+        if not self.tables:
+            return []
+        out: list[Change] = []
+        for table in self._all:
+            if table._batch:
+                out += table.changes()
+        for topic in self.agent.sources:
+            if topic in self.next:
+                out.append((MARK + topic.encode(), _pair.pack(self.next[topic], self.stream_time)))
+        return out
+
+    def committed(self) -> None:
+        """The turn is durable."""
+        for table in self._all:
+            table.committed()
+        self._durable = dict(self.next), self.stream_time
+
+    def rolled_back(self) -> None:
+        """The turn is void."""
+        for table in self._all:
+            table.rolled_back()
+        self.ctx._latest.clear()
+        self.ctx.memo.clear()
+        next_offsets, self.stream_time = self._durable
+        self.next = dict(next_offsets)
+        self.timers.refresh()
+
+    def close(self) -> None:
+        self.store.close()

@@ -1,0 +1,163 @@
+"""One turn of one agent: poll, fold, collect, commit, persist.
+
+    1. poll      the caller brings a batch of records, grouped by task and source
+    2. fold      each task folds its records in order over its read-your-writes tables
+    3. collect   outputs, changelog rows and position markers go into one transaction
+    4. commit    the source offsets join the transaction and it commits
+    5. persist   one atomic write per task puts rows and changelog position into the local store
+
+If it dies before 4, nothing happened: the transaction aborts and the store was not touched. If it dies after 4, the
+outputs, the changelog and the offsets are there; the store catches up from the changelog by its stored position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final, Protocol
+
+from streams.engine.agent import Agent
+from streams.engine.codec.errors import RegistryError
+from streams.engine.context import RecordLike, Sink
+from streams.engine.errors import EngineError
+from streams.engine.store import Change
+from streams.engine.task import POSITION, Task, _pair
+
+STEPS: Final = ("fold", "collect", "commit", "persist")
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records by task and source topic; a task without records only fires its timers."""
+
+    parts: list[tuple[Task, Mapping[str, Sequence[RecordLike]]]] = field(default_factory=list)
+    records: int = 0
+
+
+class Transaction(Protocol):
+    """One transactional producer. All of a turn goes through it or none."""
+
+    fatal: tuple[type[BaseException], ...]
+
+    def begin(self) -> None: ...
+
+    @property
+    def sink(self) -> Sink: ...
+
+    def changelog(self, partition: int, changes: Sequence[Change]) -> None:
+        """Send the rows to the agent's changelog partition and note the position after the last one."""
+        ...
+
+    def commit(self, offsets: Mapping[tuple[str, int], int]) -> Mapping[int, int]:
+        """Commit with the sources' next offsets; answers the next changelog offset by partition."""
+        ...
+
+    def abort(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Report:
+    """What a turn did, for metrics: seconds by step, records, dead letters by stage, whether it ran isolated."""
+
+    records: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    dead: dict[str, int] = field(default_factory=dict)
+    isolated: bool = False
+
+
+class Turn:
+    """Runs turns of one agent over one transaction.
+
+    ``wall()`` is the clock in ms: a live worker's, a replay's event time, or None. ``received_at`` is when records came
+    in, ms: None in a live worker means now.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        transaction: Transaction,
+        wall: Callable[[], int | None],
+        *,
+        live: bool = True,
+        received_at: int | None = None,
+        at_step: Callable[[str], None] | None = None,
+    ) -> None:
+        self.agent = agent
+        self.transaction = transaction
+        self._wall = wall
+        self._live = live
+        self._received_at = received_at
+        self._at_step = at_step
+
+    def run(self, batch: Batch) -> Report:
+        """Fold and commit the batch. A record that fails is isolated and buried; any other error leaves no trace."""
+        try:
+            return self._attempt(batch, isolated=False)
+        except (EngineError, RegistryError, *self.transaction.fatal):
+            self._undo(batch)
+            raise
+        except Exception:  # a reducer failed: which record it was, the isolated run finds out
+            self._undo(batch)
+        try:
+            return self._attempt(batch, isolated=True)
+        except BaseException:
+            self._undo(batch)
+            raise
+
+    def _attempt(self, batch: Batch, isolated: bool) -> Report:
+        report = Report(records=batch.records, isolated=isolated)
+        transaction, wall = self.transaction, self._wall()
+        clock = perf_counter()
+        self._step("fold")
+        transaction.begin()
+        sink = transaction.sink
+        for task, sources in batch.parts:
+            task.begin(sink, wall, wall if self._live else self._received_at)
+            if isolated:
+                task.fire_isolated()
+                for topic, records in sources.items():
+                    task.fold_isolated(topic, records)
+            else:
+                task.fire()
+                for topic, records in sources.items():
+                    task.fold(topic, records)
+        report.seconds["fold"] = perf_counter() - clock
+        clock = perf_counter()
+        self._step("collect")
+        offsets: dict[tuple[str, int], int] = {}
+        written: list[tuple[Task, list[Change]]] = []
+        for task, sources in batch.parts:
+            task.collect()
+            changes = task.changes()
+            if changes:
+                transaction.changelog(task.partition, changes)
+            written.append((task, changes))
+            for topic in sources:
+                offsets[topic, task.partition] = task.next[topic]
+        report.seconds["collect"] = perf_counter() - clock
+        clock = perf_counter()
+        self._step("commit")
+        positions = transaction.commit(offsets)
+        report.seconds["commit"] = perf_counter() - clock
+        clock = perf_counter()
+        self._step("persist")
+        for task, changes in written:
+            if changes:
+                changes.append((POSITION, _pair.pack(positions[task.partition], wall or 0)))
+                task.store.write(changes)
+            task.committed()
+            for stage, count in task.dead.items():
+                report.dead[stage] = report.dead.get(stage, 0) + count
+        report.seconds["persist"] = perf_counter() - clock
+        self._step("done")
+        return report
+
+    def _undo(self, batch: Batch) -> None:
+        for task, _ in batch.parts:
+            task.rolled_back()
+        self.transaction.abort()
+
+    def _step(self, name: str) -> None:
+        if self._at_step is not None:
+            self._at_step(name)
