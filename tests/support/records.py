@@ -1,0 +1,91 @@
+"""Topics of a test broker: made, filled and read to the end, each record once."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it lies in its topic; `at` is its timestamp in ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    at: int = 0
+
+
+def create_topics(broker: str, topics: Mapping[str, int], config: Mapping[str, str] | None = None) -> None:
+    """Makes the topics (name to partitions) and waits until the broker knows them."""
+    admin = AdminClient({"bootstrap.servers": broker})
+    wanted = [NewTopic(name, count, 1, config=dict(config or {})) for name, count in topics.items()]
+    for future in admin.create_topics(wanted, operation_timeout=20).values():
+        future.result(30)
+
+
+def partitions(broker: str, topic: str) -> list[int]:
+    metadata = AdminClient({"bootstrap.servers": broker}).list_topics(topic, timeout=10)
+    return sorted(metadata.topics[topic].partitions)
+
+
+def read(broker: str, topic: str, *, committed: bool = True, wait: float = 60.0) -> list[Record]:
+    """Every record from the beginning to the end as it is now, partition by partition in offset order."""
+    consumer = Consumer({
+        "bootstrap.servers": broker, "group.id": "test-reader", "enable.auto.commit": False,
+        "auto.offset.reset": "earliest", "enable.partition.eof": True, "fetch.wait.max.ms": 50,
+        "isolation.level": "read_committed" if committed else "read_uncommitted",
+    })  # fmt: skip
+    try:
+        left = set(partitions(broker, topic))
+        consumer.assign([TopicPartition(topic, number, 0) for number in sorted(left)])
+        found: dict[int, list[Record]] = defaultdict(list)
+        deadline = time.monotonic() + wait
+        while left:
+            assert time.monotonic() < deadline, f"{topic}: partitions {sorted(left)} not read to the end in {wait} s"
+            for message in consumer.consume(5000, 0.2):
+                error = message.error()
+                if error is None:
+                    found[message.partition()].append(
+                        Record(topic, message.partition(), message.offset(), message.key(), message.value(),
+                               message.timestamp()[1])
+                    )  # fmt: skip
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard(message.partition())
+                elif error.fatal():
+                    raise AssertionError(str(error))
+        return [record for number in sorted(found) for record in found[number]]
+    finally:
+        consumer.close()
+
+
+def produce(broker: str, records: Iterable[tuple[str, bytes | None, bytes | None]]) -> int:
+    """Sends (topic, key, value) and waits until all are acknowledged; answers how many."""
+    producer = Producer({"bootstrap.servers": broker, "enable.idempotence": True, "linger.ms": 5})
+    count = 0
+    for topic, key, value in records:
+        producer.produce(topic, value, key)
+        count += 1
+        if count % 1000 == 0:
+            producer.poll(0)
+    assert producer.flush(60) == 0, "the broker did not acknowledge everything"
+    return count
+
+
+def ends(broker: str, topic: str) -> dict[int, int]:
+    """The next offset of each partition for a read_committed reader (control records count as offsets)."""
+    consumer = Consumer({"bootstrap.servers": broker, "group.id": "test-ends", "isolation.level": "read_committed"})
+    try:
+        return {
+            number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)[1]
+            for number in partitions(broker, topic)
+        }
+    finally:
+        consumer.close()
