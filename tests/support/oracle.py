@@ -19,7 +19,6 @@ from streams.engine.agent import Agent, Codecs, TableSpec
 from streams.engine.codec.errors import DecodeError
 from tests.support.records import Record
 
-
 DEAD_LETTERS = "dead-letters"
 
 
