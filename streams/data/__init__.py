@@ -8,4 +8,4 @@ SAMPLE = FOLDER / "olist_sample.jsonl.gz"
 
 def cases() -> list[Path]:
     """The event files of the failure cases, by number."""
-    return sorted((FOLDER / "cases").glob("case-*.jsonl"))
+    return sorted((FOLDER / "cases").glob("case-*.jsonl*"))

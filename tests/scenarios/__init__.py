@@ -1,0 +1,1 @@
+"""Whole stories through the in-process runner: events in, states out."""
