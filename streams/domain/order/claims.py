@@ -1,0 +1,103 @@
+"""ST-05: what an event claims, and whether its topic has the authority for it; ST-03 where the event carries a status.
+
+A mapped status takes the place of what the event type alone would say: a courier's `signed` with the word for
+"refused" is no signature. A topic without authority for the mapped state may still have it for the fine node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final
+
+from streams.domain.order.meanings import CONFIRMED, MEANINGS, NOTE, VOICE_CONFIRMED, Meaning
+from streams.domain.order.state import Claim, Fact, OrderState
+from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES
+
+HELD_FLAGS: Final = ("frozen", "locked")
+"""Flags of a status that hold while it is its source's last word; `marks` keeps those that stay (flags.MARKED)."""
+
+_SPEAK_BY_STATUS: Final = ("couriers", "wms")
+"""Topics whose event type is only the adapter's guess at the status: a status without a state is none either way.
+A buyer's confirmation, in contrast, stays one when the status beside it says nothing about the state."""
+
+MAPPING_MISSING: Final = "mapping_missing"
+
+Reading = tuple[Meaning, "str | None"]
+"""What the event says, and why it is refused (None: it is not)."""
+
+
+def read(fact: Fact) -> Reading:
+    """What the event says. A refused reading still says what it claims, to be kept; it moves nothing."""
+    topic: str = fact["topic"]
+    event_type: str = fact["event_type"]
+    mapped = fact.get("mapped")
+    if mapped is not None:
+        if not mapped["known"]:
+            return _unknown(fact)
+        return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"))
+    if event_type == "voice_call_result" and fact.get("result") == CONFIRMED:
+        return VOICE_CONFIRMED, None
+    meaning = MEANINGS.get((topic, event_type), NOTE)
+    if not meaning.handled:
+        return meaning, f"{event_type} is not acted on: orders have no manual states yet"
+    return meaning, None
+
+
+_UNKNOWN: Final = Meaning("ST-03", claims=True)
+
+
+def _unknown(fact: Fact) -> Reading:
+    field = fact.get("raw_field")
+    word = f"{fact['source']}, {field}" if field else str(fact["source"])
+    return _UNKNOWN, f"{MAPPING_MISSING}: {word} has no known status {str(fact.get('raw_status'))[:100]!r}"
+
+
+@lru_cache(maxsize=4096)
+def _mapped(topic: str, event_type: str, state: str | None, node: str | None) -> Reading:
+    told = MEANINGS.get((topic, event_type), NOTE)
+    number = NODE_NUMBER.get(node or "", 0)
+    if number and state is None:
+        state = NODES[number - 1].state
+    if state is None:
+        if topic in _SPEAK_BY_STATUS:
+            return Meaning("ST-03", claims=True, money=told.money, mark=told.mark), None
+        return replace(told, claims=True), None
+    rank = RANK[state]
+    shown = Meaning("ST-03", shown=rank, claims=True, money=told.money, mark=told.mark)
+    if topic in AUTHORITY[state]:
+        return replace(shown, rank=rank, node=number if NODE_RANK[number] == rank else BASE_NODE[rank]), None
+    if number and topic in NODES[number - 1].told_by:
+        return replace(shown, node=number), None
+    allowed = " or ".join(AUTHORITY[state])
+    return replace(shown, rule="ST-05"), f"{topic} has no authority for {state}, {allowed} has: kept as a claim"
+
+
+def keep(state: OrderState, fact: Fact, meaning: Meaning) -> bool:
+    """Store the claim if it is its source's last word: the latest, of equally late ones the highest rank and word."""
+    raw = fact.get("raw_status") or fact["event_type"]
+    claim: Claim = [raw, meaning.shown, fact["event_time"]]
+    mapped = fact.get("mapped")
+    if mapped is not None and mapped.get("flags") and (held := [f for f in HELD_FLAGS if f in mapped["flags"]]):
+        claim.append(held)
+    source: str = fact["source"]
+    last = state.claims.get(source)
+    if last is None:
+        state.claims = dict(sorted([*state.claims.items(), (source, claim)]))
+        return True
+    if _order(claim) <= _order(last):
+        return False
+    state.claims = {**state.claims, source: claim}
+    return True
+
+
+def _order(claim: Claim) -> tuple[Any, ...]:
+    return (claim[2], claim[1], claim[0], claim[3:])
+
+
+def view(state: OrderState) -> dict[str, dict[str, Any]]:
+    """{source: {raw, state, at}}, by name of source."""
+    return {
+        source: {"raw": claim[0], "state": STATES[claim[1]] if claim[1] >= 0 else None, "at": claim[2]}
+        for source, claim in state.claims.items()
+    }

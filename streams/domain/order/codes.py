@@ -1,0 +1,63 @@
+"""The codes an order is known by (ID-01, ID-04): collected from every event, shown in order of first mention."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from streams.domain.order.state import Fact, OrderState
+
+TXN, INTERNAL, WAYBILL, PACKAGE = "platform_txn_no", "internal_no", "waybill_no", "package_id"
+
+MAX_REJECTED: Final = 64
+"""Rejected pairings kept per order: one suffices for the conflict, the rest are for people."""
+
+
+def collect(state: OrderState, fact: Fact) -> bool:
+    """Note the codes the event mentions. True if there was a new one, or an earlier mention of a known one."""
+    at: int = fact["event_time"]
+    new = False
+    if (code := fact.get(TXN)) and at < state.txns.get(code, at + 1):
+        state.txns, new = {**state.txns, code: at}, True
+    if (code := fact.get(INTERNAL)) and at < state.internals.get(code, at + 1):
+        state.internals, new = {**state.internals, code: at}, True
+    if (code := fact.get(WAYBILL)) and at < state.waybills.get(code, at + 1):
+        state.waybills, new = {**state.waybills, code: at}, True
+    if (code := fact.get(PACKAGE)) and at < state.packages.get(code, at + 1):
+        state.packages, new = {**state.packages, code: at}, True
+    return new
+
+
+def reject(state: OrderState, kind: str, code: str, bound_to: str) -> bool:
+    """Note that identity refused to bind the code to this order. True if that is news."""
+    entry = [kind, code, bound_to]
+    if entry in state.rejected:
+        return False
+    state.rejected = sorted([*state.rejected, entry])[:MAX_REJECTED]
+    return entry in state.rejected
+
+
+def view(state: OrderState) -> dict[str, Any]:
+    """The `codes` of order-states: a code bound to another order is not one of this order's."""
+    return {
+        TXN: _first(state, TXN, state.txns),
+        INTERNAL: _first(state, INTERNAL, state.internals),
+        "waybills": _listed(state, WAYBILL, state.waybills),
+        "package_ids": _listed(state, PACKAGE, state.packages),
+        "alias18": state.alias18,
+    }
+
+
+def _listed(state: OrderState, kind: str, codes: dict[str, int]) -> list[str]:
+    if len(codes) > 1:
+        listed = [code for _, code in sorted((at, code) for code, at in codes.items())]
+    else:
+        listed = list(codes)
+    if state.rejected:
+        refused = {entry[1] for entry in state.rejected if entry[0] == kind}
+        listed = [code for code in listed if code not in refused]
+    return listed
+
+
+def _first(state: OrderState, kind: str, codes: dict[str, int]) -> str | None:
+    listed = _listed(state, kind, codes) if codes else None
+    return listed[0] if listed else None

@@ -1,0 +1,76 @@
+"""The side flags of an order: they say something about it and are no states (ST-01). All are derived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from streams.domain.order import money
+from streams.domain.order.state import OrderState
+from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED
+
+FLAGS: Final = (
+    "closed",
+    "frozen",
+    "locked",
+    "invoice_red",
+    "conflict",
+    "gap",
+    "partially_refunded",
+    "refunded",
+)
+"""In the order in which they are listed."""
+
+CLOSED, FROZEN, LOCKED, INVOICE_RED, CONFLICT, GAP, PARTIALLY_REFUNDED, REFUNDED = (1 << n for n in range(len(FLAGS)))
+
+MARKED: Final = {"closed": ("orders",), "invoice_red": ("orders", "finance")}
+"""Flags that stay once they were told, and the topics that may tell them."""
+
+
+def derive(state: OrderState) -> int:
+    """The flags as bits."""
+    bits = 0
+    reached = state.reached
+    if None in reached[: state.rank]:
+        bits |= GAP
+    if reached[CUSTOMER_SIGNED] is not None and reached[LOGISTICS_SIGNED] is None:
+        bits |= CONFLICT  # ST-05 e: the customer confirmed what no courier delivered yet
+    if state.rejected:
+        bits |= CONFLICT  # ID-04: somebody binds a code of another order to this one
+    if state.refunded_minor:
+        bits |= REFUNDED if money.is_refunded(state) else PARTIALLY_REFUNDED
+    if state.marks:
+        if "invoice_red" in state.marks:
+            bits |= INVOICE_RED
+        # FIN-07: platforms say "closed" of a partial refund; it never closes the order.
+        if "closed" in state.marks and not 0 < state.refunded_minor < state.paid_minor:
+            bits |= CLOSED
+    for claim in state.claims.values():
+        if len(claim) > 3:
+            bits |= (FROZEN if "frozen" in claim[3] else 0) | (LOCKED if "locked" in claim[3] else 0)
+    return bits
+
+
+@lru_cache(maxsize=1 << len(FLAGS))
+def names(bits: int) -> tuple[str, ...]:
+    """The flags by name, in fixed order."""
+    return tuple(name for n, name in enumerate(FLAGS) if bits >> n & 1)
+
+
+def mark(state: OrderState, name: str, at: int) -> bool:
+    """Note since when (earliest event time) a lasting flag was told. True if that is news."""
+    known = state.marks.get(name)
+    if known is not None and known <= at:
+        return False
+    state.marks = {**state.marks, name: at}
+    return True
+
+
+def mark_all(state: OrderState, topic: str, told: Iterable[str], at: int) -> bool:
+    """Note the lasting ones among the flags of a mapped status."""
+    new = False
+    for name in told:
+        if topic in MARKED.get(name, ()):
+            new |= mark(state, name, at)
+    return new

@@ -1,0 +1,118 @@
+"""What each event type says about an order when it carries no status of its own (ST-01, ST-02, ST-04, ST-05 a).
+
+One row per (topic, event type) of the contract. `state` is a claim the topic has the authority for; `node` moves the
+fine node alone; `shows` is the state the claim stands for in `claims` where it moves none. An event type without a
+row, or with the row NOTE, changes nothing but is a fact about the order and audited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES
+
+RECEIPT, REFUND = 1, -1
+"""Sign of a money event: paid to the shop, paid back by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """`rank` and `shown` are -1, `node` is 0 for none. `claims` says whether the event is a claim of its source."""
+
+    rule: str
+    rank: int = -1
+    node: int = 0
+    shown: int = -1
+    claims: bool = False
+    money: int = 0
+    mark: str | None = None
+    handled: bool = True
+
+
+def _reaches(state: str, node: str | None = None, money: int = 0, rule: str = "ST-01") -> Meaning:
+    number = NODE_NUMBER[node] if node else BASE_NODE[RANK[state]]
+    return Meaning(rule, RANK[state], number, RANK[state], claims=True, money=money)
+
+
+def _at(node: str, shows: str | None = "paid", rule: str = "ST-02") -> Meaning:
+    return Meaning(rule, node=NODE_NUMBER[node], shown=RANK[shows] if shows else -1, claims=True)
+
+
+NOTE: Final = Meaning("ST-06")
+
+MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
+    ("orders", "order_created"): Meaning("ST-01", RANK["pending_payment"], NODE_NUMBER["pending_payment"]),
+    ("orders", "buyer_confirmed"): _reaches("customer_signed"),
+    ("orders", "cancel_marked"): Meaning("ST-01", mark="closed", claims=True),
+    ("orders", "status_changed"): NOTE,
+    ("orders", "cart_added"): NOTE,
+    ("orders", "address_changed"): NOTE,
+    ("orders", "cancel_requested"): NOTE,
+    ("orders", "refund_requested"): NOTE,
+    ("orders", "invoice_requested"): NOTE,
+    ("orders", "complaint"): NOTE,
+    ("payments", "payment_succeeded"): _reaches("paid", money=RECEIPT),
+    ("payments", "balance_paid"): _reaches("paid", money=RECEIPT),
+    # A deposit is not the price (FIN-02): the order stays to be paid.
+    ("payments", "deposit_paid"): Meaning("FIN-02", shown=RANK["pending_payment"], claims=True, money=RECEIPT),
+    ("payments", "payment_failed"): Meaning("ST-05", shown=RANK["pending_payment"], claims=True),
+    ("payments", "refund_settled"): Meaning("FIN-07", money=REFUND),
+    ("payments", "fee_charged"): NOTE,
+    ("wms", "allocated"): _at("warehouse_allocated"),
+    ("wms", "label_print_started"): _at("label_printing"),
+    ("wms", "label_printed"): _at("label_printed"),
+    ("wms", "label_print_failed"): _at("label_pending"),
+    ("wms", "picking_started"): _at("picking"),
+    ("wms", "quality_checked"): _at("quality_check"),
+    # ST-04: packed is not shipped; loaded is.
+    ("wms", "packed"): _at("packed", rule="ST-04"),
+    ("wms", "loaded"): _reaches("shipped", "loaded", rule="ST-04"),
+    ("wms", "package_scanned"): NOTE,
+    ("wms", "stock_received"): NOTE,
+    ("wms", "stock_moved"): NOTE,
+    ("wms", "stock_snapshot"): NOTE,
+    # Accepting a waybill is not having the parcel: the node waits until the order is shipped.
+    ("couriers", "waybill_accepted"): _at("awaiting_pickup", shows=None),
+    ("couriers", "picked_up"): _reaches("shipped", "picked_up", rule="ST-04"),
+    # A parcel on its way has been picked up, whether or not the pickup itself was told.
+    ("couriers", "scanned"): _reaches("shipped", "in_transit"),
+    ("couriers", "out_for_delivery"): _reaches("shipped", "out_for_delivery"),
+    ("couriers", "signed"): _reaches("logistics_signed"),
+    # It may be a failed pickup, so it proves no shipment.
+    ("couriers", "exception"): _at("transit_stalled", shows=None),
+    ("couriers", "probe_result"): NOTE,
+    ("service", "confirmation_scanned"): _reaches("customer_signed"),
+    ("service", "voice_call_result"): NOTE,
+    ("service", "chat_opened"): NOTE,
+    ("service", "chat_message"): NOTE,
+    ("service", "ticket_opened"): NOTE,
+    ("service", "ticket_closed"): NOTE,
+    ("finance", "settled"): _reaches("settled"),
+    ("finance", "receipt_recorded"): NOTE,
+    ("finance", "posted"): NOTE,
+    ("finance", "bi_total"): NOTE,
+    ("finance", "period_closed"): NOTE,
+    # Orders have no manual states yet: a command must not look as if it had worked.
+    ("ops", "manual_command"): Meaning("ST-09", handled=False),
+    ("ops", "approval"): Meaning("ST-09", handled=False),
+}
+
+VOICE_CONFIRMED: Final = _reaches("customer_signed")
+"""A voice_call_result whose `result` is CONFIRMED (LOG-15)."""
+CONFIRMED: Final = "confirmed"
+
+
+def check(meanings: Mapping[tuple[str, str], Meaning]) -> None:
+    """No row claims what its topic has no authority for, or a node that belongs to a later state than it claims."""
+    for (topic, event_type), meaning in meanings.items():
+        if meaning.rank >= 0 and topic not in AUTHORITY[STATES[meaning.rank]]:
+            raise ValueError(f"{topic} has no authority for what {event_type} claims")
+        if meaning.node and topic not in NODES[meaning.node - 1].told_by:
+            raise ValueError(f"{topic} does not tell the node of {event_type}")
+        if meaning.rank >= 0 and NODE_RANK[meaning.node] != meaning.rank:
+            raise ValueError(f"the node of {event_type} is not one of its state")
+
+
+check(MEANINGS)

@@ -1,0 +1,43 @@
+"""What was paid and refunded, in minor units of the order's currency (FIN-02, FIN-07).
+
+Each amount is kept under the key of its event, so a repeated event never counts twice, however late it comes.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+
+from streams.domain.order.meanings import REFUND
+from streams.domain.order.state import Fact, OrderState
+
+
+def refusal(state: OrderState, fact: Fact) -> str | None:
+    """Why the amount cannot be added to the order's sums; None if it can."""
+    currency = fact.get("currency")
+    if currency is not None and currency != state.currency:
+        return f"amount in {currency} for an order in {state.currency}"
+    return None
+
+
+def add(state: OrderState, fact: Fact, key: bytes, sign: int) -> bool:
+    """Count the amount of a receipt or refund, once per event. An event without an amount counts as 0."""
+    entry = b2a_base64(key, newline=False).decode("ascii")
+    if entry in state.money:
+        return False
+    amount: int = fact.get("amount_minor") or 0
+    state.money = {**state.money, entry: [sign * amount, fact.get("line_no")]}
+    if sign == REFUND:
+        state.refunded_minor += amount
+    else:
+        state.paid_minor += amount
+    return True
+
+
+def is_refunded(state: OrderState) -> bool:
+    """All that was paid went back."""
+    return state.refunded_minor >= state.paid_minor > 0
+
+
+def is_partly_refunded(state: OrderState) -> bool:
+    """Some of it did; also a refund whose payment is not known yet."""
+    return state.refunded_minor > 0 and not is_refunded(state)

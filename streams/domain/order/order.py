@@ -1,0 +1,180 @@
+"""One order: folds its events, in whatever order and however often they come, into one state.
+
+    fact -> seen before? (dedup) -> what does it claim, by what authority? (meanings, claims)
+         -> what it adds (progress, money, codes, marks) -> what follows (flags) -> audit, atomic events
+
+The state is a function of the set of accepted events, so every merge below is a minimum, a maximum or a union.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from streams.domain.order import atomic, audit, claims, codes, dedup, flags, money, parked, progress
+from streams.domain.order.meanings import REFUND
+from streams.domain.order.state import Fact, OrderState
+
+CREATED: Final = "order_created"
+CODE_REJECTED: Final = "_code_rejected"
+
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSettings:
+    """`seen_memory_ms`: how long a repeated event id is recognised (ID-05). `currency`: of orders that name none."""
+
+    seen_memory_ms: int = 7 * DAY_MS
+    currency: str = "CNY"
+
+
+@dataclass(slots=True)
+class Decision:
+    """What became of one event. `state` is the one given if there is nothing to store; `changed` means its record
+    in order-states differs; `audit` lacks `raw`; `events` are records of order-events."""
+
+    state: OrderState
+    audit: dict[str, Any]
+    events: list[dict[str, Any]] = field(default_factory=list)
+    changed: bool = False
+
+
+class UnknownOrder(LookupError):
+    """An event for an order that was never created."""
+
+
+def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> Decision:
+    """Fold one fact (see state.Fact) into the order. Never changes `state`. Raises UnknownOrder.
+
+    `now` (ms) is for facets with timers; the rules here go by event time alone, so a replay decides like the live run.
+    """
+    if fact["event_type"] == CODE_REJECTED:
+        return _code_rejected(state, fact, settings)
+    if state is None:
+        if fact["event_type"] != CREATED:
+            raise UnknownOrder(f"{fact['event_type']} for an order that was never created")
+        return _created(fact, settings)
+
+    key = dedup.event_key(fact["source"], fact["event_id"])
+    digest: int = fact.get("digest") or 0
+    verdict = dedup.check(state.seen, key, digest)
+    if verdict is not dedup.Verdict.NEW:
+        if verdict is dedup.Verdict.REUSED:
+            return _unchanged(state, fact, "ID-05", audit.REFUSED, "event id reused with other content")
+        if not parked.is_ready(state, fact, key):
+            return _unchanged(state, fact, "ID-05", audit.DUPLICATE, "event seen before")
+
+    new = state.copy()
+    if verdict is dedup.Verdict.NEW:
+        new.seen = dedup.remember(state.seen, key, digest, fact["event_time"], settings.seen_memory_ms)
+    changed = codes.collect(new, fact)
+    if fact["event_type"] == CREATED:
+        new.version += changed
+        note = audit.row(fact, "ID-05", audit.DUPLICATE, audit.text(state), audit.text(new), "the order exists already")
+        return Decision(new, note, [], changed)
+    return _fold(state, new, fact, key, changed)
+
+
+def _fold(state: OrderState, new: OrderState, fact: Fact, key: bytes, changed: bool) -> Decision:
+    """What the event says goes into `new`, a copy of `state` that knows its codes already."""
+    at: int = fact["event_time"]
+    meaning, refusal = claims.read(fact)
+    rule = meaning.rule
+    if meaning.money and (wrong := money.refusal(state, fact)):
+        refusal, rule = wrong, "FIN-07"
+    elif meaning.claims:
+        changed |= claims.keep(new, fact, meaning)
+    mapped = fact.get("mapped")
+    if mapped is not None:
+        changed |= parked.update(new, fact, key)
+
+    events: list[dict[str, Any]] = []
+    decision, reason = audit.REFUSED, refusal
+    if refusal is None:
+        decision = audit.ACCEPTED
+        if meaning.node:
+            if progress.is_late(state, meaning.node, at):
+                decision, reason = audit.FILLED_IN, "the order is already further"
+            rank = meaning.rank
+            if rank >= 0 and state.reached[rank] is None and (what := atomic.OF_RANK[rank]):
+                events.append(atomic.record(new, fact, *what))
+            changed |= progress.reach(new, rank, meaning.node, at)
+        if meaning.money and money.add(new, fact, key, meaning.money):
+            changed = True
+            if meaning.money == REFUND:
+                events.append(atomic.record(new, fact, atomic.REFUNDED))
+        if meaning.mark:
+            changed |= flags.mark(new, meaning.mark, at)
+        if at > new.updated_at:
+            new.updated_at = at
+            changed = True
+    if mapped is not None and mapped["known"]:
+        changed |= flags.mark_all(new, fact["topic"], mapped.get("flags") or (), at)
+        if mapped.get("event") == atomic.INVOICED:
+            if atomic.INVOICED not in state.marks:
+                events.append(atomic.record(new, fact, atomic.INVOICED))
+            changed |= flags.mark(new, atomic.INVOICED, at)
+    if changed:
+        new.flags = flags.derive(new)
+        new.version += 1
+    return Decision(new, audit.row(fact, rule, decision, audit.text(state), audit.text(new), reason), events, changed)
+
+
+def _created(fact: Fact, settings: OrderSettings) -> Decision:
+    at: int = fact["event_time"]
+    key = dedup.event_key(fact["source"], fact["event_id"])
+    new = OrderState(
+        created_at=at,
+        channel=fact.get("channel"),
+        order_no=fact.get("order_no"),
+        customer_id=fact.get("customer_id"),
+        sales_type=fact.get("sales_type"),
+        alias18=fact.get("alias18"),
+        total_minor=fact.get("total_minor"),
+        currency=fact.get("currency") or settings.currency,
+        lines=[_line(line) for line in fact.get("lines") or ()],
+        seen=dedup.remember(b"", key, fact.get("digest") or 0, at, settings.seen_memory_ms),
+    )
+    codes.collect(new, fact)
+    progress.reach(new, 0, 1, at)
+    events = [atomic.record(new, fact, atomic.CREATED)]
+    if fact.get("mapped") is None:
+        new.updated_at = at
+        new.version = 1
+        return Decision(new, audit.row(fact, "ST-01", audit.ACCEPTED, None, audit.text(new)), events, True)
+    # The order exists whatever its status means; a refused status is told in the reason.
+    told = _fold(new, new.copy(), fact, key, True)
+    told.state.updated_at = at
+    reason = told.audit["reason"] if told.audit["decision"] == audit.REFUSED else None
+    row = audit.row(fact, "ST-01", audit.ACCEPTED, None, told.audit["after"], reason)
+    return Decision(told.state, row, events + told.events, True)
+
+
+def _line(line: dict[str, Any]) -> list[Any]:
+    gift = int(bool(line.get("is_gift")))
+    return [line.get("line_no"), line.get("sku"), line.get("quantity"), line.get("unit_price_minor"), gift]
+
+
+def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings) -> Decision:
+    """ID-04: another order has the code. This one is marked and goes on under its own codes."""
+    if state is None:
+        raise UnknownOrder("a rejected code for an order that was never created")
+    kind, code, bound_to = str(fact["code_kind"]), str(fact["code"]), str(fact["bound_to"])
+    key = dedup.event_key(fact["source"], f"{fact['event_id']}\0{kind}\0{code}")
+    if dedup.check(state.seen, key, 0) is not dedup.Verdict.NEW:
+        return _unchanged(state, fact, "ID-05", audit.DUPLICATE, "event seen before")
+    new = state.copy()
+    new.seen = dedup.remember(state.seen, key, 0, fact["event_time"], settings.seen_memory_ms)
+    changed = codes.reject(new, kind, code, bound_to)
+    if changed:
+        new.flags = flags.derive(new)
+        new.version += 1
+    reason = f"{kind} {code} is bound to {bound_to}: the first binding holds"
+    row = audit.row(fact, "ID-04", audit.REFUSED, audit.text(state), audit.text(new), reason)
+    return Decision(new, row, [], changed)
+
+
+def _unchanged(state: OrderState, fact: Fact, rule: str, decision: str, reason: str) -> Decision:
+    here = audit.text(state)
+    return Decision(state, audit.row(fact, rule, decision, here, here, reason))

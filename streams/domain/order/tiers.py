@@ -1,0 +1,52 @@
+"""ST-04: the three tiers of every state - what the warehouse, the customer and the accounts call it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streams.domain.order.flags import CONFLICT
+from streams.domain.order.state import OrderState
+from streams.domain.rules.nodes import CUSTOMER_SIGNED, NODES
+
+TIERS: Final[dict[str, tuple[str, str, str]]] = {
+    # node                  base (WMS)          business (customer)  finance (accounts)
+    "pending_payment": ("NOT_RELEASED", "awaiting_payment", "not_due"),
+    "paid": ("RELEASED", "preparing", "advance_received"),
+    "risk_review": ("ON_HOLD", "under_review", "advance_received"),
+    "order_review": ("ON_HOLD", "under_review", "advance_received"),
+    "warehouse_allocated": ("ALLOCATED", "preparing", "advance_received"),
+    "label_pending": ("LABEL_PENDING", "preparing", "advance_received"),
+    "label_printing": ("LABEL_PRINTING", "preparing", "advance_received"),
+    "label_printed": ("LABEL_PRINTED", "preparing", "advance_received"),
+    "outbound_pending": ("OUTBOUND_PENDING", "preparing", "advance_received"),
+    "picking": ("PICKING", "preparing", "advance_received"),
+    "quality_check": ("QUALITY_CHECK", "preparing", "advance_received"),
+    "packed": ("PACKED", "ready_to_ship", "advance_received"),
+    "loaded": ("LOADED", "on_the_way", "accrual_ready"),
+    "shipped": ("LOADED", "on_the_way", "accrual_ready"),
+    "awaiting_pickup": ("LOADED", "awaiting_courier", "accrual_ready"),
+    "picked_up": ("HANDED_OVER", "on_the_way", "accrual_ready"),
+    "in_transit": ("HANDED_OVER", "on_the_way", "accrual_ready"),
+    "transit_stalled": ("HANDED_OVER", "delayed", "accrual_ready"),
+    "out_for_delivery": ("HANDED_OVER", "out_for_delivery", "accrual_ready"),
+    "logistics_signed": ("DELIVERED", "delivered", "revenue_pending"),
+    "awaiting_confirm": ("DELIVERED", "please_confirm", "revenue_pending"),
+    "customer_signed": ("DELIVERED", "received", "revenue_due"),
+    "settled": ("DELIVERED", "completed", "settled"),
+}
+
+REVENUE_BLOCKED: Final = "revenue_blocked"
+"""Finance tier of an order signed by the customer but in conflict: ST-05 e holds revenue and invoice back."""
+
+if missing := {node.name for node in NODES} ^ set(TIERS):
+    raise ValueError(f"nodes without tiers, or tiers without a node: {sorted(missing)}")
+
+_BY_NUMBER: Final = (("", "", ""), *(TIERS[node.name] for node in NODES))
+
+
+def view(state: OrderState) -> dict[str, str]:
+    """{base, business, finance} of the order."""
+    base, business, finance = _BY_NUMBER[state.node]
+    if state.flags & CONFLICT and state.rank >= CUSTOMER_SIGNED:
+        finance = REVENUE_BLOCKED
+    return {"base": base, "business": business, "finance": finance}
