@@ -1,0 +1,203 @@
+"""Runs one agent in one worker, on a thread of its own: source, transaction and turns, and what to do when they fail.
+
+    record fails in a reducer    isolated and buried by the turn; too many of them: ``SourceStopped``
+    abortable error              aborted, rolled back, read again from where the tasks stand
+    fenced, lost, broken         all clients are opened anew, stores restored from their position
+    nothing works for a while    ``InfrastructureError``: the worker stops with one line
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from streams.engine.agent import Agent, Codecs, changelog_topic
+from streams.engine.dead_letters import Limits, LimitState
+from streams.engine.errors import InfrastructureError, SourceStopped
+from streams.engine.source import KafkaSource
+from streams.engine.transaction import KafkaTransaction, is_fatal, reason
+from streams.engine.turn import Report, Turn
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.1
+"""Longest wait for a first record: how late a timer may fire by the wall clock on an idle partition."""
+GIVE_UP_SECONDS: Final = 120.0
+"""Without one good turn or idle poll for this long the worker stops; supervisors and people take over."""
+LEAST_BATCH: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerConfig:
+    """What all agents of a worker share. ``conf`` is librdkafka's: bootstrap servers and security."""
+
+    conf: Mapping[str, Any]
+    worker_id: str
+    data_dir: Path
+    prefix: str = "oms"
+    client_id: str = "oms"
+    batch_size: int = 5000
+    session_timeout_ms: int = 6000
+    group_protocol: str = "classic"
+    limits: Limits = field(default_factory=Limits)
+
+
+class Observer:
+    """What a runner reports; metrics and health override it. Called on the agent's thread."""
+
+    def turn(self, agent: str, report: Report) -> None: ...
+
+    def aborted(self, agent: str) -> None: ...
+
+    def fenced(self, agent: str) -> None: ...
+
+    def restoring(self, agent: str, records: int, partitions_left: int) -> None: ...
+
+    def alive(self, agent: str, runner: AgentRunner) -> None:
+        """After every loop, idle ones included."""
+
+    def stopped(self, agent: str, topic: str, why: str) -> None: ...
+
+
+def wall_ms() -> int:
+    """The live clock."""
+    return time.time_ns() // 1_000_000
+
+
+class AgentRunner:
+    """See the module. ``open``, then ``step`` again and again, then ``close``; all from one thread."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        codecs: Codecs,
+        config: RunnerConfig,
+        observer: Observer | None = None,
+        wall: Callable[[], int] = wall_ms,
+    ) -> None:
+        self.agent = agent
+        self.config = config
+        self.observer = observer or Observer()
+        self.source: KafkaSource | None = None
+        self.transaction: KafkaTransaction | None = None
+        self._codecs = codecs
+        self._wall = wall
+        self._turn: Turn | None = None
+        self._limits: dict[str, LimitState] = {}
+        self._good_at = time.monotonic()
+        self._calm = 0
+
+    @property
+    def group(self) -> str:
+        return f"{self.config.prefix}-{self.agent.name}"
+
+    def open(self) -> None:
+        """Fence a predecessor of this worker id, join the group. Assignment and restore happen in later steps."""
+        config = self.config
+        name = f"{self.group}-{config.worker_id}"
+        conf = {**config.conf, "client.id": config.client_id}
+        self.transaction = KafkaTransaction(
+            conf, name, changelog_topic(self.agent), lambda: self.source.group_metadata() if self.source else None
+        )
+        self.source = KafkaSource(
+            self.agent,
+            self._codecs,
+            conf,
+            group=self.group,
+            instance=name,
+            folder=config.data_dir / self.agent.name,
+            batch_size=config.batch_size,
+            session_timeout_ms=config.session_timeout_ms,
+            group_protocol=config.group_protocol,
+            on_failure=self._failed_by_rule,
+            on_restore=lambda records, left: self.observer.restoring(self.agent.name, records, left),
+        )
+        self._turn = Turn(self.agent, self.transaction, self._wall)
+        self._good_at = time.monotonic()
+
+    def step(self) -> int:
+        """Poll and, if there is anything to do, one turn; answers the number of records folded."""
+        assert self.source is not None and self._turn is not None and self.transaction is not None
+        name = self.agent.name
+        try:
+            batch = self.source.poll(POLL_SECONDS, self._wall())
+            report = self._turn.run(batch) if batch.parts else None
+        except KafkaTransaction.fatal as error:
+            self._recover(error)
+            return 0
+        self._good_at = time.monotonic()
+        if report is not None:
+            self._regrow()
+            for state in self._limits.values():
+                state.observe(report.records, self._wall())
+            self.observer.turn(name, report)
+        self.observer.alive(name, self)
+        return report.records if report is not None else 0
+
+    def close(self) -> None:
+        """Leave the group, close the stores, drop the producer. The turn in hand is over: ``step`` is not running."""
+        if self.source is not None:
+            self.source.close()
+            self.source = None
+        if self.transaction is not None:
+            self.transaction.close()
+            self.transaction = None
+
+    # -- failures ---------------------------------------------------------------------------------------------------
+
+    def _recover(self, error: BaseException) -> None:
+        assert self.source is not None and self.transaction is not None
+        name = self.agent.name
+        if time.monotonic() - self._good_at > GIVE_UP_SECONDS:
+            raise InfrastructureError(f"agent {name}: nothing works for {GIVE_UP_SECONDS:.0f} s: {reason(error)}")
+        if _static_member_taken(error):
+            raise InfrastructureError(f"agent {name}: another worker runs under worker id {self.config.worker_id}")
+        self.observer.aborted(name)
+        if isinstance(error, BufferError):
+            self.source.batch_size = max(LEAST_BATCH, self.source.batch_size // 2)
+            log.warning("%s: producer queue full, batches of %d from now on", name, self.source.batch_size)
+        else:
+            log.warning("%s: turn aborted: %s", name, reason(error))
+        if self.transaction.broken or is_fatal(error):
+            self.observer.fenced(name)
+            self._reopen()
+        else:
+            self.source.rewind()
+
+    def _reopen(self) -> None:
+        started = self._good_at
+        while True:
+            try:
+                self.close()
+                self.open()
+                break
+            except (InfrastructureError, *KafkaTransaction.fatal) as error:
+                if time.monotonic() - started > GIVE_UP_SECONDS:
+                    raise
+                log.warning("%s: cannot open anew yet: %s", self.agent.name, reason(error))
+                time.sleep(1.0)
+        self._good_at = started
+
+    def _regrow(self) -> None:
+        assert self.source is not None
+        if self.source.batch_size < self.config.batch_size:
+            self._calm += 1
+            if self._calm >= 100:
+                self._calm = 0
+                self.source.batch_size = min(self.config.batch_size, self.source.batch_size * 2)
+
+    def _failed_by_rule(self, topic: str, now: int) -> None:
+        state = self._limits.setdefault(topic, LimitState(self.config.limits))
+        why = state.failure(now)
+        if why is not None:
+            self.observer.stopped(self.agent.name, topic, why)
+            raise SourceStopped(f"agent {self.agent.name} stopped reading {topic}: {why}")
+
+
+def _static_member_taken(error: BaseException) -> bool:
+    first = error.args[0] if error.args else None
+    return getattr(first, "name", lambda: "")() in {"FENCED_INSTANCE_ID", "_FENCED_INSTANCE_ID"}

@@ -1,0 +1,269 @@
+"""The Kafka consumer of one agent: owns its tasks, hands out batches, follows the group's assignment.
+
+Everything here runs on the agent's own thread, callbacks included (they are called from within ``poll``), so a
+partition is never taken away in the middle of a turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from streams.engine.agent import Agent, Codecs, changelog_topic
+from streams.engine.errors import EngineError, InfrastructureError
+from streams.engine.restore import Restoring, restore
+from streams.engine.rocks import RocksStore
+from streams.engine.store import MemoryStore, Store
+from streams.engine.task import OnFailure, Task
+from streams.engine.transaction import KafkaTransaction, is_fatal, reason
+from streams.engine.turn import Batch
+
+log = logging.getLogger(__name__)
+
+KEPT_ROWS_PER_WORKER: Final = 24_000
+"""Decoded rows kept per table and generation over all tasks of an agent in this worker: at some 2-4 kB each the
+kept rows stay within 200 MB however many partitions a worker owns."""
+COMMITTED_SECONDS: Final = 30.0
+LINGER_SECONDS: Final = 0.002
+"""After the first record of a batch, wait this long for more: longer turns, fewer transactions."""
+
+_DEFAULTS: Final[dict[str, Any]] = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",
+    "fetch.wait.max.ms": 20,
+    "fetch.queue.backoff.ms": 10,
+    "queued.max.messages.kbytes": 16_384,
+    "max.poll.interval.ms": 900_000,  # a restore runs inside a rebalance callback
+}
+
+
+class KafkaSource:
+    """See the module. ``wall`` is the live clock in ms; ``folder`` holds this agent's stores."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        codecs: Codecs,
+        conf: Mapping[str, Any],
+        *,
+        group: str,
+        instance: str,
+        folder: Path,
+        batch_size: int,
+        session_timeout_ms: int,
+        group_protocol: str,
+        on_failure: OnFailure,
+        on_restore: Callable[[int, int], None],
+    ) -> None:
+        self.agent = agent
+        self.tasks: dict[int, Task] = {}
+        self.batch_size = batch_size
+        self._codecs = codecs
+        self._conf = dict(conf)
+        self._folder = folder
+        self._on_failure = on_failure
+        self._on_restore = on_restore
+        self._owned: dict[int, set[str]] = {}
+        self._failure: BaseException | None = None
+        self._incremental = group_protocol == "consumer"
+        membership: dict[str, Any] = (
+            {"group.protocol": "consumer"}
+            if self._incremental
+            else {
+                "partition.assignment.strategy": "range",
+                "session.timeout.ms": session_timeout_ms,
+                "heartbeat.interval.ms": max(200, session_timeout_ms // 4),
+                "group.instance.id": instance,
+            }
+        )
+        self._consumer = Consumer({**_DEFAULTS, **self._conf, "group.id": group, **membership})
+        self._consumer.subscribe(
+            list(agent.sources), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+
+    def group_metadata(self) -> Any:
+        return self._consumer.consumer_group_metadata()
+
+    # -- poll -------------------------------------------------------------------------------------------------------
+
+    def poll(self, timeout: float, now: int) -> Batch:
+        """Up to ``batch_size`` records within ``timeout`` seconds, with the tasks whose timers are due at ``now``."""
+        first = self._consumer.poll(timeout)
+        messages = [] if first is None else [first, *self._consumer.consume(self.batch_size - 1, LINGER_SECONDS)]
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        batch = Batch()
+        grouped = self._grouped(messages)
+        for partition, task in self.tasks.items():
+            sources = grouped.get(partition)
+            if sources:
+                batch.records += sum(len(records) for records in sources.values())
+                batch.parts.append((task, sources))
+            elif task.timers.next_due <= now:
+                batch.parts.append((task, {}))
+        return batch
+
+    def _grouped(self, messages: Sequence[Any]) -> dict[int, dict[str, list[Any]]]:
+        grouped: dict[int, dict[str, list[Any]]] = {}
+        only = self.agent.sources[0] if len(self.agent.sources) == 1 else None
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                if error.fatal():
+                    raise KafkaException(error)
+                log.warning("%s: %s", self.agent.name, error.str())
+                continue
+            partition = message.partition()
+            topic = only or message.topic()
+            try:
+                grouped[partition][topic].append(message)
+            except KeyError:
+                grouped.setdefault(partition, {})[topic] = [message]
+        for partition, sources in grouped.items():
+            task = self.tasks.get(partition)
+            for topic, records in sources.items():
+                if task is not None and records[0].offset() < task.next.get(topic, 0):
+                    # The group's offsets were set back: the marker knows better, nothing is counted twice.
+                    sources[topic] = [record for record in records if record.offset() >= task.next[topic]]
+        return {
+            partition: kept
+            for partition, sources in grouped.items()
+            if (kept := {topic: records for topic, records in sources.items() if records})
+        }
+
+    def rewind(self) -> None:
+        """After an abort: read on from where each task stands."""
+        for partition, task in self.tasks.items():
+            for topic in self._owned.get(partition, ()):
+                offset = task.next.get(topic, OFFSET_BEGINNING)
+                try:
+                    self._consumer.seek(TopicPartition(topic, partition, offset))
+                except KafkaException as error:  # no longer assigned: the coming assignment seeks by the marker
+                    log.info("%s: cannot seek %s/%d: %s", self.agent.name, topic, partition, reason(error))
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Records behind the last stable offset by (topic, partition), as far as the client has heard."""
+        out: dict[tuple[str, int], int] = {}
+        for partition, task in self.tasks.items():
+            for topic in self._owned.get(partition, ()):
+                try:
+                    _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+                except KafkaException:
+                    continue
+                if high >= 0:
+                    out[topic, partition] = max(0, high - max(0, task.next.get(topic, 0)))
+        return out
+
+    # -- assignment -------------------------------------------------------------------------------------------------
+
+    def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        try:
+            self._open(consumer, places)
+            if self._incremental:
+                consumer.incremental_assign(places)
+            else:
+                consumer.assign(places)
+        except (KafkaException, EngineError) as error:
+            self._failure = error
+            consumer.assign([]) if not self._incremental else consumer.incremental_assign([])
+
+    def _open(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Restore the tasks of these partitions and set the places' offsets to where each task stands."""
+        started = time.monotonic()
+        if not places:
+            return
+        # First the committed offsets: with read_committed this waits for an open transaction of the previous owner.
+        answer = consumer.committed([TopicPartition(p.topic, p.partition) for p in places], COMMITTED_SECONDS)
+        committed: dict[int, dict[str, int]] = {}
+        for place in answer:
+            if place.error is not None:
+                raise KafkaException(place.error)
+            committed.setdefault(place.partition, {})[place.topic] = max(0, place.offset)
+        stores = {partition: self._store(partition) for partition in committed if partition not in self.tasks}
+        records = 0
+        if self.agent.stateful and stores:
+            restoring = {partition: Restoring(store, committed[partition]) for partition, store in stores.items()}
+            records = restore(self._conf, changelog_topic(self.agent), restoring, self._on_restore)
+        kept = max(256, KEPT_ROWS_PER_WORKER // max(1, len(stores) + len(self.tasks)))
+        for partition, store in stores.items():
+            self.tasks[partition] = Task(
+                self.agent,
+                partition,
+                store,
+                self._codecs,
+                kept_rows=kept,
+                fatal=KafkaTransaction.fatal,
+                on_failure=self._on_failure,
+            )
+        for place in places:
+            task = self.tasks[place.partition]
+            self._owned.setdefault(place.partition, set()).add(place.topic)
+            if place.topic not in task.next:
+                task.start_at(place.topic, committed[place.partition][place.topic] if not self.agent.stateful else 0)
+            place.offset = task.next[place.topic] or OFFSET_BEGINNING
+        log.info(
+            "%s: assigned %s, restored %d records in %.1f s",
+            self.agent.name,
+            sorted({place.partition for place in places}),
+            records,
+            time.monotonic() - started,
+        )
+
+    def _store(self, partition: int) -> Store:
+        if not self.agent.stateful:
+            return MemoryStore()
+        return RocksStore(self._folder / str(partition))
+
+    def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        log.info("%s: revoked %s", self.agent.name, sorted({place.partition for place in places}))
+        for place in places:
+            topics = self._owned.get(place.partition, set())
+            topics.discard(place.topic)
+            if not topics:
+                self._owned.pop(place.partition, None)
+                task = self.tasks.pop(place.partition, None)
+                if task is not None:
+                    task.close()
+        if self._incremental:
+            consumer.incremental_unassign(places)
+        else:
+            consumer.unassign()
+
+    def close(self) -> None:
+        """Leave the group and close the stores."""
+        self._consumer.close()
+        for task in self.tasks.values():
+            task.close()
+        self.tasks.clear()
+
+
+def check_topics(conf: Mapping[str, Any], agents: Sequence[Agent], timeout: float = 10.0) -> dict[str, int]:
+    """Partitions by topic. Raises InfrastructureError in one line for an unreachable broker or an unfit topic."""
+    try:
+        found = AdminClient({**conf}).list_topics(timeout=timeout).topics
+    except KafkaException as error:
+        raise InfrastructureError(f"no broker answers at {conf.get('bootstrap.servers')}: {reason(error)}") from error
+    counts = {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
+    for agent in agents:
+        needed = [*agent.sources, *agent.writes, *([changelog_topic(agent)] if agent.stateful else [])]
+        missing = [name for name in needed if name not in counts]
+        if missing:
+            raise InfrastructureError(
+                f"agent {agent.name}: topic {', '.join(missing)} is missing on the broker; run `oms topics apply`"
+            )
+        same = [*agent.sources, *([changelog_topic(agent)] if agent.stateful else [])]
+        if len({counts[name] for name in same}) > 1:
+            shown = ", ".join(f"{name} has {counts[name]}" for name in same)
+            raise InfrastructureError(f"agent {agent.name}: its topics must have equal partition counts, but {shown}")
+    return counts
+
+
+__all__ = ["KafkaSource", "check_topics", "is_fatal"]
