@@ -1,0 +1,1 @@
+"""A streaming order-state processor on Faust and Kafka."""
