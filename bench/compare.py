@@ -74,7 +74,7 @@ class Stage:
 
     def __init__(self, broker: KafkaServer, say: Say) -> None:
         self._broker = broker
-        self._admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+        self._admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log.connection.close": False})
         self._say = say
         self._sources: set[str] = set()
 

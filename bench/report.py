@@ -55,7 +55,7 @@ class Results:
         figures = self._parts[part]
         taken = figures["taken"]
         return (
-            f"{SECTIONS[part](figures)}\n"
+            f"{SECTIONS[part](figures)}\n\n"
             f"Taken {taken['date']} by `{taken['command']}` at {taken['commit']}, on {taken['machine']}; "
             f"{taken['versions']}.\n"
         )
