@@ -1,7 +1,8 @@
 """Input lines: `{"topic": "orders", "value": {...}}`, one JSON object per line, plain or gzip.
 
-A reader never raises for a line: what cannot be read comes out as a `BadLine` with file, line number and reason, and the
-next line follows. Times (`at`, `*_at`, `*_time`) may be ISO 8601 text with an offset; they become integer milliseconds UTC.
+A reader never raises for a line: what cannot be read comes out as a `BadLine` with file, line number and reason, and
+the next line follows. Times (`at`, `*_at`, `*_time`) may be ISO 8601 text with an offset; they become integer
+milliseconds UTC.
 A record that is no event can be written by its bytes, `{"topic": "payments", "bytes": "<base64>"}`, and goes out as it
 stands: a capture of undecodable records can be played again.
 """
@@ -82,7 +83,8 @@ def open_lines(path: Path | str) -> IO[bytes]:
     file = open(path, "rb")  # noqa: SIM115 - the caller closes it
     if file.peek(2)[:2] != b"\x1f\x8b":
         return file
-    return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=file)), 1 << 20)
+    file.close()  # a GzipFile over it would leave it open
+    return io.BufferedReader(cast("io.RawIOBase", gzip.open(path)), 1 << 20)
 
 
 def parse_line(file: str, number: int, raw: bytes) -> Line | BadLine:
