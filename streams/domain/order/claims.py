@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from streams.domain.order.meanings import CONFIRMED, MEANINGS, NOTE, VOICE_CONFIRMED, Meaning
 from streams.domain.order.state import Claim, Fact, OrderState
-from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES
+from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES, UNPROVEN
 
 HELD_FLAGS: Final = ("frozen", "locked")
 """Flags of a status that hold while it is its source's last word; `marks` keeps those that stay (flags.MARKED)."""
@@ -35,7 +35,7 @@ def read(fact: Fact) -> Reading:
     if mapped is not None:
         if not mapped["known"]:
             return _unknown(fact)
-        return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"))
+        return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"), bool(mapped.get("flags")))
     if event_type == "voice_call_result" and fact.get("result") == CONFIRMED:
         return VOICE_CONFIRMED, None
     meaning = MEANINGS.get((topic, event_type), NOTE)
@@ -54,18 +54,19 @@ def _unknown(fact: Fact) -> Reading:
 
 
 @lru_cache(maxsize=4096)
-def _mapped(topic: str, event_type: str, state: str | None, node: str | None) -> Reading:
+def _mapped(topic: str, event_type: str, state: str | None, node: str | None, flagged: bool) -> Reading:
     told = MEANINGS.get((topic, event_type), NOTE)
     number = NODE_NUMBER.get(node or "", 0)
     if number and state is None:
         state = NODES[number - 1].state
     if state is None:
+        # A word on another axis, such as a refund's progress, is no claim about the order's state.
         if topic in _SPEAK_BY_STATUS:
-            return Meaning("ST-03", claims=True, money=told.money, mark=told.mark), None
-        return replace(told, claims=True), None
+            return Meaning("ST-03", claims=flagged, money=told.money, mark=told.mark), None
+        return replace(told, claims=told.claims or flagged), None
     rank = RANK[state]
     shown = Meaning("ST-03", shown=rank, claims=True, money=told.money, mark=told.mark)
-    if topic in AUTHORITY[state]:
+    if topic in AUTHORITY[state] and node not in UNPROVEN:
         return replace(shown, rank=rank, node=number if NODE_RANK[number] == rank else BASE_NODE[rank]), None
     if number and topic in NODES[number - 1].told_by:
         return replace(shown, node=number), None

@@ -87,6 +87,9 @@ STEPS: Final[tuple[tuple[int, ...], ...]] = (
 """Node transitions: from any node to any node of a later step, or to another one of its own step (a loop: the order is
 reviewed again, a label is printed again, the parcel moves on after it lay still)."""
 
+UNPROVEN: Final = ("awaiting_pickup",)
+"""Nodes that do not prove their state: a courier waiting for a parcel does not say that it was shipped."""
+
 BASE_NODE: Final = (1, 2, 14, 20, 22, 23)
 """The node of an order that reached a state (by rank) when nothing finer is known."""
 
