@@ -66,11 +66,13 @@ class Settings:
     registry: str = "file:"
     data_dir: Path = Path("oms-data/worker")
     worker_id: str = "worker"
+    web_host: str = "127.0.0.1"
     web_port: int = 0
+    web_host: str = "127.0.0.1"
     partitions: int = 8
     kafka: Mapping[str, str] = field(default_factory=dict)
     audit_raw: AuditRaw = "keep"
-    batch_size: int = 2000
+    batch_size: int = 5000
     session_timeout_ms: int = 6000
     group_protocol: GroupProtocol = "classic"
 
@@ -107,11 +109,13 @@ class Settings:
             registry=reader.read("registry", _registry, "file:"),
             data_dir=root / worker_id,
             worker_id=worker_id,
+            web_host=reader.read("web_host", _host, "127.0.0.1"),
             web_port=reader.read("web_port", _integer(0, 65535), 0),
+            web_host=reader.read("web_host", _host, "127.0.0.1"),
             partitions=reader.read("partitions", _integer(1, 1000), 8),
             kafka=MappingProxyType(_kafka(env) | dict(reader.overrides.pop("kafka", {}))),
             audit_raw=reader.read("audit_raw", _choice("keep", "hash", "drop"), "keep"),
-            batch_size=reader.read("batch_size", _integer(1, 100_000), 2000),
+            batch_size=reader.read("batch_size", _integer(1, 100_000), 5000),
             session_timeout_ms=reader.read("session_timeout_ms", _integer(1000, 1_800_000), 6000),
             group_protocol=reader.read("group_protocol", _choice("classic", "consumer"), "classic"),
         )
@@ -211,9 +215,21 @@ def _registry(text: str) -> str:
     raise ValueError("must be file: (the lock file of the package), file:PATH, http://... or https://...")
 
 
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", text):
+        raise ValueError("an address or host name to listen on, such as 127.0.0.1 or 0.0.0.0")
+    return text
+
+
 def _worker_id(text: str) -> str:
     if _ID.fullmatch(text) is None:
         raise ValueError("must be 1 to 100 letters, digits, dots, dashes or underscores")
+    return text
+
+
+def _host(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:]+", text) is None:
+        raise ValueError("must be a host name or an IP address")
     return text
 
 

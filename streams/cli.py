@@ -1,0 +1,94 @@
+"""The `oms` command: `oms NOUN VERB` or a single verb. Exit 0 is success, 1 a finding, 2 wrong use.
+
+Everything heavy (Kafka, Avro, Faust, RocksDB) is imported by the commands when they run.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from streams.commands import (
+    convert,
+    deadletters,
+    demo,
+    doctor,
+    order,
+    publish,
+    replay,
+    topics,
+    worker,
+)
+from streams.errors import OmsError
+
+
+class OmsGroup(TyperGroup):
+    """Turns an error its user can act on into one line on stderr and an exit code; a bug keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if not isinstance(error, _speaking_errors()):
+                raise
+            typer.echo(f"oms: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(getattr(error, "exit_code", 1)) from None
+
+
+def _speaking_errors() -> tuple[type[Exception], ...]:
+    """Errors whose text is one line for people. The engine's are looked up only if it has been imported by now."""
+    found: list[type[Exception]] = [OmsError]
+    for module, name in (("streams.engine.errors", "EngineError"), ("streams.engine.codec.errors", "RegistryError")):
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)
+
+
+app = typer.Typer(
+    cls=OmsGroup,
+    name="oms",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they show local variables, which may hold secrets and personal data
+    help="Order, payment, courier and warehouse events from Kafka, merged exactly once into one state per order.",
+    epilog="Settings come from OMS_* variables; options override them. Exit: 0 success, 1 a finding, 2 wrong use.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        try:
+            typer.echo(f"oms {version('oms-streams')}")
+        except PackageNotFoundError:
+            typer.echo("oms (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Options of `oms` itself."""
+
+
+app.command("demo")(demo.demo)
+app.command("worker")(worker.worker)
+app.add_typer(topics.app, name="topics")
+app.command("publish")(publish.publish)
+app.command("replay")(replay.replay)
+app.add_typer(convert.app, name="convert")
+app.command("order")(order.order)
+app.add_typer(deadletters.app, name="deadletters")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""What the commands share: options, the settings behind them, and how they talk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.config import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Broker = Annotated[
+    str | None,
+    typer.Option(
+        "--broker", metavar="URL", help="kafka://HOST:PORT[,HOST:PORT]; default: OMS_BROKER.", show_default=False
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON for machines instead of text.")]
+
+
+def settings_of(**options: Any) -> Settings:
+    """Settings from the environment with the options given on the command line (None: not given) on top."""
+    return Settings.from_env(**options)
+
+
+def note(text: str) -> None:
+    """One line for the person, on stderr, so that stdout stays the command's result."""
+    typer.echo(text, err=True)
+
+
+def emit_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    import orjson
+
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0).decode())
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Rich output: styled on a terminal, plain text elsewhere, never wrapped when it is not a terminal."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, soft_wrap=not stream.isatty())
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr when that is a terminal, silence elsewhere; the value is a function that moves it on by n."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    speed = TextColumn("{task.fields[rate]}")
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed)
+    with Progress(*columns, TimeElapsedColumn(), console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total, rate="")
+
+        def move(n: int) -> None:
+            bar.advance(task, n)
+            state = bar.tasks[0]
+            if state.speed:
+                bar.update(task, rate=f"{state.speed:,.0f}/s")
+
+        yield move

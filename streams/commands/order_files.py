@@ -1,0 +1,54 @@
+"""Orders out of a replay's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from streams.commands.order_view import codes_of
+from streams.errors import UsageError
+
+
+def find(folder: Path, code: str) -> list[dict[str, Any]]:
+    """The orders with that code (at most one) or of that customer, as {"state", "audit", "events", "alerts"}.
+
+    Raises UsageError if the folder holds no replay.
+    """
+    if not (folder / "order-states.jsonl").is_file():
+        raise UsageError(f"{folder} is no folder of `oms replay`: it has no order-states.jsonl")
+    states: dict[str, dict[str, Any]] = {}
+    # Quoted as JSON writes it, so that a line without the code is skipped without being parsed.
+    for key, value in rows(folder, "order-states", [code]):
+        states[key] = value
+    by_code = [state for state in states.values() if any(code in codes for codes in codes_of(state).values())]
+    chosen = by_code or [state for state in states.values() if state.get("customer_id") == code]
+    guids = [state["order_guid"] for state in chosen]
+    details: dict[str, dict[str, Any]] = {
+        guid: {"state": state, "audit": [], "events": [], "alerts": []}
+        for guid, state in zip(guids, chosen, strict=True)
+    }
+    for name, topic in (("audit", "audit-log"), ("events", "order-events")):
+        for key, value in rows(folder, topic, guids):
+            if key in details:
+                details[key][name].append(value)
+    alerts = dict(rows(folder, "alerts", guids))
+    for alert in alerts.values():
+        if alert and alert.get("order_guid") in details:
+            details[alert["order_guid"]]["alerts"].append(alert)
+    return list(details.values())
+
+
+def rows(folder: Path, topic: str, needles: list[str]) -> Iterator[tuple[str, Any]]:
+    """(key, value) of the lines of DIR/TOPIC.jsonl that mention one of the texts; none if there is no such file."""
+    path = folder / f"{topic}.jsonl"
+    quoted = [orjson.dumps(needle) for needle in needles]
+    if not path.is_file() or not quoted:
+        return
+    with path.open("rb") as file:
+        for raw in file:
+            if any(needle in raw for needle in quoted):
+                row = orjson.loads(raw)
+                yield row["key"], row["value"]

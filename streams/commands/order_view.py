@@ -1,0 +1,173 @@
+"""One order in plain words: where it stands, why, what each system claims, what is open, what is due next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SHOP_TIME = timezone(timedelta(hours=8))
+STATES = ("pending_payment", "paid", "shipped", "logistics_signed", "customer_signed", "settled")
+AUDIT_SHOWN = 8
+_WAITS_FOR = {
+    "pending_payment": "the payment",
+    "paid": "the parcel to leave the warehouse (loaded) or the courier's pickup",
+    "shipped": "the courier's signature",
+    "logistics_signed": "the customer's confirmation",
+    "customer_signed": "the settlement by finance",
+    "settled": "nothing: settled",
+}
+# Currencies without a minor unit; all others here have two decimals.
+_NO_DECIMALS = frozenset({"JPY", "KRW", "VND", "CLP"})
+
+
+def clock(ms: int | None) -> str:
+    """Milliseconds UTC as a time of the shop's zone."""
+    if ms is None:
+        return "-"
+    try:
+        return (
+            (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
+            .astimezone(SHOP_TIME)
+            .strftime("%Y-%m-%d %H:%M:%S +08")
+        )
+    except OverflowError:
+        return f"{ms} ms"
+
+
+def money(minor: int | None, currency: str | None) -> str:
+    """Minor units as people write them: 9900 CNY -> 99.00 CNY."""
+    if minor is None:
+        return "-"
+    if currency in _NO_DECIMALS:
+        return f"{minor} {currency}"
+    sign, whole = ("-" if minor < 0 else ""), abs(minor)
+    return f"{sign}{whole // 100}.{whole % 100:02d} {currency or ''}".rstrip()
+
+
+def codes_of(state: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Every code of an order-states value, by kind."""
+    codes = state.get("codes") or {}
+    found = {
+        "order_guid": [state.get("order_guid")],
+        "order_no": [state.get("order_no")],
+        "platform_txn_no": [codes.get("platform_txn_no")],
+        "internal_no": [codes.get("internal_no")],
+        "waybill_no": codes.get("waybills") or [],
+        "package_id": codes.get("package_ids") or [],
+        "alias18": [codes.get("alias18")],
+    }
+    return {kind: [str(code) for code in values if code] for kind, values in found.items() if any(values)}
+
+
+def show(console: Console, order: Mapping[str, Any]) -> None:
+    """Print one order: {"state": order-states value, "audit": [...], "alerts": [...]} (lists in order of time)."""
+    from rich.markup import escape
+
+    state = order["state"]
+    currency = state.get("currency")
+    where = f"{state.get('state') or 'no state yet'}, node {state.get('node') or '-'}"
+    name = " ".join(str(part) for part in (state.get("channel"), state.get("order_no")) if part)
+    console.print(f"[bold]{escape(state['order_guid'])}[/bold]  {escape(name)}")
+    text = f": {escape(state['status_text'])}" if state.get("status_text") else ""
+    console.print(f"  [bold]stands at[/bold]  {where}{text}")
+    if state.get("flags"):
+        console.print(f"  [bold]flags[/bold]      [yellow]{escape(', '.join(state['flags']))}[/yellow]")
+    paid, total = money(state.get("paid_minor"), currency), money(state.get("total_minor"), currency)
+    back = f", {money(state['refunded_minor'], currency)} refunded" if state.get("refunded_minor") else ""
+    console.print(f"  [bold]money[/bold]      {paid} paid of {total}{back}")
+    others = {kind: codes for kind, codes in codes_of(state).items() if kind not in ("order_guid", "order_no")}
+    for kind, codes in others.items():
+        console.print(f"  [bold]code[/bold]       {kind} {escape(', '.join(codes))}")
+    console.print(f"  [bold]changed[/bold]    {clock(state.get('updated_at'))}, version {state.get('version')}")
+    _way(console, state)
+    _claims(console, state)
+    _why(console, order.get("audit") or [])
+    _alerts(console, order.get("alerts") or [])
+    _due(console, state, order.get("timers") or [])
+
+
+def _way(console: Console, state: Mapping[str, Any]) -> None:
+    entered = state.get("entered_at") or {}
+    if entered:
+        console.print("[bold]the way here[/bold]")
+        for name in sorted(entered, key=lambda each: (STATES.index(each) if each in STATES else len(STATES), each)):
+            console.print(f"  {name:<18} {clock(entered[name])}")
+
+
+def _claims(console: Console, state: Mapping[str, Any]) -> None:
+    from rich.markup import escape
+
+    claims = state.get("claims") or {}
+    if claims:
+        console.print("[bold]what each system claims[/bold]")
+        for source in sorted(claims):
+            claim = claims[source]
+            said = f' ("{escape(claim["raw"])}")' if claim.get("raw") else ""
+            mark = "" if claim.get("state") in (None, state.get("state")) else "  [dim](differs)[/dim]"
+            console.print(
+                f"  {escape(source):<18} {claim.get('state') or 'no state'}{said} at {clock(claim.get('at'))}{mark}"
+            )
+
+
+def _why(console: Console, audit: list[Mapping[str, Any]]) -> None:
+    from rich.markup import escape
+
+    if not audit:
+        return
+    left_out = len(audit) - AUDIT_SHOWN
+    console.print("[bold]why[/bold] (newest last" + (f", {left_out} older left out)" if left_out > 0 else ")"))
+    for row in audit[-AUDIT_SHOWN:]:
+        what = row.get("event_type") or row.get("event_id") or ""
+        change = f"{_brief(row.get('before'))} -> {_brief(row.get('after'))}" if row.get("after") else ""
+        parts = [
+            clock(row.get("at")),
+            row.get("source") or "",
+            what,
+            f"[{row.get('rule') or '-'}]",
+            row["decision"],
+            change,
+        ]
+        reason = f"  {escape(row['reason'])}" if row.get("reason") else ""
+        console.print(f"  {escape(' '.join(part for part in parts if part))}{reason}")
+
+
+def _brief(text: str | None) -> str:
+    """`before` and `after` are a state, or JSON with one in it."""
+    if text is None:
+        return "nothing"
+    if text.startswith("{"):
+        try:
+            content = json.loads(text)
+        except ValueError:
+            return text[:60]
+        return str(content.get("state") or content.get("node") or text[:60])
+    return text[:60]
+
+
+def _alerts(console: Console, alerts: list[Mapping[str, Any]]) -> None:
+    from rich.markup import escape
+
+    unsettled = [alert for alert in alerts if alert.get("status") != "closed"]
+    console.print("[bold]open alerts[/bold]" + ("" if unsettled else "  none"))
+    for alert in unsettled:
+        count = f" ({alert['count']} times)" if (alert.get("count") or 1) > 1 else ""
+        severity, title = str(alert.get("severity") or alert["status"]), str(alert.get("title") or "")
+        since = f"{count} since {clock(alert.get('opened_at'))}, {alert.get('rule') or '-'}"
+        console.print(f"  [red]{escape(severity)}[/red] {escape(title)}{since}")
+        if alert.get("advice"):
+            console.print(f"    do: {escape(alert['advice'])}")
+
+
+def _due(console: Console, state: Mapping[str, Any], timers: list[Mapping[str, Any]]) -> None:
+    from rich.markup import escape
+
+    waits = _WAITS_FOR.get(str(state.get("state")), "the order itself")
+    due = state.get("sla_due_at")
+    console.print(f"[bold]next[/bold]  waits for {waits}" + (f", due {clock(due)}" if due else ""))
+    for timer in timers:
+        console.print(f"  {clock(timer.get('due'))} {escape(str(timer.get('kind', '')))}")

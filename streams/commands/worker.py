@@ -1,0 +1,105 @@
+"""`oms worker`: runs the agents against a broker until stopped, in one process or under a supervisor in several."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.commands.common import Broker, settings_of
+from streams.errors import OmsError, UsageError
+
+if TYPE_CHECKING:
+    from streams.config import Settings
+
+# Set by the supervisor in its children's environment: a child whose parent is no longer that process stops gracefully.
+SUPERVISOR_VARIABLE = "OMS_SUPERVISOR_PID"
+CRASHED = 70  # EX_SOFTWARE: a bug, worth a restart; 1 and 2 are not, they would come again
+
+log = logging.getLogger(__name__)
+
+
+def worker(
+    agents: Annotated[
+        str | None, typer.Option("--agents", metavar="A,B", help="Only these agents; default: all.")
+    ] = None,
+    processes: Annotated[int, typer.Option("--processes", min=1, max=256, help="Worker processes.")] = 1,
+    broker: Broker = None,
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", help="Root of the workers' folders; default: OMS_DATA_DIR.")
+    ] = None,
+    worker_id: Annotated[str | None, typer.Option("--worker-id", help="Stable name; default: OMS_WORKER_ID.")] = None,
+    web_port: Annotated[int | None, typer.Option("--web-port", help="0: any free one; default: OMS_WEB_PORT.")] = None,
+    log_level: Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+) -> None:
+    """Run the agents against a broker until stopped (Ctrl-C or SIGTERM), in N processes."""
+    from streams import logs
+    from streams.clients import require_broker
+
+    if log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise UsageError("--log-level: must be one of DEBUG, INFO, WARNING, ERROR")
+    logs.setup(log_level)
+    settings = settings_of(broker=broker, data_dir=data_dir, worker_id=worker_id, web_port=web_port)
+    names = _agent_names(agents)
+    require_broker(settings)
+    if processes > 1:
+        from streams.commands.supervisor import Supervisor
+
+        arguments = ["--log-level", log_level, *(["--agents", ",".join(names)] if names else [])]
+        code = Supervisor(settings, processes, arguments).run()
+    else:
+        code = _run(settings, names)
+    raise typer.Exit(code)
+
+
+def _agent_names(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--agents: names separated by commas expected")
+    return names
+
+
+def _run(settings: Settings, names: list[str] | None) -> int:
+    """One worker in this process. The exit code of `run_worker`, or CRASHED for a bug."""
+    from streams.app import run_worker
+
+    _follow_supervisor()
+    try:
+        return int(run_worker(settings, agents=names))
+    except OmsError:
+        raise
+    except Exception as error:
+        if _is_infrastructure(error):
+            raise OmsError(str(error)) from None
+        log.exception("worker %s crashed", settings.worker_id)
+        return CRASHED
+
+
+def _is_infrastructure(error: Exception) -> bool:
+    from streams.engine.codec.errors import RegistryError
+    from streams.engine.errors import InfrastructureError
+
+    return isinstance(error, InfrastructureError | RegistryError)
+
+
+def _follow_supervisor() -> None:
+    """Stop gracefully when the supervisor is gone, so that a killed supervisor leaves no workers behind."""
+    supervisor = os.environ.get(SUPERVISOR_VARIABLE, "")
+    if not supervisor.isdigit():
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(supervisor):
+            time.sleep(0.5)
+        print("oms: the supervisor is gone, stopping", file=sys.stderr)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
