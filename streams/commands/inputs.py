@@ -28,9 +28,6 @@ def encoded_lines(paths: Iterable[Path], topology: Topology) -> Iterator[tuple[L
         if line.payload is not None:
             yield line, line.payload
             continue
-        if line.payload is not None:
-            yield line, line.payload
-            continue
         # The only required number: the Avro writer would cut a fraction off it without a word.
         if isinstance(line.value.get("event_time"), float | bool):
             yield BadLine(line.file, line.number, f"{line.topic}: event_time is not a time", "contract", line.raw)
