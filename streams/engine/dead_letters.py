@@ -65,7 +65,7 @@ class LimitState:
     failed: int = 0
 
     def observe(self, good: int, now: int) -> None:
-        """``good`` records were folded without failure."""
+        """A turn folded ``good`` records without failure."""
         if good:
             self.row = 0
             self._roll(now)

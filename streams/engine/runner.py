@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
-from streams.engine.dead_letters import Limits, LimitState
+from streams.engine.dead_letters import RULE, Limits, LimitState
 from streams.engine.errors import InfrastructureError, SourceStopped
 from streams.engine.source import KafkaSource
 from streams.engine.transaction import KafkaTransaction, is_fatal, reason
-from streams.engine.turn import Report, Turn
+from streams.engine.turn import Batch, Report, Turn
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Observer:
     def alive(self, agent: str, runner: AgentRunner) -> None:
         """After every loop, idle ones included."""
 
-    def stopped(self, agent: str, topic: str, why: str) -> None: ...
+    def stopped(self, agent: str, why: str) -> None: ...
 
 
 def wall_ms() -> int:
@@ -119,24 +119,50 @@ class AgentRunner:
         self._turn = Turn(self.agent, self.transaction, self._wall)
         self._good_at = time.monotonic()
 
-    def step(self) -> int:
-        """Poll and, if there is anything to do, one turn; answers the number of records folded."""
-        assert self.source is not None and self._turn is not None and self.transaction is not None
-        name = self.agent.name
+    def poll(self) -> Batch:
+        """The next batch; empty when there is nothing to do. Rebalances and restores happen in here."""
+        assert self.source is not None
         try:
             batch = self.source.poll(POLL_SECONDS, self._wall())
-            report = self._turn.run(batch) if batch.parts else None
+        except KafkaTransaction.fatal as error:
+            self._recover(error)
+            return Batch()
+        if not batch.parts:
+            self._good()
+        return batch
+
+    def turn(self, batch: Batch) -> int:
+        """One turn over the batch; answers the number of records folded (0 if it had to be aborted)."""
+        assert self._turn is not None
+        try:
+            report = self._turn.run(batch)
         except KafkaTransaction.fatal as error:
             self._recover(error)
             return 0
-        self._good_at = time.monotonic()
-        if report is not None:
-            self._regrow()
+        self._regrow()
+        if self._limits:
+            now = self._wall()
             for state in self._limits.values():
-                state.observe(report.records, self._wall())
-            self.observer.turn(name, report)
-        self.observer.alive(name, self)
-        return report.records if report is not None else 0
+                state.observe(report.records - report.dead.get(RULE, 0), now)
+        self.observer.turn(self.agent.name, report)
+        self._good()
+        return report.records
+
+    def step(self) -> int:
+        """Poll and, if there is anything to do, one turn; answers the number of records folded."""
+        batch = self.poll()
+        return self.turn(batch) if batch.parts else 0
+
+    def _good(self) -> None:
+        self._good_at = time.monotonic()
+        self.observer.alive(self.agent.name, self)
+
+    def announce(self, topic: str, key: str, value: bytes) -> None:
+        """Send one record in a transaction of its own (the alert that a source was stopped)."""
+        assert self.transaction is not None
+        self.transaction.begin()
+        self.transaction.sink(topic, value, key)
+        self.transaction.commit({})
 
     def close(self) -> None:
         """Leave the group, close the stores, drop the producer. The turn in hand is over: ``step`` is not running."""
@@ -194,7 +220,6 @@ class AgentRunner:
         state = self._limits.setdefault(topic, LimitState(self.config.limits))
         why = state.failure(now)
         if why is not None:
-            self.observer.stopped(self.agent.name, topic, why)
             raise SourceStopped(f"agent {self.agent.name} stopped reading {topic}: {why}")
 
 

@@ -137,7 +137,7 @@ class Table(MutableMapping[Any, Any]):
     def scan(self, prefix: Any = None) -> Iterator[tuple[Any, Any]]:
         """Rows whose key begins with ``prefix``, in key order (all rows without one)."""
         low = self._key(prefix) if prefix is not None else b""
-        return self._rows(low, _after(self._prefix + low))
+        return self._rows(low, after(self._prefix + low))
 
     def range(self, low: Any, high: Any) -> Iterator[tuple[Any, Any]]:
         """Rows with ``low <= key < high`` in key order (UTF-8 byte order)."""
@@ -223,7 +223,7 @@ class Table(MutableMapping[Any, Any]):
         self._record = None
 
 
-def _after(prefix: bytes) -> bytes:
+def after(prefix: bytes) -> bytes:
     """The first key beyond every key with this prefix."""
     trimmed = prefix.rstrip(b"\xff")
     return trimmed[:-1] + bytes([trimmed[-1] + 1])

@@ -14,13 +14,13 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from streams.engine.agent import Agent, Codecs
+from streams.engine.agent import Agent, Codecs, TableSpec
 from streams.engine.codec.errors import DecodeError, RegistryError
 from streams.engine.context import Context, RecordLike, Sink
 from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, dead_letter, describe
 from streams.engine.errors import EngineError
 from streams.engine.store import Change, Store
-from streams.engine.table import KEPT_ROWS, Table
+from streams.engine.table import KEPT_ROWS, Table, after
 from streams.engine.timers import Timers
 
 MARK: Final = b"\0mark\0"
@@ -71,7 +71,7 @@ class Task:
         kept_rows: int = KEPT_ROWS,
         fatal: tuple[type[BaseException], ...] = (),
         on_failure: OnFailure | None = None,
-        max_value_bytes: int = 1_000_000,
+        max_value_bytes: int = 4_000_000,
     ) -> None:
         if agent._fold is None:
             raise EngineError(f"agent {agent.name} has no fold")
@@ -262,6 +262,14 @@ class Task:
         at = self.ctx.now if self.ctx.received_at is None else self.ctx.received_at
         value = dead_letter(record, text, stage, at)
         self._sink(DEAD_LETTERS, self.ctx._encoders[DEAD_LETTERS](value), record.topic())
+
+    # -- reading from outside ---------------------------------------------------------------------------------------
+
+    def peek(self, spec: TableSpec, prefix: str) -> list[tuple[str, Any]]:
+        """Committed rows whose key begins with ``prefix``; safe from another thread while the task folds."""
+        low = spec.name.encode() + b"\0"
+        cut, start = len(low), low + prefix.encode()
+        return [(key[cut:].decode(), spec.decode(data)) for key, data in self.store.range(start, after(start))]
 
     # -- the end of the turn ----------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "retry.backoff.max.ms": 50,
     "linger.ms": 2,
     "partitioner": "murmur2_random",  # the same partition for a key as Java clients choose
+    "message.max.bytes": 4_194_304,  # as topics.yaml allows
     "queue.buffering.max.messages": 1_000_000,
     "queue.buffering.max.kbytes": 1_048_576,
 }

@@ -1,0 +1,240 @@
+"""The Faust application of a worker: builds it from the declared agents and runs it until stopped.
+
+Faust carries app, agents, channels, services, timers and web server; Kafka is read and written by ``streams.engine``.
+For each declared agent a ``SourceService`` polls batches on the agent's own thread and puts them on a Faust channel; the
+Faust agent takes a batch, runs its turn on that same thread, and the service polls again. So the event loop never
+blocks, and no partition is taken away during a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import faust
+from mode import Service
+from mode.utils.objects import cached_property
+
+from streams.config import Settings
+from streams.datadir import lock_data_dir, write_web_file
+from streams.engine import Agent, Codecs
+from streams.engine.errors import EngineError, InfrastructureError, SourceStopped
+from streams.engine.health import Health, Observers
+from streams.engine.metrics import Metrics
+from streams.engine.runner import AgentRunner, Observer, RunnerConfig
+from streams.engine.source import check_topics
+from streams.engine.turn import Batch
+from streams.errors import OmsError
+from streams.web import add_pages, free_port
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Stopped = Callable[[AgentRunner, str], None]
+"""Called on the agent's thread when its source was stopped by the dead-letter limits."""
+
+
+class Boot(faust.App.BootStrategy):  # type: ignore[misc]
+    """Sensors, web server, our sources and the agents; no Kafka of Faust's own."""
+
+    enable_kafka = False
+
+    def server(self) -> Iterable[Any]:
+        return self._chain(self.sensors(), self.web_server(), self.agents(), self.app.sources)
+
+
+class OmsApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose agents are fed by the engine's sources."""
+
+    BootStrategy = Boot
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.sources: list[SourceService] = []
+
+
+@dataclass(slots=True)
+class Job:
+    """A batch on its way through the agent's channel, and the promise that its turn is over."""
+
+    batch: Batch
+    done: asyncio.Future[int]
+
+
+class SourceService(Service):  # type: ignore[misc]
+    """Feeds one agent; owns the thread on which everything blocking of this agent runs."""
+
+    abstract = False
+
+    def __init__(self, runner: AgentRunner, channel: Any, observer: Observer, on_stopped: Stopped | None) -> None:
+        super().__init__()
+        self.runner = runner
+        self.failure: BaseException | None = None
+        self._channel = channel
+        self._observer = observer
+        self._on_stopped = on_stopped
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=runner.agent.name)
+        self._idle = asyncio.Event()
+
+    @cached_property
+    def name(self) -> str:
+        return self.runner.agent.name
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Run ``function`` on the agent's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def pump(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await self.call(self.runner.open)
+            while not self.should_stop:
+                batch = await self.call(self.runner.poll)
+                if batch.parts:
+                    job = Job(batch, loop.create_future())
+                    await self._channel.put(job)
+                    await job.done
+        except SourceStopped as error:
+            log.error("%s", error)
+            self._observer.stopped(self.name, str(error))
+            if self._on_stopped is not None:
+                await self.call(self._on_stopped, self.runner, str(error))
+            await self.call(self.runner.close)
+        except BaseException as error:
+            self.failure = error
+            self.app_failed.set()
+            if not isinstance(error, (EngineError, asyncio.CancelledError)):
+                log.exception("%s: unexpected failure", self.name)
+            raise
+        finally:
+            self._idle.set()
+
+    @cached_property
+    def app_failed(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    async def on_stop(self) -> None:
+        """The turn in hand is finished first; then leave the group and close the stores."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout=20.0)
+            await self.call(self.runner.close)
+        except (TimeoutError, EngineError) as error:
+            log.warning("%s: did not stop cleanly: %s", self.name, error)
+        self._thread.shutdown(wait=False)
+
+
+def declare(app: OmsApp, runner: AgentRunner, observer: Observer, on_stopped: Stopped | None) -> SourceService:
+    """Add one agent to the app: its channel, its Faust agent and the service that feeds it."""
+    channel = app.channel(maxsize=1)
+    service = SourceService(runner, channel, observer, on_stopped)
+
+    async def process(jobs: Any) -> None:
+        async for job in jobs:
+            try:
+                job.done.set_result(await service.call(runner.turn, job.batch))
+            except BaseException as error:
+                if not job.done.done():
+                    job.done.set_exception(error)
+
+    app.agent(channel, name=runner.agent.name)(process)
+    app.sources.append(service)
+    return service
+
+
+def build(
+    settings: Settings,
+    agents: Sequence[Agent],
+    codecs: Codecs,
+    *,
+    web_port: int,
+    observer: Observer | None = None,
+    on_stopped: Stopped | None = None,
+) -> OmsApp:
+    """The Faust app of one worker, not started. Nothing is opened before ``start``."""
+    app = OmsApp(
+        "oms",
+        broker=f"kafka://{settings.broker}",
+        store="memory://",
+        datadir=str(settings.data_dir / "faust"),
+        autodiscover=False,
+        web_enabled=True,
+        web_bind=settings.web_host,
+        web_port=web_port,
+        web_host=settings.web_host,
+    )
+    metrics, health = Metrics(), Health(tuple(agent.name for agent in agents))
+    observers = Observers(metrics, health, *([observer] if observer else []))
+    config = RunnerConfig(
+        conf={"bootstrap.servers": settings.broker, **settings.kafka},
+        worker_id=settings.worker_id,
+        data_dir=settings.data_dir,
+        client_id=f"oms-{settings.worker_id}@{settings.web_host}:{web_port}",
+        batch_size=settings.batch_size,
+        session_timeout_ms=settings.session_timeout_ms,
+        group_protocol=settings.group_protocol,
+    )
+    for agent in agents:
+        declare(app, AgentRunner(agent, codecs, config, observers), observers, on_stopped)
+    add_pages(app, metrics, health)
+    return app
+
+
+async def serve(app: OmsApp, stop: asyncio.Event) -> None:
+    """Start the app and keep it up until ``stop`` is set or a source fails; raises what made it fail."""
+    app.flow_control.resume()  # without Faust's own consumer nobody else would, and channels stay shut
+    await app.start()
+    failed = [asyncio.create_task(source.app_failed.wait()) for source in app.sources]
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([stopped, *failed], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (stopped, *failed):
+            task.cancel()
+        await app.stop()
+    for source in app.sources:
+        if source.failure is not None and not isinstance(source.failure, asyncio.CancelledError):
+            raise source.failure
+
+
+def run(app: OmsApp) -> int:
+    """Run to the end: SIGTERM and SIGINT stop gracefully. 0, or raises OmsError with one clear line."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await serve(app, stop)
+
+    try:
+        asyncio.run(main())
+    except EngineError as error:
+        raise OmsError(str(error)) from error
+    return 0
+
+
+def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
+    """Run the project's agents (all, or these by name) as one worker until stopped."""
+    from streams import topology
+    from streams.agents import catalogue
+
+    chosen = catalogue.choose(settings, agents)
+    reg = topology.load(registry=settings.registry)
+    try:
+        check_topics({"bootstrap.servers": settings.broker, **settings.kafka}, chosen)
+    except InfrastructureError as error:
+        raise OmsError(str(error)) from error
+    with lock_data_dir(settings):
+        port = settings.web_port or free_port(settings.web_host)
+        app = build(settings, chosen, reg, web_port=port, on_stopped=catalogue.source_stopped(reg))
+        web_file = write_web_file(settings, f"http://{settings.web_host}:{port}")
+        log.info("worker %s: %s; web at http://%s:%d", settings.worker_id, ", ".join(a.name for a in chosen), settings.web_host, port)
+        try:
+            return run(app)
+        finally:
+            web_file.unlink(missing_ok=True)

@@ -1,0 +1,62 @@
+"""Pages of a worker's web server (Faust's): health, metrics, and the orders whose partitions this worker owns.
+
+Rows are read from the local stores, that is, as committed. A code or an order that another worker owns is a 404 here;
+`oms order` asks every worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from streams.engine.health import Health
+from streams.engine.metrics import Metrics
+from streams.engine.task import Task
+
+
+def free_port(host: str) -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def tasks_of(app: Any, agent: str) -> list[Task]:
+    """The tasks of an agent that this worker owns now."""
+    for service in app.sources:
+        if service.name == agent and service.runner.source is not None:
+            return list(service.runner.source.tasks.values())
+    return []
+
+
+def add_pages(app: Any, metrics: Metrics, health: Health) -> None:
+    """/healthz, /metrics, /api/codes/CODE, /api/customers/ID, /api/orders/GUID."""
+    from streams.agents import views
+
+    async def answer(web: Any, look: Any, *args: str) -> Any:
+        found = await asyncio.get_running_loop().run_in_executor(None, look, app, *args)
+        return web.json(found if found is not None else {"error": "not found here"}, status=200 if found is not None else 404)
+
+    @app.page("/healthz")  # type: ignore[untyped-decorator]
+    async def healthz(web: Any, request: Any) -> Any:
+        healthy, agents = health.report()
+        return web.json({"healthy": healthy, "agents": agents}, status=200 if healthy else 503)
+
+    @app.page("/metrics")  # type: ignore[untyped-decorator]
+    async def exposition(web: Any, request: Any) -> Any:
+        return web.bytes(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST.split(";")[0])
+
+    @app.page("/api/codes/{code}")  # type: ignore[untyped-decorator]
+    async def codes(web: Any, request: Any, code: str) -> Any:
+        return await answer(web, views.code, code)
+
+    @app.page("/api/customers/{customer}")  # type: ignore[untyped-decorator]
+    async def customers(web: Any, request: Any, customer: str) -> Any:
+        return await answer(web, views.customer, customer)
+
+    @app.page("/api/orders/{guid}")  # type: ignore[untyped-decorator]
+    async def orders(web: Any, request: Any, guid: str) -> Any:
+        return await answer(web, views.order, guid)
