@@ -1,0 +1,52 @@
+"""`identity`: finds the order of every event by its codes, and parks what has none yet (`streams.domain.identity`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.domain import identity as rules
+from streams.domain.rules import data
+from streams.engine import Agent, Context
+
+identity = Agent(
+    "identity",
+    sources=(rules.FACTS,),
+    writes=(rules.FACTS, rules.ORDERS, rules.ALERTS, rules.CHANNELS),
+)
+TABLES = {name: identity.table(name) for name in rules.TABLES}
+
+_DELAYS = data.delays()
+
+
+@identity.fold
+def fold(ctx: Context, key: bytes | None, message: dict[str, Any]) -> None:
+    _apply(ctx, rules.step(_get(ctx), message, ctx.now, _DELAYS))
+
+
+@identity.on_timer
+def due(ctx: Context, kind: str, key: str, due: int) -> None:
+    _apply(ctx, rules.due(_get(ctx), kind, key, due))
+
+
+@identity.time_of
+def time_of(message: dict[str, Any]) -> int:
+    return rules.time_of(message)
+
+
+def _get(ctx: Context) -> rules.Get:
+    return lambda table, key: ctx[TABLES[table]].get(key)
+
+
+def _apply(ctx: Context, outcome: rules.Outcome) -> None:
+    for topic, key, value in outcome.sends:
+        ctx.emit(topic, key, value)
+    for name, key, value in outcome.writes:
+        if value is None:
+            del ctx[TABLES[name]][key]
+        else:
+            ctx[TABLES[name]][key] = value
+    for kind, key, at in outcome.timers:
+        if at is None:
+            ctx.timers.cancel(kind, key)
+        else:
+            ctx.timers.set(kind, key, at)

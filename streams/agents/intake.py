@@ -1,0 +1,107 @@
+"""`intake`: every input record is checked, its status word mapped, and sent on to where it belongs. Keeps no state."""
+
+from __future__ import annotations
+
+from typing import Any
+from zlib import crc32
+
+from streams.domain import identity
+from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
+from streams.domain.rules import data
+from streams.domain.status_map import masked, speakers
+from streams.engine import Agent, Context
+
+intake = Agent(
+    "intake",
+    sources=INPUT_TOPICS,
+    writes=("identity-facts", "stock-commands", "channel-facts", "alert-facts"),
+)
+
+_CONTRACT = data.contract()
+_MAPS = data.status_maps()
+
+
+@intake.fold
+def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
+    topic = ctx.source
+    if ctx.memo.get(topic) != "good":
+        # After a start it is not known whether the last record was good: said once more, it does no harm.
+        _streak(ctx, topic, {"do": "recovered"})
+        ctx.memo[topic] = "good"
+    payload = ctx.value
+    wrong = _CONTRACT.check(topic, value, ctx.received_at) or _CONTRACT.oversize(payload)
+    if wrong is not None:
+        ctx.refuse(wrong.reason, stage="contract")
+        if wrong.rule == "DQ-15":
+            _lineage_break(ctx, topic, value)
+        return
+    fact = fact_of(topic, value, crc32(payload))
+    raw_status = fact.get("raw_status")
+    if raw_status is not None:
+        _map(ctx, topic, fact, raw_status)
+    route = SPECS[topic][fact["event_type"]].route
+    if route == "order" or route == "perhaps_order":
+        code = primary_code(fact)
+        if code is not None:
+            ctx.emit("identity-facts", code[2], identity.event_message(code, fact))
+            return
+    elif route == "stock":
+        ctx.emit("stock-commands", fact["sku"], fact)
+        return
+    elif route == "cart":
+        for line in fact["lines"]:
+            ctx.emit("stock-commands", line["sku"], {**fact, "lines": [line], "sku": line["sku"]})
+        return
+    ctx.emit("channel-facts", fact.get("channel") or fact["source"], fact)
+
+
+@intake.on_undecodable
+def undecodable(ctx: Context, key: bytes | None, value: bytes, error: str) -> None:
+    """DQ-08: the payload itself is in dead-letters already; here the streak is counted."""
+    topic = ctx.source
+    ctx.memo[topic] = "bad"
+    detail = f"records of {topic}, partition {ctx.partition}: {error}"[:300]
+    failed = {
+        "do": "failed",
+        "rule": "DQ-08",
+        "title": "undecodable records in a row",
+        "detail": detail,
+        "source": topic,
+    }
+    _streak(ctx, topic, failed)
+
+
+def _streak(ctx: Context, topic: str, finding: dict[str, Any]) -> None:
+    ctx.emit("alert-facts", f"DQ-08/{topic}/{ctx.partition}", {**finding, "at": ctx.now})
+
+
+def _map(ctx: Context, topic: str, fact: Fact, raw_status: str) -> None:
+    mapped = _MAPS.find(topic, speakers(topic, fact), fact.get("raw_field"), raw_status)
+    fact["mapped"] = mapped
+    if not mapped["known"]:
+        source, said = fact["source"], masked(raw_status)
+        finding = {
+            "do": "count",
+            "rule": "ST-03",
+            "title": "mapping_missing",
+            "detail": f"{source} said {said!r} on {topic}; no table knows it",
+            "at": fact["event_time"],
+            "source": source,
+            "channel": fact.get("channel"),
+            "last_event": f"{topic}/{source}/{fact['event_id']}",
+        }
+        ctx.emit("alert-facts", f"ST-03/{source}/{said}", finding)
+
+
+def _lineage_break(ctx: Context, topic: str, value: dict[str, Any]) -> None:
+    source, event_type = value["source"], value["event_type"]
+    finding = {
+        "do": "count",
+        "rule": "DQ-15",
+        "title": "lineage_break",
+        "detail": f"{source} sends {event_type} on {topic} without a code of the order",
+        "at": value["event_time"],
+        "source": source,
+        "last_event": f"{topic}/{source}/{value['event_id']}",
+    }
+    ctx.emit("alert-facts", f"DQ-15/{source}/{topic}", finding)

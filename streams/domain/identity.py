@@ -1,0 +1,354 @@
+"""Which order an event belongs to (ID-01, ID-03 to ID-08).
+
+Every code has a row where its bare value lives: waiting, with the events parked on it, or bound to a guid for good.
+
+    (no row) --event--> waiting --bind--> bound          (no row) --bind or order_created--> bound
+
+Only an `order_created` binds an order number, and with it the guid it makes; these two name an order by themselves. A
+transaction number, an internal number, a waybill and a package are bound by any event that names them beside a code
+that is bound. So nothing is forwarded before its order_created, and the same events end in the same bindings whatever
+their order of arrival:
+
+- An event waits at its strongest code. If that is a number of the paired kinds, its other codes get a link to it, so
+  that whichever is bound first binds the rest.
+- A row that becomes bound releases what is parked on it in order of arrival, and tells the other codes of those events.
+- A binding never changes (ID-04). A second pairing is refused, told to the order that lost it, and raised as an alert.
+
+Messages travel between rows on the agent's own topic, keyed by the bare value, so each row sees them one after the
+other; a message that comes twice changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from . import calendar, ids
+from .events import PAID_TYPES, Fact
+
+Row = Mapping[str, Any]
+"""bound: {"guid", "by", "said"}, the last two only if there is something to say; waiting: {"events", "links",
+"since", "said", "first", "paid", "alerts"}. `events`, `links`: how many are stored with the row, numbered from 0.
+`by`: the event that bound it, as topic/source/event_id; `first`, `paid`: [topic, source, event_id, channel] of the
+first event and the first payment; `said`: codes told already, the newest ones; `alerts`: {timer kind: key of the
+alert open about this row}.
+"""
+Message = dict[str, Any]
+Get = Callable[[str, str], Any]
+"""(table, key) -> value or None."""
+
+FACTS: Final = "identity-facts"
+ORDERS: Final = "order-facts"
+ALERTS: Final = "alert-facts"
+CHANNELS: Final = "channel-facts"
+
+CODES: Final = "codes"
+PARKED: Final = "parked"
+LINKS: Final = "links"
+CUSTOMERS: Final = "customers"
+UNRESOLVED: Final = "unresolved"
+TABLES: Final = (CODES, PARKED, LINKS, CUSTOMERS, UNRESOLVED)
+
+PAYMENT_ORPHAN: Final = "payment_orphan"
+ORPHAN: Final = "orphan"
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """ID-08, milliseconds; an event that waited exactly that long is not late yet. `remembered_codes`: how many codes
+    a row remembers having told; beyond that it tells again, which does no harm.
+    """
+
+    payment_orphan_ms: int = 60_000
+    unresolved_ms: int = calendar.DAY_MS
+    remembered_codes: int = 24
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a step wants done. Writes are (table, key, new value or None to delete), sends (topic, key, value), timers
+    (kind, key, due time or None to cancel)."""
+
+    writes: list[tuple[str, str, Any]] = field(default_factory=list)
+    sends: list[tuple[str, str, Message]] = field(default_factory=list)
+    timers: list[tuple[str, str, int | None]] = field(default_factory=list)
+
+
+def event_message(code: ids.Code, fact: Fact) -> Message:
+    """The message that takes an accepted event to the row of its strongest code; its key is the code's value."""
+    return {"do": "event", "code": code, "fact": fact}
+
+
+def time_of(message: Message) -> int:
+    """Event time of a message, ms."""
+    time: int = message["fact"]["event_time"] if message["do"] == "event" else message["at"]
+    return time
+
+
+def step(get: Get, message: Message, now: int, delays: Delays) -> Outcome:
+    """One message at the row of its code. `now`: ms, for how long an orphan waits."""
+    kind, scope, value = message["code"]
+    code = (kind, scope, value)
+    key = ids.row_key(code)
+    out = Outcome()
+    do = message["do"]
+    if do == "event":
+        _event(out, get, code, key, message["fact"], now, delays)
+    elif do == "bind":
+        _bind(out, get, code, key, message, delays)
+    elif do == "link":
+        _link(out, get, key, message)
+    else:
+        raise ValueError(f"identity knows no message {do!r}")
+    return out
+
+
+# -- events -----------------------------------------------------------------------------------------------------------
+
+
+def _event(out: Outcome, get: Get, code: ids.Code, key: str, fact: Fact, now: int, delays: Delays) -> None:
+    row = get(CODES, key)
+    if row is not None and "guid" in row:
+        told = _Told(row.get("said", ()), delays.remembered_codes)
+        _forward(out, code, row["guid"], fact, told)
+        if told.changed:
+            out.writes.append((CODES, key, {**row, "said": told.codes}))
+    elif fact["event_type"] == "order_created":
+        _create(out, get, code, key, row, fact, delays)
+    else:
+        _park(out, code, key, row, fact, now, delays)
+
+
+def _create(out: Outcome, get: Get, code: ids.Code, key: str, row: Row | None, fact: Fact, delays: Delays) -> None:
+    _, channel, order_no = code
+    at = fact["event_time"]
+    guid = ids.order_guid(channel, order_no, at)
+    told = _Told((), delays.remembered_codes)
+    _forward(out, code, guid, fact, told)
+    _send_bind(out, (ids.ORDER_GUID, "", guid), guid, _event_ref(fact), at)
+    customer = fact.get("customer_id")
+    if customer:
+        # Beside the order number, not at the customer's own key: one row more, no message. A query by customer asks
+        # every partition.
+        out.writes.append((CUSTOMERS, f"{customer}\0{guid}", {"channel": channel, "order_no": order_no, "at": at}))
+    _settle(out, get, code, key, row, guid, _event_ref(fact), told, at)
+
+
+def _forward(out: Outcome, code: ids.Code, guid: str, fact: Fact, told: _Told) -> None:
+    """To the order; then its other codes hear of the binding."""
+    whole = {**fact, "order_guid": guid}
+    if fact["event_type"] == "order_created":
+        whole["alias18"] = ids.alias18(guid)
+    out.sends.append((ORDERS, guid, whole))
+    for other in _other_codes(code, fact, guid):
+        if told.news(other):
+            _send_bind(out, other, guid, _event_ref(fact), fact["event_time"])
+
+
+def _other_codes(code: ids.Code, fact: Fact, guid: str) -> Iterator[ids.Code]:
+    """The codes of an event that are to be bound beside `code`, and those that contradict `guid`."""
+    own, get = code[0], fact.get
+    for kind in ids.PAIRED_KINDS:
+        if kind != own:
+            value = get(kind)
+            if value:
+                yield kind, "", value
+    if own == ids.ORDER_GUID:
+        channel, order_no = get("channel"), get(ids.ORDER_NO)
+        if channel and order_no and not ids.names(guid, channel, order_no):
+            yield ids.ORDER_NO, channel, order_no
+    else:
+        said = get(ids.ORDER_GUID)
+        if said and said != guid:
+            yield ids.ORDER_GUID, "", said
+
+
+def _park(out: Outcome, code: ids.Code, key: str, row: Row | None, fact: Fact, now: int, delays: Delays) -> None:
+    ref = _event_ref(fact)
+    row = row or _WAITING
+    number: int = row["events"]
+    first, paid = row["first"], row["paid"]
+    if first is None:
+        first = ref
+        out.timers.append((ORPHAN, key, now + delays.unresolved_ms + 1))
+    if paid is None and fact["event_type"] in PAID_TYPES:
+        paid = ref
+        out.timers.append((PAYMENT_ORPHAN, key, now + delays.payment_orphan_ms + 1))
+    told = _Told(row["said"], delays.remembered_codes)
+    if code[0] in ids.PAIRED_KINDS:
+        for other in _other_codes(code, fact, ""):
+            if told.news(other):
+                link = {"do": "link", "code": other, "to": code, "by": ref, "at": fact["event_time"]}
+                out.sends.append((FACTS, other[2], link))
+    out.writes.append((PARKED, _numbered(key, number), fact))
+    new = {"events": number + 1, "since": row["since"] or now, "first": first, "paid": paid, "said": told.codes}
+    out.writes.append((CODES, key, {**row, **new}))
+
+
+# -- bindings ---------------------------------------------------------------------------------------------------------
+
+
+def _bind(out: Outcome, get: Get, code: ids.Code, key: str, message: Message, delays: Delays) -> None:
+    kind, _, value = code
+    guid, by, at = message["guid"], message["by"], message["at"]
+    row = get(CODES, key)
+    if row is not None and "guid" in row:
+        # A link's pairing is reported by the event that made it, once it is released: not here.
+        if row["guid"] != guid and not message.get("linked"):
+            _conflict(out, code, row["guid"], row.get("by"), guid, by, at)
+    elif kind == ids.ORDER_NO or (kind == ids.ORDER_GUID and value != guid):
+        _conflict(out, code, value if kind == ids.ORDER_GUID else None, None, guid, by, at)
+    else:
+        _settle(out, get, code, key, row, guid, by, _Told((), delays.remembered_codes), at)
+
+
+def _settle(
+    out: Outcome, get: Get, code: ids.Code, key: str, row: Row | None, guid: str, by: list[str], told: _Told, at: int
+) -> None:
+    """The row is bound from now on: release what waited for it."""
+    if row is not None:
+        for number in range(row["events"]):
+            parked_key = _numbered(key, number)
+            _forward(out, code, guid, get(PARKED, parked_key), told)
+            out.writes.append((PARKED, parked_key, None))
+        for number in range(row["links"]):
+            link_key = _numbered(key, number)
+            _send_linked(out, get(LINKS, link_key), guid)
+            out.writes.append((LINKS, link_key, None))
+        if row["first"] is not None:
+            out.timers.append((ORPHAN, key, None))
+        if row["paid"] is not None:
+            out.timers.append((PAYMENT_ORPHAN, key, None))
+        for kind, alert in row["alerts"].items():
+            out.sends.append((ALERTS, alert, {"do": "close", "at": at, "order_guid": guid}))
+            if kind == ORPHAN:
+                out.writes.append((UNRESOLVED, key, None))
+    bound: dict[str, Any] = {"guid": guid}
+    if code[0] != ids.ORDER_GUID:
+        bound["by"] = _written(by)
+    if told.codes:
+        bound["said"] = told.codes
+    out.writes.append((CODES, key, bound))
+
+
+def _link(out: Outcome, get: Get, key: str, message: Message) -> None:
+    row = get(CODES, key)
+    if row is not None and "guid" in row:
+        _send_linked(out, message, row["guid"])
+        return
+    row = row or _WAITING
+    number: int = row["links"]
+    out.writes.append((LINKS, _numbered(key, number), {name: message[name] for name in ("to", "by", "at")}))
+    out.writes.append((CODES, key, {**row, "links": number + 1}))
+
+
+def _send_linked(out: Outcome, link: Message, guid: str) -> None:
+    bind = {"do": "bind", "code": link["to"], "guid": guid, "by": link["by"], "at": link["at"], "linked": True}
+    out.sends.append((FACTS, link["to"][2], bind))
+
+
+def _send_bind(out: Outcome, code: ids.Code, guid: str, by: list[str], at: int) -> None:
+    out.sends.append((FACTS, code[2], {"do": "bind", "code": code, "guid": guid, "by": by, "at": at}))
+
+
+def _conflict(
+    out: Outcome, code: ids.Code, bound_to: str | None, first: str | None, guid: str, by: list[str], at: int
+) -> None:
+    """ID-04: the first binding stays. The order that asked hears of it, and somebody must look."""
+    kind, scope, value = code
+    topic, source, event_id, channel = by
+    rejected = {
+        "event_type": "_code_rejected",
+        "order_guid": guid,
+        "code_kind": kind,
+        "code": value,
+        "bound_to": bound_to,
+        "event_id": event_id,
+        "source": source,
+        "event_time": at,
+        "topic": topic,
+    }
+    out.sends.append((ORDERS, guid, rejected))
+    alert = {
+        "do": "open",
+        "rule": "ID-04",
+        "title": "identity_conflict",
+        "detail": f"{kind} {value} belongs to {bound_to or 'another order number'}{f' (by {first})' if first else ''};"
+        f" {_written(by)} pairs it with {guid}. The first binding stays",
+        "at": at,
+        "order_guid": guid,
+        "channel": scope or channel or None,
+        "source": source,
+        "first_event": first,
+        "last_event": _written(by),
+    }
+    out.sends.append((ALERTS, f"ID-04/{_name(code)}/{guid}", alert))
+
+
+# -- orphans ----------------------------------------------------------------------------------------------------------
+
+
+def due(get: Get, kind: str, key: str, at: int) -> Outcome:
+    """A timer of a waiting row, due `at` ms: no order for it has come in time (ID-08). The events stay parked."""
+    out = Outcome()
+    row = get(CODES, key)
+    if row is None or "guid" in row:
+        return out
+    code = ids.code_of_row(key)
+    ref = row["paid"] if kind == PAYMENT_ORPHAN else row["first"]
+    _, source, event_id, channel = ref
+    about = {"at": at, "source": source, "channel": channel or None, "first_event": _written(ref)}
+    if kind == PAYMENT_ORPHAN:
+        alert, title = f"ID-08/paid/{_name(code)}", "paid but order not created"
+        detail = f"{_written(ref)} paid for {code[0]} {code[2]}, and no order with it has been created"
+        missed = {"event_type": "paid_without_order", "event_id": event_id, "event_time": at, "code": code, **about}
+        out.sends.append((CHANNELS, channel or source, missed))
+    else:
+        alert, title = f"ID-08/unresolved/{_name(code)}", "unresolved events"
+        detail = (
+            f"{row['events']} events wait for {code[0]} {code[2]}, first {_written(ref)}; no order with it is known"
+        )
+        out.writes.append((UNRESOLVED, key, {"since": row["since"], "first": row["first"]}))
+    out.sends.append((ALERTS, alert, {"do": "open", "rule": "ID-08", "title": title, "detail": detail, **about}))
+    out.writes.append((CODES, key, {**row, "alerts": {**row["alerts"], kind: alert}}))
+    return out
+
+
+# -- small things -----------------------------------------------------------------------------------------------------
+
+
+class _Told:
+    """The codes a row has told already, oldest first, at most `limit`."""
+
+    __slots__ = ("_limit", "changed", "codes")
+
+    def __init__(self, codes: Sequence[str], limit: int) -> None:
+        self.codes, self._limit, self.changed = codes, limit, False
+
+    def news(self, code: ids.Code) -> bool:
+        key = ids.row_key(code)
+        if key in self.codes:
+            return False
+        self.codes = [*self.codes, key][-self._limit :]
+        self.changed = True
+        return True
+
+
+def _event_ref(fact: Fact) -> list[str]:
+    return [fact["topic"], fact["source"], fact["event_id"], fact.get("channel") or ""]
+
+
+def _written(ref: Sequence[str]) -> str:
+    return "/".join(ref[:3])
+
+
+def _name(code: ids.Code) -> str:
+    return "/".join(part for part in code if part)
+
+
+def _numbered(key: str, number: int) -> str:
+    return f"{key}\0{number:012x}"
+
+
+_WAITING: Final[Row] = {"events": 0, "links": 0, "since": None, "said": [], "first": None, "paid": None, "alerts": {}}

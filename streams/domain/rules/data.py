@@ -1,0 +1,46 @@
+"""Reads the rule data files beside it, at import of whoever needs them (OTH-08: numbers and words are data)."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from streams.domain.alert import Policies
+from streams.domain.contract import Contract, Limits
+from streams.domain.identity import Delays
+from streams.domain.status_map import MapError, StatusMaps, parse
+
+FOLDER = Path(__file__).parent
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MapError(f"{path.name} cannot be read: {error}") from None
+
+
+@cache
+def status_maps(folder: Path = FOLDER / "status") -> StatusMaps:
+    """All status tables of a folder, in order of their names. MapError names the file and row that must not be used."""
+    return StatusMaps(parse(path.stem, _read(path)) for path in sorted(folder.glob("*.json")))
+
+
+@cache
+def contract(path: Path = FOLDER / "limits.json") -> Contract:
+    """The contract check under the limits of the file."""
+    return Contract(Limits(**_read(path)["contract"]))
+
+
+@cache
+def delays(path: Path = FOLDER / "limits.json") -> Delays:
+    """How long an orphan may wait."""
+    return Delays(**_read(path)["identity"])
+
+
+@cache
+def alert_policies(path: Path = FOLDER / "alerts.json") -> Policies:
+    """Who is told about what."""
+    return Policies.parse(_read(path))

@@ -1,0 +1,180 @@
+"""What another system's status word means here (ST-03, OTH-08): versioned tables, by (platform, field, code).
+
+A word is never judged on its own: the tables of the speaking source come first, then those of its courier or channel,
+and only then the words of the whole category (any shop front, any courier, any WMS). A platform that has a table of
+its own is not judged by the category's codes; only rows whose field is `*` (words that say what they mean in any
+field) still hold for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from streams.domain.rules.nodes import NODES, STATES
+
+STATE_OF_NODE: Final[Mapping[str, str]] = {node.name: node.state for node in NODES}
+FLAGS: Final = ("closed", "partially_refunded", "refunded", "frozen", "locked", "invoice_red", "conflict", "gap")
+EVENTS: Final = ("created", "paid", "shipped", "signed", "refunded", "invoiced")
+TOPICS: Final = ("orders", "couriers", "wms")
+
+# LOG-05: the courier words that end a delivery. Four are named by the source, eight are defaults.
+TERMINAL_WORDS: Final = (
+    *("已签收", "本人签收", "他人代签", "门卫代收"),
+    *("家人代收", "同事代收", "前台代收", "物业代收", "邻居代收", "驿站代收", "快递柜代收", "代收点签收"),
+)
+
+ANY: Final = "*"
+_LONG_NUMBER: Final = re.compile(r"\d{6,}")
+Mapped = dict[str, Any]
+"""{"known": bool, "state": atomic state|None, "node": fine node|None, "flags": [..], "event": atomic event|None,
+"axis": str|None}. `axis` tells what is no order state, as `name:value`: refund:success, ship:forbidden,
+finance:accrual_ready.
+"""
+
+UNKNOWN: Final[Mapped] = {"known": False, "state": None, "node": None, "flags": [], "event": None, "axis": None}
+
+
+class MapError(ValueError):
+    """A status table that must not be used; the message names the table, the row and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One word. `field` None = any of the table's default fields; `*` = any field at all."""
+
+    field: str | None
+    code: str
+    mapped: Mapped
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The words of one platform, or (`names` holding `*`) of a whole category, as one file says them."""
+
+    name: str
+    version: int
+    topics: tuple[str, ...]
+    names: tuple[str, ...]
+    default_fields: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def parse(name: str, document: Any) -> Table:
+    """A table from its JSON document. MapError on any row that could not be applied as written."""
+
+    def texts(key: str) -> tuple[str, ...]:
+        found = document.get(key)
+        if not isinstance(found, list) or not found or not all(isinstance(text, str) and text for text in found):
+            raise MapError(f"{name}: {key} must be a list of words")
+        return tuple(found)
+
+    if not isinstance(document, Mapping):
+        raise MapError(f"{name}: not a record")
+    version = document.get("version")
+    if type(version) is not int or version < 1:
+        raise MapError(f"{name}: version must be a whole number from 1")
+    topics = texts("topics")
+    for topic in topics:
+        if topic not in TOPICS:
+            raise MapError(f"{name}: topic {topic} carries no raw_status")
+    rows = document.get("rows")
+    if not isinstance(rows, list) or not rows:
+        raise MapError(f"{name}: no rows")
+    found = tuple(_row(name, number, row) for number, row in enumerate(rows, 1))
+    return Table(name, version, topics, texts("names"), texts("default_fields"), found)
+
+
+_ROW_KEYS: Final = frozenset({"field", "code", "state", "node", "flags", "event", "axis", "note"})
+
+
+def _row(name: str, number: int, row: Any) -> Row:
+    where = f"{name}: row {number}"
+    if not isinstance(row, Mapping) or not isinstance(row.get("code"), str) or not row["code"]:
+        raise MapError(f"{where} has no code")
+    for key in row:
+        if key not in _ROW_KEYS:
+            raise MapError(f"{where} has an unknown entry {key}")
+    state, node, event, axis = (row.get(name) for name in ("state", "node", "event", "axis"))
+    flags = row.get("flags", [])
+    if state is not None and state not in STATES:
+        raise MapError(f"{where} maps to an unknown state")
+    if node is not None and STATE_OF_NODE.get(node) != state:
+        raise MapError(f"{where} maps to a node that is unknown or not of its state")
+    if event is not None and event not in EVENTS:
+        raise MapError(f"{where} maps to an unknown event")
+    if not isinstance(flags, list) or any(flag not in FLAGS for flag in flags):
+        raise MapError(f"{where} maps to an unknown flag")
+    if axis is not None and (not isinstance(axis, str) or axis.count(":") != 1):
+        raise MapError(f"{where} has an axis that is not written name:value")
+    mapped = {"known": True, "state": state, "node": node, "flags": list(flags), "event": event, "axis": axis}
+    return Row(row.get("field"), row["code"], mapped)
+
+
+class StatusMaps:
+    """All tables, checked together. Lookups answer shared values: do not change them."""
+
+    def __init__(self, tables: Iterable[Table]) -> None:
+        self.tables = tuple(tables)
+        self._rows: dict[tuple[str, str, str | None, str], Mapped] = {}
+        self._named: set[tuple[str, str]] = set()
+        for table in self.tables:
+            self._add(table)
+        self._check_terminal_words()
+
+    def _add(self, table: Table) -> None:
+        for topic in table.topics:
+            for name in table.names:
+                self._named.add((topic, name))
+                for row in table.rows:
+                    # A row without a field answers for each default field and for an event that names none.
+                    fields = (None, *table.default_fields) if row.field is None else (row.field,)
+                    if row.field in table.default_fields:
+                        fields = (row.field, None)
+                    for field in fields:
+                        key = (topic, name, field, row.code)
+                        if key in self._rows:
+                            raise MapError(f"{table.name}: {row.code} stands twice for {name} on {topic}")
+                        self._rows[key] = row.mapped
+
+    def _check_terminal_words(self) -> None:
+        couriers = sorted(name for topic, name in self._named if topic == "couriers")
+        for name in couriers:
+            for word in TERMINAL_WORDS:
+                mapped = self.find("couriers", (name,), None, word)
+                if mapped["state"] != "logistics_signed":
+                    raise MapError(f"courier words of {name}: {word} must end the delivery (LOG-05)")
+
+    def find(self, topic: str, speakers: Iterable[str | None], field: str | None, code: str) -> Mapped:
+        """The meaning of `code`, or UNKNOWN. `speakers`: whose tables count, strongest first (source, then courier or
+        channel).
+        """
+        rows, own = self._rows, False
+        for name in speakers:
+            if name is not None and (topic, name) in self._named:
+                found = rows.get((topic, name, field, code)) or rows.get((topic, name, ANY, code))
+                if found is not None:
+                    return found
+                own = True
+        found = rows.get((topic, ANY, ANY, code))
+        if found is None and not own:
+            found = rows.get((topic, ANY, field, code))
+        return found if found is not None else UNKNOWN
+
+
+def speakers(topic: str, value: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Whose words an event's raw_status may be. A channel's words count on its own topic only: a parcel of a shop
+    front is not that shop front speaking (failure: the shop's "completed" taken for a courier's signature).
+    """
+    if topic == "couriers":
+        return value.get("source"), value.get("courier")
+    if topic == "orders":
+        return value.get("source"), value.get("channel")
+    return (value.get("source"),)
+
+
+def masked(raw_status: str) -> str:
+    """A status word fit for an alert: short, on one line, without long numbers (which may be telephones)."""
+    return _LONG_NUMBER.sub("#", " ".join(raw_status.split()))[:64]
