@@ -1,7 +1,7 @@
 """Avro in the Confluent wire format: magic byte 0, schema id (4 bytes, big-endian), Avro binary.
 
 Times are plain integers (milliseconds since the epoch, UTC): the logical types stand in the schemas for other readers
-and are not turned into objects here.
+and are not turned into objects here. Generated code does the work (compiled.py), fastavro what it does not cover.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Any, Final
 import fastavro
 from fastavro.schema import SchemaParseException
 
+from streams.engine.codec import compiled
 from streams.engine.codec.errors import DecodeError, EncodeError, UnknownSchemaError
 from streams.engine.codec.registry import Registry, Schema, fingerprint
 
@@ -38,6 +39,10 @@ def plain(schema: Any) -> Any:
 def encoder(registry: Registry, subject: str, schema: Schema) -> Encode:
     """Encoder of one topic's values. Raises EncodeError (one line naming the field) on a value that does not fit."""
     prefix = header(registry.id_of(subject, schema))
+    return compiled.writer(schema, prefix) or _fastavro_writer(schema, prefix)
+
+
+def _fastavro_writer(schema: Schema, prefix: bytes) -> Encode:
     parsed = fastavro.parse_schema(plain(schema))
 
     def encode(value: Mapping[str, Any]) -> bytes:
@@ -97,7 +102,9 @@ def _reader(registry: Registry, head: bytes, schema: Schema, drop_nulls: bool) -
     if not isinstance(writer, dict) or _full_name(writer) != _full_name(schema):
         raise DecodeError(f"schema id {schema_id} is not a version of {_full_name(schema)}")
     try:
-        return resolving_reader(writer, schema, drop_nulls=drop_nulls)
+        same = fingerprint(writer) == fingerprint(schema)
+        read = compiled.reader(schema, drop_nulls=drop_nulls) if same else None
+        return read or resolving_reader(writer, schema, drop_nulls=drop_nulls)
     except (SchemaParseException, ValueError, TypeError, KeyError) as error:
         reason = type(error).__name__
         raise DecodeError(f"schema id {schema_id} cannot be read as {_full_name(schema)}: {reason}") from None

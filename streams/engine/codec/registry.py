@@ -2,8 +2,9 @@
 
 `file:[FOLDER]` reads FOLDER/ids.lock.json: subject -> versions, each with its id, fingerprint and the file that keeps
 the schema as it was. Ids are stable for ever; `python -m streams.engine.codec.registry lock` adds versions and never
-changes or removes one. `http(s)://[USER:PASSWORD@]HOST/PATH` speaks the three calls of the Confluent schema registry API
-that are needed here (Apicurio offers it under /apis/ccompat/v7). Subjects are named `TOPIC-value` (TopicNameStrategy).
+changes or removes one. `http(s)://[USER:PASSWORD@]HOST/PATH` speaks the two calls of the Confluent schema registry
+API that are needed here (Apicurio offers it under /apis/ccompat/v7). Subjects are named `TOPIC-value`
+(TopicNameStrategy).
 """
 
 import base64
