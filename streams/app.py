@@ -165,7 +165,6 @@ def build(
         web_enabled=True,
         web_bind=settings.web_host,
         web_port=web_port,
-        web_host=settings.web_host,
     )
     metrics, health = Metrics(), Health(tuple(agent.name for agent in agents))
     observers = Observers(metrics, health, *([observer] if observer else []))
@@ -223,7 +222,7 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
     from streams import topology
     from streams.agents import catalogue
 
-    chosen = catalogue.choose(settings, agents)
+    chosen = catalogue.choose(agents, settings.audit_raw)
     reg = topology.load(registry=settings.registry)
     try:
         check_topics({"bootstrap.servers": settings.broker, **settings.kafka}, chosen)
@@ -233,7 +232,8 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
         port = settings.web_port or free_port(settings.web_host)
         app = build(settings, chosen, reg, web_port=port, on_stopped=catalogue.source_stopped(reg))
         web_file = write_web_file(settings, f"http://{settings.web_host}:{port}")
-        log.info("worker %s: %s; web at http://%s:%d", settings.worker_id, ", ".join(a.name for a in chosen), settings.web_host, port)
+        names = ", ".join(agent.name for agent in chosen)
+        log.info("worker %s: %s; web at http://%s:%d", settings.worker_id, names, settings.web_host, port)
         try:
             return run(app)
         finally:

@@ -1,0 +1,45 @@
+"""Which agents a worker runs, and what is said when one of them has to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from streams.agents import ALL
+from streams.agents.orders import make as make_orders
+from streams.engine import Agent, Codecs
+from streams.engine.runner import AgentRunner, wall_ms
+from streams.errors import UsageError
+
+ALERT_FACTS = "alert-facts"
+
+
+def choose(names: Sequence[str] | None, audit_raw: Literal["keep", "hash", "drop"] = "keep") -> list[Agent]:
+    """The agents of these names (all without), in the order of the flow. UsageError for a name nobody has."""
+    agents = [make_orders(audit_raw) if agent.name == "orders" else agent for agent in ALL]
+    if names is None:
+        return agents
+    known = {agent.name for agent in agents}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError(f"--agents: no agent {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    return [agent for agent in agents if agent.name in names]
+
+
+def source_stopped(codecs: Codecs) -> Callable[[AgentRunner, str], None]:
+    """What an agent does when the dead-letter limits stop its source: raise an alert, in a transaction of its own."""
+    encode = codecs.encoder(ALERT_FACTS)
+
+    def announce(runner: AgentRunner, why: str) -> None:
+        key = f"ENGINE/stopped/{runner.agent.name}"
+        finding = {
+            "do": "open",
+            "rule": "DQ-08",
+            "severity": "critical",
+            "title": "source stopped",
+            "detail": f"{why}; its records wait in the topic. Mend the cause and start the worker again",
+            "at": wall_ms(),
+        }
+        runner.announce(ALERT_FACTS, key, encode(finding))
+
+    return announce

@@ -1,0 +1,60 @@
+"""What a worker's web pages answer about codes, customers and orders, out of the rows this worker owns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.agents.alerts import ALERTS
+from streams.agents.identity import TABLES
+from streams.domain import ids
+from streams.domain.alert import published
+from streams.domain.identity import CODES, CUSTOMERS
+from streams.domain.order import record
+from streams.engine.task import Task
+from streams.web import tasks_of
+
+
+def code(app: Any, text: str) -> dict[str, Any] | None:
+    """The order of a code of any kind (ID-03), or what waits for it; None if no row of it is here."""
+    guid = ids.guid_of_alias(text)
+    if guid is not None or ids.is_guid(text):
+        return {"guid": guid or text, "code": text, "kind": "alias18" if guid else ids.ORDER_GUID}
+    waiting = None
+    for task in tasks_of(app, "identity"):
+        for key, row in task.peek(TABLES[CODES], text + "\0"):
+            kind, scope, _ = ids.code_of_row(key)
+            if "guid" in row:
+                return {"guid": row["guid"], "code": text, "kind": kind, "channel": scope or None}
+            waiting = {"guid": None, "code": text, "kind": kind, "parked": row["events"], "since": row["since"]}
+    return waiting
+
+
+def customer(app: Any, name: str) -> dict[str, Any] | None:
+    """The orders of a customer over all channels (ID-06) that this worker knows of."""
+    guids = [
+        key.rpartition("\0")[2]
+        for task in tasks_of(app, "identity")
+        for key, _ in task.peek(TABLES[CUSTOMERS], name + "\0")
+    ]
+    return {"customer_id": name, "orders": guids} if guids else None
+
+
+def order(app: Any, guid: str) -> dict[str, Any] | None:
+    """An order's record as order-states has it, and its open alerts as far as they are here."""
+    for task in tasks_of(app, "orders"):
+        table = task.agent.tables["orders"]
+        for key, state in task.peek(table, guid):
+            if key == guid:
+                return {"state": record(guid, state), "alerts": _alerts(tasks_of(app, "alerts"), guid)}
+    return None
+
+
+def _alerts(tasks: list[Task], guid: str) -> list[dict[str, Any]]:
+    found = []
+    for task in tasks:
+        for key, row in task.peek(ALERTS, ""):
+            if row.get("order_guid") == guid:
+                alert = published(key, row)
+                if alert is not None:
+                    found.append(alert)
+    return found
