@@ -36,7 +36,8 @@ def dead_letter(record: RecordLike, error: str, stage: str, at: int) -> dict[str
 def describe(error: BaseException) -> str:
     """Type, message and the innermost frames, without values of the payload."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
-    where = " < ".join(f"{frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})" for frame in reversed(frames))
+    frames.reverse()
+    where = " < ".join(f"{frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})" for frame in frames)
     return f"{type(error).__name__}: {error} at {where}"
 
 

@@ -11,6 +11,7 @@ For simulations it plays several workers, and can be told to crash, rebalance, d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
@@ -169,7 +170,7 @@ class LocalRunner:
                 lambda: self.time,
                 live=False,
                 received_at=received_at,
-                at_step=(lambda step, agent=agent: self._at_step(agent, step)) if fault else None,
+                at_step=partial(self._at_step, agent) if fault else None,
             )
             for agent in self.agents
         ]
@@ -294,10 +295,10 @@ class LocalRunner:
         for topic in task.agent.sources:
             start = task.next[topic]
             log = self.log.topics.get(topic)
-            records = log[partition][start : start + left] if log else []
-            if records:
-                sources[topic] = records
-                left -= len(records)
+            found = log[partition][start : start + left] if log else []
+            if found:
+                sources[topic] = found
+                left -= len(found)
                 if not left:
                     break
         if not sources:

@@ -29,7 +29,11 @@ class Metrics(Observer):
         self.records = Counter("oms_records_total", "Records folded and committed", agent, registry=registry)
         self.turns = Histogram("oms_turn_seconds", "Seconds per turn", agent, buckets=_TURN_BUCKETS, registry=registry)
         self.steps = Histogram(
-            "oms_turn_step_seconds", "Seconds per step of a turn", ["agent", "step"], buckets=_TURN_BUCKETS, registry=registry
+            "oms_turn_step_seconds",
+            "Seconds per step of a turn",
+            ["agent", "step"],
+            buckets=_TURN_BUCKETS,
+            registry=registry,
         )
         self.batches = Histogram(
             "oms_batch_records", "Records per turn", agent, buckets=_BATCH_BUCKETS, registry=registry
@@ -39,7 +43,7 @@ class Metrics(Observer):
             "oms_dead_letters_total", "Records sent to dead-letters by stage", ["agent", "stage"], registry=registry
         )
         self.aborts = Counter("oms_aborts_total", "Transactions aborted", agent, registry=registry)
-        self.fences = Counter("oms_fences_total", "Times the worker was fenced or opened anew", agent, registry=registry)
+        self.fences = Counter("oms_fences_total", "Times fenced or opened anew", agent, registry=registry)
         self.lag = Gauge("oms_lag_records", "Records not yet folded, per source partition", place, registry=registry)
         self.delay = Gauge(
             "oms_event_time_delay_seconds", "Wall clock minus stream time", ["agent", "partition"], registry=registry

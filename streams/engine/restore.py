@@ -78,6 +78,7 @@ def restore(conf: Mapping[str, Any], topic: str, stores: Mapping[int, Restoring]
 
 def _start(consumer: Consumer, topic: str, partition: int, store: Store) -> int:
     """Where to read on: the stored position, or the beginning if the store cannot be continued."""
+    low: int
     low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=QUIET_SECONDS)
     stored = store.get(POSITION)
     if stored is None:

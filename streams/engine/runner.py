@@ -29,6 +29,7 @@ POLL_SECONDS: Final = 0.1
 GIVE_UP_SECONDS: Final = 120.0
 """Without one good turn or idle poll for this long the worker stops; supervisors and people take over."""
 LEAST_BATCH: Final = 50
+_CANNOT_OPEN: Final[tuple[type[BaseException], ...]] = (InfrastructureError, *KafkaTransaction.fatal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,8 @@ class AgentRunner:
     # -- failures ---------------------------------------------------------------------------------------------------
 
     def _recover(self, error: BaseException) -> None:
-        assert self.source is not None and self.transaction is not None
+        assert self.source is not None
+        assert self.transaction is not None
         name = self.agent.name
         if time.monotonic() - self._good_at > GIVE_UP_SECONDS:
             raise InfrastructureError(f"agent {name}: nothing works for {GIVE_UP_SECONDS:.0f} s: {reason(error)}")
@@ -201,7 +203,7 @@ class AgentRunner:
                 self.close()
                 self.open()
                 break
-            except (InfrastructureError, *KafkaTransaction.fatal) as error:
+            except _CANNOT_OPEN as error:
                 if time.monotonic() - started > GIVE_UP_SECONDS:
                     raise
                 log.warning("%s: cannot open anew yet: %s", self.agent.name, reason(error))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from streams.engine.agent import Agent, Codecs, TableSpec
@@ -85,7 +86,7 @@ class Task:
         self._decoders = {topic: codecs.decoder(topic) for topic in agent.sources}
         self._all = (*self.tables.values(), self.timers.by_due, self.timers.by_key)
         self._fold = agent._fold
-        self._fatal = (EngineError, RegistryError, *fatal)
+        self._fatal: tuple[type[BaseException], ...] = (EngineError, RegistryError, *fatal)
         self._on_failure = on_failure
         self._max_value_bytes = max_value_bytes
         self._sink: Sink = self.ctx._sink
@@ -115,7 +116,7 @@ class Task:
     # -- fold -------------------------------------------------------------------------------------------------------
 
     def begin(self, sink: Sink, wall: int | None, received_at: int | None) -> None:
-        """Start the task's part of a turn: outputs go to ``sink``; ``wall`` is the clock in ms (None: stream time only)."""
+        """Start the task's part of a turn: outputs go to ``sink``; ``wall`` is the clock, ms (None: event time)."""
         ctx = self.ctx
         self._sink = ctx._sink = sink
         ctx._refuse = self._refuse
@@ -138,7 +139,8 @@ class Task:
 
     def fold(self, topic: str, records: Sequence[RecordLike]) -> None:
         """Fold records of one source in order. Anything a reducer raises passes through: roll back and isolate."""
-        ctx, fold, decode, time_of, timers = self.ctx, self._fold, self._decoders[topic], self.agent._time_of, self.timers
+        ctx, fold, time_of, timers = self.ctx, self._fold, self.agent._time_of, self.timers
+        decode = self._decoders[topic]
         for record in records:
             ctx.record = record
             try:
@@ -160,10 +162,10 @@ class Task:
             self.next[topic] = records[-1].offset() + 1
 
     def fold_isolated(self, topic: str, records: Sequence[RecordLike]) -> None:
-        """The same, but what fails is found and set apart: each record is folded on its own, kept whole or not at all."""
+        """The same, but what fails is set apart: each record is folded on its own and kept whole or not at all."""
         for record in records:
             self._fire_before(topic, record)
-            failure = self._alone(lambda record=record: self.fold(topic, (record,)))
+            failure = self._alone(partial(self.fold, topic, (record,)))
             self.next[topic] = record.offset() + 1
             if failure is not None:
                 self._bury(record, failure, RULE)

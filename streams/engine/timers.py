@@ -27,7 +27,7 @@ def _same(data: bytes) -> bytes:
 
 
 class Timers:
-    """One timer per (kind, key). ``next_due`` is never later than the earliest timer, so one int is compared per record."""
+    """One timer per (kind, key). ``next_due`` is never later than the earliest: one int is compared per record."""
 
     def __init__(self, store: Store) -> None:
         self.by_due = Table(TableSpec("\1due", _same, _same, binary_keys=True), store, kept_rows=0)

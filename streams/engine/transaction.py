@@ -57,7 +57,8 @@ class KafkaTransaction:
 
     @property
     def sink(self) -> Sink:
-        return self._producer.produce
+        produce: Sink = self._producer.produce
+        return produce
 
     def begin(self) -> None:
         self._positions = {}

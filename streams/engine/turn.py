@@ -89,12 +89,13 @@ class Turn:
         self._live = live
         self._received_at = received_at
         self._at_step = at_step
+        self._fatal: tuple[type[BaseException], ...] = (EngineError, RegistryError, *transaction.fatal)
 
     def run(self, batch: Batch) -> Report:
         """Fold and commit the batch. A record that fails is isolated and buried; any other error leaves no trace."""
         try:
             return self._attempt(batch, isolated=False)
-        except (EngineError, RegistryError, *self.transaction.fatal):
+        except self._fatal:
             self._undo(batch)
             raise
         except Exception:  # a reducer failed: which record it was, the isolated run finds out
