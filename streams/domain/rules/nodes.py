@@ -106,20 +106,22 @@ def check(states: tuple[str, ...], transitions: Mapping[str, tuple[str, ...]], i
         raise ValueError(f"initial state {initial} is not a state")
     if set(transitions) != set(states):
         raise ValueError(f"states without a row, or rows without a state: {sorted(set(transitions) ^ set(states))}")
-    reachable = {initial}
     for state in states:
         for target in transitions[state]:
             if target not in states:
                 raise ValueError(f"{state} moves to the unknown state {target}")
             if states.index(target) <= states.index(state):
                 raise ValueError(f"{state} moves back to {target}")
-            if state in reachable:
-                reachable.add(target)
-            missing = set(transitions[target]) - set(transitions[state])
-            if missing:
-                raise ValueError(f"{state} reaches {sorted(missing)} by way of {target} only")
+    reachable = {initial}
+    for state in states:  # no way leads back, so one pass in order finds them all
+        if state in reachable:
+            reachable.update(transitions[state])
     if unreachable := [state for state in states if state not in reachable]:
         raise ValueError(f"unreachable from {initial}: {unreachable}")
+    for state in states:
+        for target in transitions[state]:
+            if missing := set(transitions[target]) - set(transitions[state]):
+                raise ValueError(f"{state} reaches {sorted(missing)} by way of {target} only")
 
 
 def check_nodes(nodes: tuple[Node, ...], steps: tuple[tuple[int, ...], ...], states: tuple[str, ...]) -> None:

@@ -1,0 +1,231 @@
+"""ST-05: who may move a state, what happens to everybody else's word; ST-03 for statuses no map knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.domain.order import parked
+from streams.domain.order.meanings import MEANINGS, Meaning, check
+from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODES, STATES
+from tests.unit.domain.order.facts import (
+    DAY,
+    HOUR,
+    MINUTE,
+    T0,
+    created,
+    fact,
+    fold,
+    mapped,
+    paid,
+    says,
+    step,
+    told,
+    verdicts,
+    view,
+)
+
+UNKNOWN = mapped(known=False)
+
+
+@pytest.mark.rule("ST-05")
+@pytest.mark.parametrize("topic", ["orders", "couriers", "wms"])
+@pytest.mark.parametrize("state", STATES)
+def test_only_the_authority_moves_a_state(topic: str, state: str) -> None:
+    node = NODES[BASE_NODE[STATES.index(state)] - 1].name
+    order, _ = fold([created()])
+
+    decision = step(order, says(topic, "word", T0 + HOUR, mapped(state, node)))
+
+    allowed = topic in AUTHORITY[state]
+    assert (decision.state.reached[STATES.index(state)] is not None) is (allowed or state == "pending_payment")
+    assert decision.audit["decision"] == ("accepted" if allowed else "refused")
+    assert decision.audit["rule"] == ("ST-03" if allowed else "ST-05")
+    assert decision.state.claims[decision.audit["source"]] == ["word", STATES.index(state), T0 + HOUR]
+
+
+@pytest.mark.rule("ST-05")
+def test_a_refused_claim_is_kept_audited_and_changes_nothing_else() -> None:
+    order, _ = fold([created(), paid()])
+
+    decision = step(order, says("orders", "已发货", T0 + HOUR, mapped("shipped", "shipped")))
+
+    assert (decision.state.rank, decision.state.node, decision.state.updated_at) == (1, 2, T0 + MINUTE)
+    assert decision.audit["before"] == decision.audit["after"]
+    assert decision.audit["reason"] == "orders has no authority for shipped, wms or couriers has: kept as a claim"
+    assert decision.changed
+
+
+@pytest.mark.rule("ST-05")
+def test_a_later_event_of_a_lower_rank_fills_in_and_never_turns_back() -> None:
+    loaded = fact("wms", "loaded", T0 + 2 * HOUR)
+    signed = fact("couriers", "signed", T0 + DAY)
+
+    state, decisions = fold([created(), signed, loaded, paid(T0 + 2 * DAY)])
+
+    assert verdicts(decisions) == ["accepted", "accepted", "filled_in", "filled_in"]
+    assert (STATES[state.rank], state.reached[:4]) == (
+        "logistics_signed",
+        [T0, T0 + 2 * DAY, T0 + 2 * HOUR, T0 + DAY],
+    )
+
+
+@pytest.mark.rule("ST-05")
+def test_an_older_word_within_a_loop_fills_in_too() -> None:
+    out = fact("couriers", "out_for_delivery", T0 + 2 * HOUR)
+    scan = fact("couriers", "scanned", T0 + HOUR)
+
+    state, decisions = fold([created(), paid(), out, scan])
+
+    assert (verdicts(decisions)[-1], NODES[state.node - 1].name) == ("filled_in", "out_for_delivery")
+
+
+@pytest.mark.rule("ST-05")
+def test_a_skipped_state_is_flagged_as_a_gap_until_it_is_filled() -> None:
+    loaded = fact("wms", "loaded", T0 + HOUR)
+
+    assert view(created(), loaded)["flags"] == ["gap"]
+    assert view(created(), loaded, paid())["flags"] == []
+
+
+@pytest.mark.rule("ST-05")
+def test_a_customer_signature_without_the_couriers_is_a_conflict_that_blocks_revenue() -> None:
+    events = [created(), paid(), fact("wms", "loaded", T0 + HOUR), fact("orders", "buyer_confirmed", T0 + DAY)]
+
+    before = view(*events)
+    after = view(*events, fact("couriers", "signed", T0 + 2 * DAY))
+
+    assert (before["state"], before["flags"]) == ("customer_signed", ["conflict", "gap"])
+    assert before["tiers"]["finance"] == "revenue_blocked"
+    assert (after["state"], after["flags"]) == ("customer_signed", [])
+    assert after["tiers"]["finance"] == "revenue_due"
+
+
+@pytest.mark.rule("ST-05")
+@pytest.mark.parametrize(
+    ("event", "signs"),
+    [
+        (fact("orders", "buyer_confirmed", T0 + DAY), True),
+        (fact("service", "confirmation_scanned", T0 + DAY), True),
+        (fact("service", "voice_call_result", T0 + DAY, result="confirmed"), True),
+        (fact("service", "voice_call_result", T0 + DAY, result="damaged"), False),
+        (fact("service", "voice_call_result", T0 + DAY), False),
+        (fact("couriers", "signed", T0 + DAY), False),
+    ],
+)
+def test_only_buyer_scan_and_voice_sign_for_the_customer(event: dict[str, object], signs: bool) -> None:
+    assert (view(created(), event)["state"] == "customer_signed") is signs
+
+
+@pytest.mark.rule("ST-05")
+def test_the_latest_claim_of_each_source_is_kept_whatever_comes_last() -> None:
+    packed = fact("wms", "packed", T0 + HOUR)
+    loaded = fact("wms", "loaded", T0 + 2 * HOUR)
+
+    claim = {"wms-hz": {"raw": "loaded", "state": "shipped", "at": T0 + 2 * HOUR}}
+
+    assert view(created(), packed, loaded)["claims"] == claim
+    assert view(created(), loaded, packed)["claims"] == claim
+
+
+@pytest.mark.rule("ST-05")
+def test_of_two_claims_at_one_time_the_higher_rank_counts() -> None:
+    packed, loaded = fact("wms", "packed", T0 + HOUR), fact("wms", "loaded", T0 + HOUR)
+
+    assert view(created(), packed, loaded)["claims"] == view(created(), loaded, packed)["claims"]
+    assert view(created(), packed, loaded)["claims"]["wms-hz"]["raw"] == "loaded"
+
+
+@pytest.mark.rule("ST-05")
+def test_a_failed_payment_shows_as_a_claim_and_takes_nothing_back() -> None:
+    seen = view(created(), paid(), fact("payments", "payment_failed", T0 + HOUR))
+
+    assert seen["state"] == "paid"
+    assert seen["claims"]["wechatpay"] == {"raw": "payment_failed", "state": "pending_payment", "at": T0 + HOUR}
+
+
+@pytest.mark.rule("ST-05")
+def test_a_channel_may_tell_that_it_reviews_a_paid_order() -> None:
+    review = says("orders", "风控审核中", T0 + HOUR, mapped("paid", "risk_review"))
+
+    unpaid, reviewed = view(created(), review), view(created(), review, paid())
+
+    assert (unpaid["state"], unpaid["node"]) == ("pending_payment", "pending_payment")
+    assert (reviewed["state"], reviewed["node"]) == ("paid", "risk_review")
+
+
+@pytest.mark.rule("ST-05")
+def test_a_table_that_claims_without_authority_is_refused() -> None:
+    for topic, meaning, fault in (
+        ("orders", Meaning("ST-01", rank=1, node=2), "no authority"),
+        ("orders", Meaning("ST-01", node=13), "does not tell the node"),
+        ("wms", Meaning("ST-01", rank=2, node=12), "not one of its state"),
+    ):
+        with pytest.raises(ValueError, match=fault):
+            check({**MEANINGS, (topic, "x"): meaning})
+
+
+@pytest.mark.rule("ST-03")
+def test_a_status_no_map_knows_changes_no_state_and_is_kept() -> None:
+    order, _ = fold([created(), paid()])
+
+    decision = step(order, says("couriers", "门口代签", T0 + HOUR, UNKNOWN, event_type="signed", raw_field="status"))
+
+    assert (STATES[decision.state.rank], decision.state.claims["zto"]) == ("paid", ["门口代签", -1, T0 + HOUR])
+    assert (decision.audit["decision"], decision.audit["rule"]) == ("refused", "ST-03")
+    assert decision.audit["reason"] == "mapping_missing: zto, status has no known status '门口代签'"
+    assert [entry[2:] for entry in decision.state.unmapped] == [["couriers", "zto", "status", "门口代签"]]
+
+
+@pytest.mark.rule("ST-03")
+def test_a_parked_status_counts_when_it_is_told_again_and_known_by_then() -> None:
+    first = says("couriers", "门口代签", T0 + DAY, UNKNOWN, event_type="signed")
+    again = {**first, "mapped": mapped("logistics_signed", "logistics_signed")}
+
+    state, decisions = fold([created(), paid(), first, first, again, again])
+
+    assert verdicts(decisions)[2:] == ["refused", "duplicate", "accepted", "duplicate"]
+    assert (STATES[state.rank], state.unmapped) == ("logistics_signed", [])
+    assert state.claims["zto"] == ["门口代签", 3, T0 + DAY]
+
+
+@pytest.mark.rule("ST-03")
+def test_the_list_of_parked_statuses_is_bounded_and_keeps_the_newest() -> None:
+    events = [says("couriers", f"?{n}", T0 + n * MINUTE, UNKNOWN) for n in range(parked.MAX_PARKED + 1)]
+
+    state, _ = fold([created(), *events])
+    backwards, _ = fold([created(), *reversed(events)])
+
+    assert [entry[5] for entry in state.unmapped] == [f"?{n}" for n in range(1, parked.MAX_PARKED + 1)]
+    assert backwards.unmapped == state.unmapped
+
+
+@pytest.mark.rule("ST-03")
+def test_a_courier_word_that_is_no_signature_overrules_the_event_type() -> None:
+    refused = says("couriers", "拒收", T0 + DAY, mapped(axis="parcel:refused"), event_type="signed")
+
+    assert view(created(), paid(), refused)["state"] == "paid"
+
+
+@pytest.mark.rule("ST-03")
+def test_a_buyers_confirmation_stands_whatever_its_refund_status() -> None:
+    event = says("orders", "NO_REFUND", T0 + DAY, mapped(axis="refund:none"), event_type="buyer_confirmed")
+
+    assert view(created(), event)["state"] == "customer_signed"
+
+
+@pytest.mark.rule("ST-03")
+def test_a_word_on_another_axis_is_no_claim_about_the_state() -> None:
+    agree = says("orders", "WAIT_SELLER_AGREE", T0 + DAY, mapped(axis="refund:requested"))
+
+    assert view(created(), agree)["claims"] == {}
+
+
+@pytest.mark.rule("ST-03")
+def test_an_order_exists_even_if_its_first_status_is_unknown_or_refused() -> None:
+    for meaning, reason in ((UNKNOWN, "mapping_missing"), (mapped("paid", "paid"), "no authority for paid")):
+        decision = step(None, created(raw_status="105", mapped=meaning))
+
+        assert (decision.audit["decision"], decision.audit["before"]) == ("accepted", None)
+        assert reason in decision.audit["reason"]
+        assert (decision.state.rank, decision.state.version, told([decision])) == (0, 1, [("created", None)])
+        assert decision.state.claims["douyin"][0] == "105"

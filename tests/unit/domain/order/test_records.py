@@ -1,0 +1,179 @@
+"""ST-06 and ST-12: what is told about each event; and the row that is stored."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from streams.domain.events import SPECS
+from streams.domain.order import RowError, from_row, to_row
+from streams.domain.order.meanings import MEANINGS
+from tests.unit.domain.order.facts import (
+    DAY,
+    GUID,
+    HOUR,
+    MINUTE,
+    T0,
+    created,
+    fact,
+    fold,
+    mapped,
+    paid,
+    refunded,
+    says,
+    step,
+    told,
+)
+
+
+@pytest.mark.rule("ST-06")
+def test_the_audit_names_who_when_what_before_and_after() -> None:
+    order, _ = fold([created()])
+
+    decision = step(order, paid(operator="wang", event_id="p-9"))
+
+    assert decision.audit == {
+        "order_guid": GUID,
+        "operator": "wang",
+        "at": T0 + MINUTE,
+        "source": "wechatpay",
+        "event_id": "p-9",
+        "rule": "ST-01",
+        "decision": "accepted",
+        "before": decision.audit["before"],
+        "after": decision.audit["after"],
+        "reason": None,
+        "raw": None,
+        "event_type": "payment_succeeded",
+        "topic": "payments",
+    }
+    after = {"state": "paid", "node": "paid", "flags": [], "paid_minor": 30000, "refunded_minor": 0}
+    assert json.loads(decision.audit["after"]) == after
+    assert json.loads(decision.audit["before"])["state"] == "pending_payment"
+
+
+@pytest.mark.rule("ST-06")
+@pytest.mark.parametrize(
+    ("topic", "event_type"),
+    [(topic, event_type) for topic, types in SPECS.items() for event_type in types if event_type != "order_created"],
+)
+def test_every_event_type_of_the_contract_is_accepted_and_audited_if_it_is_acted_on(topic: str, event_type: str) -> None:
+    order, _ = fold([created(), paid()])
+
+    decision = step(order, fact(topic, event_type, T0 + HOUR, amount_minor=0, currency="CNY"))
+
+    commands = {("ops", "manual_command"), ("ops", "approval")}
+    expected = "refused" if (topic, event_type) in commands else "accepted"
+    assert decision.audit["decision"] == expected
+    assert decision.state.updated_at == (T0 + MINUTE if expected == "refused" else T0 + HOUR)
+
+
+@pytest.mark.rule("ST-06")
+def test_the_table_of_meanings_names_event_types_of_the_contract_only() -> None:
+    assert {(topic, event_type) for topic, types in SPECS.items() for event_type in types} >= set(MEANINGS)
+
+
+@pytest.mark.rule("ST-12")
+def test_the_six_atomic_events_come_once_each() -> None:
+    invoiced = says("orders", "已开票", T0 + 3 * DAY, mapped(event="invoiced", axis="invoice:issued"))
+    again = says("orders", "已开票", T0 + 4 * DAY, mapped(event="invoiced", axis="invoice:issued"))
+    _, decisions = fold(
+        [
+            created(),
+            paid(),
+            paid(T0 + HOUR, 1, event_type="balance_paid"),
+            fact("couriers", "picked_up", T0 + 3 * HOUR),
+            fact("wms", "loaded", T0 + 2 * HOUR),
+            fact("couriers", "signed", T0 + DAY),
+            fact("couriers", "signed", T0 + DAY + 1),
+            fact("orders", "buyer_confirmed", T0 + 2 * DAY),
+            fact("service", "confirmation_scanned", T0 + 2 * DAY),
+            invoiced,
+            again,
+            refunded(T0 + 5 * DAY, 7),
+            fact("finance", "settled", T0 + 6 * DAY),
+        ]
+    )
+
+    assert told(decisions) == [
+        ("created", None),
+        ("paid", None),
+        ("shipped", None),
+        ("signed", "logistics"),
+        ("signed", "customer"),
+        ("invoiced", None),
+        ("refunded", None),
+    ]
+
+
+@pytest.mark.rule("ST-12")
+def test_an_atomic_event_has_the_time_and_the_names_of_the_event_that_made_it_true() -> None:
+    order, _ = fold([created()])
+
+    assert step(order, paid(event_id="p-1", operator="li")).events == [
+        {
+            "order_guid": GUID,
+            "event": "paid",
+            "sign_type": None,
+            "at": T0 + MINUTE,
+            "operator": "li",
+            "source": "wechatpay",
+            "event_id": "p-1",
+            "channel": "douyin",
+            "order_no": "6921234567890",
+            "amount_minor": 30000,
+            "currency": "CNY",
+        }
+    ]
+
+
+def _full_order() -> list[dict[str, object]]:
+    return [
+        created(platform_txn_no="4200001234202601240000000001", internal_no="IN-1", customer_id="c-1"),
+        paid(),
+        fact("wms", "loaded", T0 + HOUR, waybill_no="ZTO731", package_id="PK1"),
+        says("orders", "LOCKED", T0 + HOUR, mapped(flags=["locked", "closed"])),
+        says("couriers", "??", T0 - DAY, mapped(known=False)),
+        fact("ops", "_code_rejected", T0 + HOUR, code_kind="waybill_no", code="W", bound_to="G"),
+        refunded(T0 + DAY, 1, line_no=1),
+    ]
+
+
+def test_a_row_is_the_state_as_json_and_back() -> None:
+    state, _ = fold(_full_order())
+
+    assert from_row(json.loads(json.dumps(to_row(state)))) == state
+
+
+def test_a_row_of_another_version_is_refused() -> None:
+    state, _ = fold([created()])
+
+    with pytest.raises(RowError, match="version 99"):
+        from_row([99, *to_row(state)[1:]])
+    with pytest.raises(RowError, match="version None"):
+        from_row([])
+
+
+def test_a_typical_order_with_two_lines_takes_less_than_700_bytes() -> None:
+    line = {"sku": "SKU-20260124-001", "quantity": 1, "unit_price_minor": 9900, "is_gift": False}
+    number = "0123456789abcdef0123456789abcdef"
+    state, _ = fold(
+        [
+            created(
+                event_id=number,
+                platform_txn_no="4200001234202601240000000001",
+                customer_id="c-123456",
+                lines=[{**line, "line_no": 1}, {**line, "line_no": 2}],
+            ),
+            paid(T0 + 5000),
+            fact("wms", "allocated", T0 + HOUR),
+            fact("wms", "loaded", T0 + 5 * HOUR, waybill_no="ZTO7310001234", package_id="PK1-0001"),
+            fact("couriers", "picked_up", T0 + 8 * HOUR, waybill_no="ZTO7310001234"),
+            fact("couriers", "signed", T0 + 2 * DAY, waybill_no="ZTO7310001234"),
+        ]
+    )
+
+    row = json.dumps(to_row(state), separators=(",", ":"), ensure_ascii=False).encode()
+
+    assert len(row) < 700, row.decode()

@@ -1,0 +1,202 @@
+"""ST-01, ST-02, ST-04: the states, the fine nodes, the tiers."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.domain.order.tiers import TIERS
+from streams.domain.rules import nodes
+from streams.domain.rules.nodes import NODES, STATES
+from tests.unit.domain.order.facts import HOUR, MINUTE, T0, Fact, created, fact, fold, mapped, paid, says, step, view
+
+SMOOTH = [
+    ("created", None, "pending_payment", "pending_payment"),
+    ("payments", "payment_succeeded", "paid", "paid"),
+    ("wms", "allocated", "paid", "warehouse_allocated"),
+    ("wms", "label_print_started", "paid", "label_printing"),
+    ("wms", "label_print_failed", "paid", "label_pending"),
+    ("wms", "label_print_started", "paid", "label_printing"),
+    ("wms", "label_printed", "paid", "label_printed"),
+    ("wms", "picking_started", "paid", "picking"),
+    ("wms", "quality_checked", "paid", "quality_check"),
+    ("wms", "packed", "paid", "packed"),
+    ("wms", "loaded", "shipped", "loaded"),
+    ("couriers", "waybill_accepted", "shipped", "awaiting_pickup"),
+    ("couriers", "picked_up", "shipped", "picked_up"),
+    ("couriers", "scanned", "shipped", "in_transit"),
+    ("couriers", "exception", "shipped", "transit_stalled"),
+    ("couriers", "scanned", "shipped", "in_transit"),
+    ("couriers", "out_for_delivery", "shipped", "out_for_delivery"),
+    ("couriers", "signed", "logistics_signed", "awaiting_confirm"),
+    ("service", "confirmation_scanned", "customer_signed", "customer_signed"),
+    ("finance", "settled", "settled", "settled"),
+]
+
+MAPPED_NODES = [
+    ("orders", "risk_review", "paid"),
+    ("orders", "order_review", "paid"),
+    ("wms", "outbound_pending", "paid"),
+    ("wms", "shipped", "shipped"),
+]
+
+
+@pytest.mark.rule("ST-01")
+@pytest.mark.rule("ST-02")
+def test_a_smooth_order_walks_through_every_state_and_every_node_an_event_tells() -> None:
+    state = None
+    for minute, (topic, event_type, expected_state, expected_node) in enumerate(SMOOTH):
+        when = T0 + minute * MINUTE
+        event = created(when) if topic == "created" else fact(topic, str(event_type), when)
+        decision = step(state, event)
+        state = decision.state
+        assert (STATES[state.rank], NODES[state.node - 1].name) == (expected_state, expected_node)
+        assert decision.audit["decision"] == "accepted"
+
+
+@pytest.mark.rule("ST-02")
+@pytest.mark.parametrize(("topic", "node", "state"), MAPPED_NODES)
+def test_a_node_without_an_event_type_is_told_by_a_mapped_status(topic: str, node: str, state: str) -> None:
+    seen = view(created(), paid(), says(topic, node, T0 + HOUR, mapped(state, node)))
+
+    assert (seen["state"], seen["node"]) == (state, node)
+
+
+@pytest.mark.rule("ST-02")
+def test_all_23_nodes_are_told_by_something() -> None:
+    passing = {"logistics_signed"}  # a courier's signature alone leaves the order at awaiting_confirm
+
+    reached = {node for *_, node in SMOOTH} | {node for _, node, _ in MAPPED_NODES}
+
+    assert len(NODES) == 23
+    assert reached | passing == {node.name for node in NODES}
+
+
+@pytest.mark.rule("ST-02")
+def test_the_steps_of_a_loop_are_ordered_by_time_not_by_number() -> None:
+    printed = fact("wms", "label_printed", T0 + 2 * MINUTE)
+    failed = fact("wms", "label_print_failed", T0 + 3 * MINUTE)
+
+    assert view(created(), paid(), printed, failed)["node"] == "label_pending"
+    assert view(created(), paid(), failed, printed)["node"] == "label_pending"
+
+
+@pytest.mark.rule("ST-02")
+def test_steps_that_are_no_loop_go_by_number_whatever_the_clocks_say() -> None:
+    packed = fact("wms", "packed", T0 + HOUR)
+    picking = fact("wms", "picking_started", T0 + 2 * HOUR)
+
+    assert view(created(), paid(), packed, picking)["node"] == "packed"
+
+
+@pytest.mark.rule("ST-02")
+def test_a_node_of_a_later_state_waits_until_the_state_is_reached() -> None:
+    accepted = fact("couriers", "waybill_accepted", T0 + HOUR)
+    loaded = fact("wms", "loaded", T0 + 2 * HOUR)
+
+    assert view(created(), paid(), accepted)["node"] == "paid"
+    assert view(created(), paid(), accepted, loaded)["node"] == "awaiting_pickup"
+
+
+@pytest.mark.rule("ST-04")
+def test_packed_moves_the_node_loaded_the_state_and_the_pickup_confirms() -> None:
+    packed, loaded = fact("wms", "packed", T0 + HOUR), fact("wms", "loaded", T0 + 2 * HOUR)
+    pickup = fact("couriers", "picked_up", T0 + 3 * HOUR)
+
+    one = view(created(), paid(), packed)
+    two = view(created(), paid(), packed, loaded)
+    three = view(created(), paid(), packed, loaded, pickup)
+
+    assert (one["state"], one["tiers"]["base"], one["tiers"]["finance"]) == ("paid", "PACKED", "advance_received")
+    assert (two["state"], two["tiers"]) == (
+        "shipped",
+        {"base": "LOADED", "business": "on_the_way", "finance": "accrual_ready"},
+    )
+    assert (three["state"], three["node"]) == ("shipped", "picked_up")
+    assert three["entered_at"]["shipped"] == T0 + 2 * HOUR
+
+
+@pytest.mark.rule("ST-04")
+def test_three_systems_mean_different_things_by_shipped() -> None:
+    erp = says("orders", "已发货", T0 + HOUR, mapped(axis="erp:posted"), source="erp")
+    shop = says("orders", "已发货", T0 + HOUR, mapped("shipped", "shipped"))
+    wms = says("wms", "已发货", T0 + HOUR, mapped("shipped", "loaded"))
+    courier = says("couriers", "已发货", T0 + HOUR, mapped("shipped", "picked_up"))
+
+    after = [view(created(), paid(), event) for event in (erp, shop, wms, courier)]
+
+    assert [(one["state"], one["node"]) for one in after] == [
+        ("paid", "paid"),
+        ("paid", "paid"),
+        ("shipped", "loaded"),
+        ("shipped", "picked_up"),
+    ]
+
+
+@pytest.mark.rule("ST-04")
+def test_every_node_has_three_tiers() -> None:
+    assert list(TIERS) == [node.name for node in NODES]
+    assert all(all(tiers) for tiers in TIERS.values())
+
+
+@pytest.mark.rule("ST-05")
+def test_a_waiting_courier_proves_no_shipment() -> None:
+    waiting = says("couriers", "待揽收", T0 + HOUR, mapped("shipped", "awaiting_pickup"))
+
+    assert view(created(), paid(), waiting)["state"] == "paid"
+
+
+@pytest.mark.rule("ST-05")
+@pytest.mark.parametrize("event_type", ["scanned", "out_for_delivery"])
+def test_a_parcel_on_its_way_has_been_picked_up(event_type: str) -> None:
+    seen = view(created(), paid(), fact("couriers", event_type, T0 + HOUR))
+
+    assert (seen["state"], seen["flags"]) == ("shipped", [])
+
+
+def _broken_tables() -> list[tuple[dict[str, tuple[str, ...]], str, str]]:
+    good = dict(nodes.TRANSITIONS)
+    return [
+        (good, "draft", "initial"),
+        ({**good, "paid": ("sent",)}, "pending_payment", "unknown state sent"),
+        ({**good, "paid": ("pending_payment",)}, "pending_payment", "moves back"),
+        ({**good, "pending_payment": ()}, "pending_payment", "unreachable"),
+        ({**good, "pending_payment": ("paid",)}, "pending_payment", "by way of paid only"),
+        ({"paid": ()}, "pending_payment", "without a row"),
+    ]
+
+
+@pytest.mark.rule("ST-01")
+@pytest.mark.parametrize(("table", "initial", "fault"), _broken_tables())
+def test_a_table_of_transitions_that_is_not_whole_is_refused(
+    table: dict[str, tuple[str, ...]], initial: str, fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        nodes.check(STATES, table, initial)
+
+
+@pytest.mark.rule("ST-02")
+def test_a_table_of_nodes_that_is_not_whole_is_refused() -> None:
+    with pytest.raises(ValueError, match="numbered"):
+        nodes.check_nodes(NODES[1:], nodes.STEPS, STATES)
+    with pytest.raises(ValueError, match="steps"):
+        nodes.check_nodes(NODES, nodes.STEPS[1:], STATES)
+    with pytest.raises(ValueError, match="one known state"):
+        nodes.check_nodes(NODES, ((1, 2), *nodes.STEPS[2:]), STATES)
+    with pytest.raises(ValueError, match="one name"):
+        nodes.check_nodes((NODES[0], NODES[1]._replace(name=NODES[0].name), *NODES[2:]), nodes.STEPS, STATES)
+
+
+def test_the_reducer_never_changes_the_state_it_was_given() -> None:
+    events: list[Fact] = [created(), paid(), fact("wms", "loaded", T0 + HOUR, waybill_no="W1", package_id="P1")]
+    state, _ = fold(events)
+    before = repr(state)
+
+    for event in (
+        paid(T0 + HOUR, 1, event_type="balance_paid"),
+        fact("couriers", "signed", T0 + HOUR, waybill_no="W2"),
+        fact("orders", "cancel_marked", T0 + HOUR),
+        says("couriers", "??", T0 + HOUR, mapped(known=False)),
+        fact("ops", "_code_rejected", T0 + HOUR, code_kind="waybill_no", code="W1", bound_to="other"),
+    ):
+        assert step(state, event).changed
+    assert repr(state) == before
