@@ -19,15 +19,14 @@ ERROR_CHARACTERS: Final = 4000
 
 
 def dead_letter(record: RecordLike, error: str, stage: str, at: int) -> dict[str, Any]:
-    """The dead-letters value of contract.md; ``at`` is ms."""
-    key = record.key()
+    """The dead-letters value of contract.md, key and value as the bytes they were; ``at`` is ms."""
     return {
         "topic": record.topic(),
         "partition": record.partition(),
         "offset": record.offset(),
         "error": error[:ERROR_CHARACTERS],
         "stage": stage,
-        "key": None if key is None else key.decode("utf-8", "backslashreplace"),
+        "key": record.key(),
         "value": record.value(),
         "at": at,
     }
