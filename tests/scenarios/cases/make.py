@@ -98,7 +98,7 @@ def case_21() -> list[Line]:
     ]
     events: list[Line] = []
     for index, _ in enumerate(ghosts):
-        if index % 400 == 200:
+        if index % 400 == 0:
             other = Order(
                 "taobao",
                 f"33120260208{index:08d}",
