@@ -26,7 +26,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reason = missing()
     skipped = sum("no real broker" in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
     if reason and skipped:
-        terminalreporter.write_line(f"{skipped} tests on the real broker were SKIPPED: {reason}", yellow=True, bold=True)
+        terminalreporter.write_line(f"{skipped} tests on the real broker SKIPPED: {reason}", yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")

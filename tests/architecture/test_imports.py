@@ -15,8 +15,8 @@ STREAMS = ROOT / "streams"
 # The domain is pure: no clock, chance, environment, files, network, logging, threads.
 IMPURE = {
     "asyncio", "ctypes", "fcntl", "getpass", "glob", "http", "io", "logging", "mmap", "multiprocessing", "os",
-    "pathlib", "platform", "queue", "random", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess",
-    "sys", "syslog", "tempfile", "threading", "time", "urllib", "uuid",
+    "pathlib", "platform", "queue", "random", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "ssl",
+    "subprocess", "sys", "syslog", "tempfile", "threading", "time", "urllib", "uuid",
 }  # fmt: skip
 # The status maps and calendars of the rules are data files: one module may read them, at import and never again.
 RULE_DATA_READERS = {"streams.domain.rules"}

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
     "an absolute path of one machine": re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+|tmp/w)" + r"/"),
     "the host of a package registry": re.compile(
-        "py" + r"pi\.org|python" + r"hosted|repo1?\.maven|maven" + r"\.org|npm" + r"js\.|crates" + r"\.io|docker" + r"\.io"
+        "py" + r"pi\.org|python" + r"hosted|maven" + r"\.org|npm" + r"js\.|crates" + r"\.io|docker" + r"\.io"
     ),
     "an issue number": re.compile(r"\b[Ii]ssue" + r" #?\d+\b"),
 }

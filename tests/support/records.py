@@ -29,6 +29,10 @@ def create_topics(broker: str, topics: Mapping[str, int], config: Mapping[str, s
     wanted = [NewTopic(name, count, 1, config=dict(config or {})) for name, count in topics.items()]
     for future in admin.create_topics(wanted, operation_timeout=20).values():
         future.result(30)
+    deadline = time.monotonic() + 10
+    while not set(topics) <= set(admin.list_topics(timeout=10).topics):  # made is not yet known everywhere
+        assert time.monotonic() < deadline, "topics were made and are not listed"
+        time.sleep(0.05)
 
 
 def partitions(broker: str, topic: str) -> list[int]:
