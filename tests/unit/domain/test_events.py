@@ -1,0 +1,74 @@
+"""How an accepted event becomes a fact, and which code it is found by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streams.domain import ids
+from streams.domain.events import fact_of, primary_code
+
+GUID = ids.order_guid("douyin", "692", 1_769_220_000_000)
+ALIAS = ids.alias18(GUID)
+CODES = {
+    "order_guid": GUID,
+    "order_no": "692",
+    "platform_txn_no": "T",
+    "internal_no": "I",
+    "waybill_no": "W",
+    "package_id": "P",
+}
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {"event_id": "e", "event_type": "loaded", "event_time": 1, "source": "s", "channel": "douyin", **fields}
+
+
+def fact(topic: str = "wms", **fields: Any) -> dict[str, Any]:
+    return fact_of(topic, event(**fields), 7)
+
+
+def test_a_fact_is_what_was_said_with_topic_and_digest() -> None:
+    assert fact(order_no="692", raw=None) == {**event(order_no="692"), "topic": "wms", "digest": 7}
+
+
+@pytest.mark.rule("ID-01")
+def test_codes_count_in_a_fixed_order() -> None:
+    left = dict(CODES)
+    for kind in ids.KINDS:
+        code = primary_code(event(**left))
+        assert code == (kind, "douyin" if kind == "order_no" else "", left.pop(kind))
+    assert primary_code(event()) is None
+
+
+@pytest.mark.rule("ID-01")
+def test_an_order_created_is_always_its_channel_and_number() -> None:
+    assert primary_code(event(**CODES, event_type="order_created")) == ("order_no", "douyin", "692")
+
+
+def test_blank_codes_are_no_codes() -> None:
+    assert primary_code(fact(order_no=" ", waybill_no="", package_id="P")) == ("package_id", "", "P")
+    assert "waybill_no" not in fact(waybill_no="")
+
+
+@pytest.mark.rule("ID-07")
+@pytest.mark.parametrize("field", ["internal_no", "order_no"])
+def test_an_alias_said_back_stands_for_its_guid(field: str) -> None:
+    made = fact(**{field: ALIAS}, channel=None)
+    assert made["order_guid"] == GUID
+    assert field not in made
+    assert primary_code(made) == ("order_guid", "", GUID)
+
+
+@pytest.mark.rule("ID-07")
+def test_an_alias_is_not_looked_for_in_a_new_order() -> None:
+    made = fact_of("orders", event(event_type="order_created", order_no=ALIAS), 7)
+    assert primary_code(made) == ("order_no", "douyin", ALIAS)
+
+
+@pytest.mark.parametrize("target", [GUID, ALIAS])
+def test_a_command_may_name_its_order_as_target(target: str) -> None:
+    made = fact_of("ops", event(event_type="manual_command", channel=None, target=target), 7)
+    assert primary_code(made) == ("order_guid", "", GUID)
+    assert primary_code(fact_of("ops", event(event_type="manual_command", target="BAG"), 7)) is None

@@ -1,0 +1,217 @@
+"""What each system's words mean: the rows the sources give, precedence, and tables that must not load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.domain.rules import data
+from streams.domain.rules.nodes import NODES
+from streams.domain.status_map import TERMINAL_WORDS, UNKNOWN, MapError, StatusMaps, masked, parse, speakers
+
+MAPS = data.status_maps()
+
+
+def find(topic: str, source: str, code: str, field: str | None = None, **event: Any) -> dict[str, Any]:
+    return MAPS.find(topic, speakers(topic, {"source": source, **event}), field, code)
+
+
+def meaning(topic: str, source: str, code: str, **event: Any) -> tuple[str | None, str | None]:
+    mapped = find(topic, source, code, **event)
+    assert mapped["known"]
+    return mapped["state"], mapped["node"]
+
+
+@pytest.mark.rule("ST-03")
+def test_completed_at_douyin_means_the_buyer_confirmed() -> None:
+    assert meaning("orders", "douyin", "已完成") == ("customer_signed", "customer_signed")
+    assert meaning("orders", "shop-crm", "已完成", channel="douyin") == ("customer_signed", "customer_signed")
+
+
+@pytest.mark.rule("ST-03")
+def test_completed_elsewhere_moves_nothing() -> None:
+    assert meaning("orders", "some-shop", "已完成") == (None, None)
+
+
+@pytest.mark.rule("ST-03")
+def test_completed_at_douyin_says_nothing_about_its_parcels() -> None:
+    assert find("couriers", "zto", "已完成", channel="douyin") == UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+def test_cainiao_three_is_a_signature_and_another_couriers_three_is_unknown() -> None:
+    assert meaning("couriers", "cainiao", "3") == ("logistics_signed", "logistics_signed")
+    assert meaning("couriers", "probe", "3", courier="cainiao") == ("logistics_signed", "logistics_signed")
+    assert find("couriers", "zto", "3") == UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+def test_code_201_is_a_pickup_unless_the_courier_has_a_table_of_its_own() -> None:
+    assert meaning("couriers", "zto", "201") == ("shipped", "picked_up")
+    assert find("couriers", "cainiao", "201") == UNKNOWN
+    assert meaning("couriers", "cainiao", "派件中") == ("shipped", "out_for_delivery")
+
+
+@pytest.mark.rule("LOG-05")
+@pytest.mark.parametrize("word", TERMINAL_WORDS)
+@pytest.mark.parametrize("field", [None, "status", "some_other_field"])
+def test_each_of_the_twelve_words_ends_a_delivery(word: str, field: str | None) -> None:
+    assert find("couriers", "zto", word, field)["state"] == "logistics_signed"
+
+
+@pytest.mark.rule("LOG-05")
+@pytest.mark.parametrize("word", ["拒收", "未签收", "签收失败"])
+def test_words_of_refusal_are_no_signature(word: str) -> None:
+    assert find("couriers", "zto", word) == UNKNOWN
+
+
+@pytest.mark.rule("ST-04")
+def test_shipped_means_posted_loaded_or_picked_up_by_who_says_it() -> None:
+    assert find("orders", "erp", "已发货")["axis"] == "erp:posted"
+    assert meaning("orders", "erp", "已发货") == (None, None)
+    assert meaning("wms", "wms-hz", "已发货") == ("shipped", "loaded")
+    assert meaning("couriers", "zto", "已发货") == ("shipped", "picked_up")
+
+
+@pytest.mark.rule("ST-04")
+def test_packed_moves_the_fine_node_and_loaded_ships() -> None:
+    assert meaning("wms", "wms-hz", "PACKED") == ("paid", "packed")
+    assert meaning("wms", "wms-hz", "LOADED") == ("shipped", "loaded")
+
+
+VOCABULARY = {
+    "orders": (
+        *("待支付", "待付款", "已支付", "已付款", "已发货", "物流签收", "客户签收", "结算完成", "已完成", "待出库", "待打单"),
+        *("面单打印中", "已打单", "风控审核中", "仓库拣货中", "待确认", "待确认收入", "accrual_ready", "on_the_way", "订单关闭"),
+        *("已冲红", "缺货", "无库存", "支付失败", "success", "模板渲染失败"),
+    ),
+    "wms": ("PACKED", "LOADED", "待打单", "面单打印中", "已打单", "仓库拣货中", "模板渲染失败"),
+    "couriers": ("已揽收", "201", "中转中心滞留", "中转滞留", "派送中", "派件中", "已签收", "门卫代收"),
+}
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(("topic", "code"), [(topic, code) for topic, codes in VOCABULARY.items() for code in codes])
+def test_the_whole_status_vocabulary_is_known(topic: str, code: str) -> None:
+    assert find(topic, "whoever", code)["known"]
+
+
+@pytest.mark.rule("ST-03")
+def test_pending_processing_is_an_erp_word() -> None:
+    assert find("orders", "erp", "待处理")["axis"] == "erp:pending_processing"
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("code", "state", "flags"),
+    [
+        ("created", "pending_payment", []),
+        ("approved", "paid", []),
+        ("invoiced", "paid", []),
+        ("processing", "paid", []),
+        ("shipped", "shipped", []),
+        ("delivered", "logistics_signed", []),
+        ("canceled", None, ["closed"]),
+        ("unavailable", None, ["closed"]),
+    ],
+)
+def test_the_olist_vocabulary(code: str, state: str | None, flags: list[str]) -> None:
+    mapped = find("orders", "olist", code)
+    assert (mapped["known"], mapped["state"], mapped["flags"]) == (True, state, flags)
+
+
+@pytest.mark.rule("ST-03")
+def test_the_tmall_vocabulary_keeps_money_and_shipping_on_axes() -> None:
+    assert meaning("orders", "tmall", "WAIT_SELLER_SEND_GOODS") == ("paid", "paid")
+    assert find("orders", "tmall", "PAID_FORBID_CONSIGN")["axis"] == "ship:forbidden"
+    assert find("orders", "taobao", "SUCCESS")["axis"] == "refund:success"
+    assert find("orders", "taobao", "SUCCESS", "refund_status")["event"] == "refunded"
+    assert find("orders", "taobao", "SUCCESS", "status") == UNKNOWN
+    assert find("orders", "tmall", "TRADE_FINISHED")["state"] == "customer_signed"
+    assert find("orders", "other", "TRADE_FINISHED") == UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+def test_an_unknown_word_has_no_meaning_at_all() -> None:
+    assert find("orders", "douyin", "105") == {**UNKNOWN, "known": False}
+
+
+def test_an_alert_never_carries_a_long_number() -> None:
+    assert masked("他人代签 13800138000\n王") == "他人代签 # 王"
+    assert masked("TRADE_CLOSED") == "TRADE_CLOSED"
+    assert len(masked("x" * 999)) == 64
+
+
+def table(*rows: dict[str, Any], **head: Any) -> Any:
+    return {"version": 1, "topics": ["orders"], "names": ["x"], "default_fields": ["status"], "rows": list(rows), **head}
+
+
+@pytest.mark.rule("OTH-08")
+@pytest.mark.parametrize(
+    ("document", "wrong"),
+    [
+        ([], "not a record"),
+        (table(), "no rows"),
+        (table({"code": "a"}, version=0), "version"),
+        (table({"code": "a"}, topics=["payments"]), "carries no raw_status"),
+        (table({"code": "a"}, names=[]), "names"),
+        (table({"state": "paid"}), "row 1 has no code"),
+        (table({"code": "a", "state": "teleported"}), "row 1 maps to an unknown state"),
+        (table({"code": "a", "state": "paid", "node": "loaded"}), "row 1 maps to a node"),
+        (table({"code": "a", "node": "paid"}), "row 1 maps to a node"),
+        (table({"code": "a"}, {"code": "b", "flags": ["odd"]}), "row 2 maps to an unknown flag"),
+        (table({"code": "a", "event": "lost"}), "row 1 maps to an unknown event"),
+        (table({"code": "a", "axis": "refund"}), "row 1 has an axis"),
+        (table({"code": "a", "stat": "paid"}), "row 1 has an unknown entry stat"),
+    ],
+)
+def test_a_table_that_cannot_be_applied_as_written_does_not_load(document: Any, wrong: str) -> None:
+    with pytest.raises(MapError, match=wrong):
+        parse("t", document)
+
+
+@pytest.mark.rule("OTH-08")
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"code": "a"}, {"code": "a", "state": "paid"}],
+        [{"code": "a"}, {"code": "a", "field": "status"}],
+        [{"code": "a", "field": "status"}, {"code": "a", "field": "refund"}],
+    ],
+)
+def test_two_meanings_for_one_word_do_not_load(rows: list[dict[str, Any]]) -> None:
+    with pytest.raises(MapError, match="stands twice"):
+        StatusMaps([parse("t", table(*rows, default_fields=["status", "refund"]))])
+
+
+@pytest.mark.rule("LOG-05")
+def test_a_courier_whose_signature_is_mapped_elsewhere_does_not_load() -> None:
+    words = parse("any", json.loads((data.FOLDER / "status" / "any-courier.json").read_text(encoding="utf-8")))
+    StatusMaps([words])
+    odd = parse("odd", table({"code": "门卫代收", "state": "shipped"}, topics=["couriers"]))
+    with pytest.raises(MapError, match="must end the delivery"):
+        StatusMaps([words, odd])
+    with pytest.raises(MapError, match="must end the delivery"):
+        StatusMaps([parse("few", table({"code": "已签收"}, topics=["couriers"]))])
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    with pytest.raises(MapError, match=r"bad\.json cannot be read"):
+        data.status_maps(tmp_path)
+
+
+def test_every_row_of_every_table_is_found() -> None:
+    for rows in MAPS.tables:
+        for topic in rows.topics:
+            for name in rows.names:
+                for row in rows.rows:
+                    assert MAPS.find(topic, (name,), row.field if row.field != "*" else "any", row.code) == row.mapped
+
+
+def test_the_fine_nodes_are_those_of_the_state_machine() -> None:
+    used = {row.mapped["node"] for rows in MAPS.tables for row in rows.rows} - {None}
+    assert used <= {node.name for node in NODES}
