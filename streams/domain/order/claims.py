@@ -13,6 +13,7 @@ from typing import Any, Final
 from streams.domain.order.meanings import CONFIRMED, MEANINGS, NOTE, VOICE_CONFIRMED, Meaning
 from streams.domain.order.state import Claim, Fact, OrderState
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES, UNPROVEN
+from streams.domain.status_map import masked
 
 HELD_FLAGS: Final = ("frozen", "locked")
 """Flags of a status that hold while it is its source's last word; `marks` keeps those that stay (flags.MARKED)."""
@@ -50,7 +51,8 @@ _UNKNOWN: Final = Meaning("ST-03", claims=True)
 def _unknown(fact: Fact) -> Reading:
     field = fact.get("raw_field")
     word = f"{fact['source']}, {field}" if field else str(fact["source"])
-    return _UNKNOWN, f"{MAPPING_MISSING}: {word} has no known status {str(fact.get('raw_status'))[:100]!r}"
+    status = masked(fact.get("raw_status") or "")
+    return _UNKNOWN, f"{MAPPING_MISSING}: {word} has no known status {status!r}"
 
 
 @lru_cache(maxsize=4096)

@@ -160,7 +160,7 @@ def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings
     """ID-04: another order has the code. This one is marked and goes on under its own codes."""
     if state is None:
         raise UnknownOrder("a rejected code for an order that was never created")
-    kind, code, bound_to = str(fact["code_kind"]), str(fact["code"]), str(fact["bound_to"])
+    kind, code, bound_to = str(fact["code_kind"]), str(fact["code"]), str(fact.get("bound_to") or "another order")
     key = dedup.event_key(fact["source"], f"{fact['event_id']}\0{kind}\0{code}")
     if dedup.check(state.seen, key, 0) is not dedup.Verdict.NEW:
         return _unchanged(state, fact, "ID-05", audit.DUPLICATE, "event seen before")

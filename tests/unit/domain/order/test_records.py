@@ -58,7 +58,7 @@ def test_the_audit_names_who_when_what_before_and_after() -> None:
     ("topic", "event_type"),
     [(topic, event_type) for topic, types in SPECS.items() for event_type in types if event_type != "order_created"],
 )
-def test_every_event_type_of_the_contract_is_accepted_and_audited_if_it_is_acted_on(topic: str, event_type: str) -> None:
+def test_every_event_type_of_the_contract_is_audited_and_accepted_if_acted_on(topic: str, event_type: str) -> None:
     order, _ = fold([created(), paid()])
 
     decision = step(order, fact(topic, event_type, T0 + HOUR, amount_minor=0, currency="CNY"))
