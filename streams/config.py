@@ -68,7 +68,6 @@ class Settings:
     worker_id: str = "worker"
     web_host: str = "127.0.0.1"
     web_port: int = 0
-    web_host: str = "127.0.0.1"
     partitions: int = 8
     kafka: Mapping[str, str] = field(default_factory=dict)
     audit_raw: AuditRaw = "keep"
@@ -111,7 +110,6 @@ class Settings:
             worker_id=worker_id,
             web_host=reader.read("web_host", _host, "127.0.0.1"),
             web_port=reader.read("web_port", _integer(0, 65535), 0),
-            web_host=reader.read("web_host", _host, "127.0.0.1"),
             partitions=reader.read("partitions", _integer(1, 1000), 8),
             kafka=MappingProxyType(_kafka(env) | dict(reader.overrides.pop("kafka", {}))),
             audit_raw=reader.read("audit_raw", _choice("keep", "hash", "drop"), "keep"),
@@ -213,12 +211,6 @@ def _registry(text: str) -> str:
     if text.startswith("file:") or re.match(r"https?://[^/]", text):
         return text.rstrip("/")
     raise ValueError("must be file: (the lock file of the package), file:PATH, http://... or https://...")
-
-
-def _host(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", text):
-        raise ValueError("an address or host name to listen on, such as 127.0.0.1 or 0.0.0.0")
-    return text
 
 
 def _worker_id(text: str) -> str:

@@ -162,7 +162,7 @@ def _broker(settings: Settings, wait_s: float) -> Check:
 def _topics(settings: Settings) -> Check:
     from streams.commands.topics import differences
 
-    found = differences(settings)
+    found = [str(difference) for difference in differences(settings)]
     if found:
         shown = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
         return Check("topics", "FAIL", shown, "run `oms topics apply`")

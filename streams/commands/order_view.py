@@ -108,10 +108,15 @@ def _claims(console: Console, state: Mapping[str, Any]) -> None:
         for source in sorted(claims):
             claim = claims[source]
             said = f' ("{escape(claim["raw"])}")' if claim.get("raw") else ""
-            mark = "" if claim.get("state") in (None, state.get("state")) else "  [dim](differs)[/dim]"
+            mark = "  [yellow](ahead of the order)[/yellow]" if _rank(claim) > _rank(state) else ""
             console.print(
                 f"  {escape(source):<18} {claim.get('state') or 'no state'}{said} at {clock(claim.get('at'))}{mark}"
             )
+
+
+def _rank(claim: Mapping[str, Any]) -> int:
+    state = claim.get("state")
+    return STATES.index(state) if state in STATES else -1
 
 
 def _why(console: Console, audit: list[Mapping[str, Any]]) -> None:
@@ -123,7 +128,8 @@ def _why(console: Console, audit: list[Mapping[str, Any]]) -> None:
     console.print("[bold]why[/bold] (newest last" + (f", {left_out} older left out)" if left_out > 0 else ")"))
     for row in audit[-AUDIT_SHOWN:]:
         what = row.get("event_type") or row.get("event_id") or ""
-        change = f"{_brief(row.get('before'))} -> {_brief(row.get('after'))}" if row.get("after") else ""
+        before, after = _brief(row.get("before")), _brief(row.get("after"))
+        change = f"{before} -> {after}" if row.get("after") and before != after else ""
         parts = [
             clock(row.get("at")),
             row.get("source") or "",
@@ -145,7 +151,8 @@ def _brief(text: str | None) -> str:
             content = json.loads(text)
         except ValueError:
             return text[:60]
-        return str(content.get("state") or content.get("node") or text[:60])
+        state, node = content.get("state"), content.get("node")
+        return f"{state}/{node}" if state and node and node != state else str(state or node or text[:60])
     return text[:60]
 
 
@@ -169,5 +176,9 @@ def _due(console: Console, state: Mapping[str, Any], timers: list[Mapping[str, A
     waits = _WAITS_FOR.get(str(state.get("state")), "the order itself")
     due = state.get("sla_due_at")
     console.print(f"[bold]next[/bold]  waits for {waits}" + (f", due {clock(due)}" if due else ""))
+    if "conflict" in (state.get("flags") or []):
+        console.print(
+            "  revenue and invoice are blocked by the conflict until the courier has delivered or somebody resolves it"
+        )
     for timer in timers:
         console.print(f"  {clock(timer.get('due'))} {escape(str(timer.get('kind', '')))}")

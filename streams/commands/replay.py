@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.commands.common import Json, emit_json, note, progress
+from streams.commands.common import Json, emit_json, note, progress, settings_of
 from streams.errors import OmsError, UsageError
 
 if TYPE_CHECKING:
@@ -54,11 +54,13 @@ def replay(
 
 def run(files: list[Path], out: Path, until: int | None, received_at: int) -> dict[str, Any]:
     """Replay the files into `out`; times in ms UTC. Gives the counts: lines, unreadable, seconds, records by topic."""
-    from streams import agents, topology
+    from streams import topology
+    from streams.agents import catalogue
     from streams.engine.local import LocalRunner
 
     registry = topology.load()
-    runner = LocalRunner(agents.ALL, registry, received_at=received_at)
+    agents = catalogue.choose(None, settings_of().audit_raw)
+    runner = LocalRunner(agents, registry, received_at=received_at)
     _make_folder(out)
     started = time.monotonic()
     lines = unreadable = 0
