@@ -73,7 +73,7 @@ class Topology:
         self._changelog = document["changelog"]
         self._settings = document["config"]
         default = int(document["defaults"]["partitions"])
-        self._partitions = partitions
+        self.partitions = partitions
         self.topics: Mapping[str, Topic] = MappingProxyType(
             {name: self._topic(name, entry, default) for name, entry in document["topics"].items()}
         )
@@ -120,6 +120,10 @@ class Topology:
         """The name of an agent's changelog."""
         return f"oms-{agent}-changelog"
 
+    def is_changelog(self, name: str) -> bool:
+        """Whether this is the name of some agent's changelog."""
+        return name.startswith("oms-") and name.endswith("-changelog")
+
     def changelog(self, agent: str, partitions: int | None = None) -> Topic:
         """An agent's changelog: compacted, one partition per partition of its source."""
         entry = self._changelog
@@ -163,7 +167,7 @@ class Topology:
             name=name,
             key=entry.get("key", ""),
             schema=entry.get("schema", JSON),
-            partitions=self._partitions or int(entry.get("partitions", default_partitions)),
+            partitions=self.partitions or int(entry.get("partitions", default_partitions)),
             cleanup=cleanup,
             retention_ms=retention,
             writers=tuple(entry.get("writers", ())),
