@@ -1,0 +1,271 @@
+"""Codes find their order, whatever arrives first; nothing is lost, nothing forwarded twice, no binding ever changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streams.domain import calendar, identity, ids
+from tests.property.identity_world import World, play
+
+T0 = calendar.at(2026, 1, 24, 10)
+GUID = ids.order_guid("douyin", "X1", T0)
+
+
+def fact(event_type: str = "status_changed", number: str = "e", at: int = T0, **fields: Any) -> dict[str, Any]:
+    base = {"event_id": number, "event_type": event_type, "event_time": at, "source": "s", "topic": "t", "digest": 1}
+    return {**base, **fields}
+
+
+def created(number: str = "o", order_no: str = "X1", **fields: Any) -> dict[str, Any]:
+    return fact("order_created", number, channel="douyin", order_no=order_no, **fields)
+
+
+def paid(number: str = "p", **fields: Any) -> dict[str, Any]:
+    return fact("payment_succeeded", number, **{"source": "wechatpay", "topic": "payments", **fields})
+
+
+# -- ID-01, ID-03, ID-06, ID-07: bindings -----------------------------------------------------------------------------
+
+
+@pytest.mark.rule("ID-01")
+def test_an_order_created_binds_every_code_it_names() -> None:
+    world = play([created(platform_txn_no="T", internal_no="I", waybill_no="W", package_id="P")])
+    assert world.bindings() == {
+        "X1\0order_no/douyin": GUID,
+        f"{GUID}\0order_guid": GUID,
+        "T\0platform_txn_no": GUID,
+        "I\0internal_no": GUID,
+        "W\0waybill_no": GUID,
+        "P\0package_id": GUID,
+    }
+
+
+@pytest.mark.rule("ID-01")
+def test_the_order_hears_of_its_creation_first_with_guid_and_alias() -> None:
+    world = play([created()])
+    assert world.facts() == [{**created(), "order_guid": GUID, "alias18": ids.alias18(GUID)}]
+
+
+@pytest.mark.rule("ID-01")
+def test_one_order_has_many_waybills() -> None:
+    world = play([created(), fact(channel="douyin", order_no="X1", waybill_no="W1", number="a")])
+    world.send(fact(channel="douyin", order_no="X1", waybill_no="W2", number="b"))
+    world.run()
+    assert world.guid("waybill_no", "W1") == world.guid("waybill_no", "W2") == GUID
+
+
+@pytest.mark.rule("ID-03")
+@pytest.mark.parametrize("code", [{"platform_txn_no": "T"}, {"internal_no": "I"}, {"waybill_no": "W"}, {"order_guid": GUID}])
+def test_any_single_code_finds_the_order(code: dict[str, str]) -> None:
+    world = play([created(platform_txn_no="T", internal_no="I", waybill_no="W"), paid(**code)])
+    assert world.events(GUID) == ["o", "p"]
+
+
+@pytest.mark.rule("ID-03")
+def test_the_same_text_means_different_codes_by_kind_and_channel() -> None:
+    world = play([created(order_no="1"), fact("order_created", "o2", channel="jd", order_no="1"), paid(waybill_no="1")])
+    assert world.guid("order_no", "1", "douyin") != world.guid("order_no", "1", "jd")
+    assert world.guid("waybill_no", "1") is None
+    assert world.parked() == {"p": 1}
+
+
+@pytest.mark.rule("ID-06")
+def test_a_customers_orders_stand_together_over_all_channels() -> None:
+    both = [created(customer_id="c"), fact("order_created", "o2", channel="jd", order_no="9", customer_id="c")]
+    world = play([*both, created(order_no="X2", customer_id="c2")])
+    found = sorted(key for key in world.tables["customers"] if key.startswith("c\0"))
+    assert found == sorted(f"c\0{guid}" for guid in (GUID, ids.order_guid("jd", "9", T0)))
+
+
+@pytest.mark.rule("ID-05")
+def test_a_second_creation_makes_no_second_order() -> None:
+    again = created("o2", at=T0 + calendar.DAY_MS)
+    world = play([created(), again])
+    assert world.events(GUID) == ["o", "o2"]
+    assert world.facts()[1]["alias18"] == ids.alias18(GUID)
+    assert len(world.bindings()) == 2
+
+
+# -- ID-08: orphans ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("ID-08")
+def test_an_orphan_is_parked_and_joins_its_order_when_it_appears() -> None:
+    world = play([paid(platform_txn_no="T")])
+    assert world.parked() == {"p": 1}
+    world.send(created(platform_txn_no="T"))
+    assert world.run().events(GUID) == ["o", "p"]
+    assert not world.parked()
+    assert not world.timers
+
+
+@pytest.mark.rule("ID-08")
+def test_what_was_parked_comes_out_in_order_of_arrival_as_often_as_it_came() -> None:
+    world = play([paid(str(n), platform_txn_no="T") for n in (3, 1, 2, 1)])
+    world.send(created(platform_txn_no="T"))
+    assert world.run().events() == ["o", "3", "1", "2", "1"]
+
+
+@pytest.mark.rule("ID-08")
+def test_an_event_parked_at_its_strong_code_brings_its_weak_codes_along() -> None:
+    world = play([fact("signed", "c", waybill_no="W"), fact("loaded", "w", channel="douyin", order_no="X1", waybill_no="W")])
+    world.send(created())
+    assert world.run().events() == ["o", "w", "c"]
+
+
+@pytest.mark.rule("ID-08")
+@pytest.mark.parametrize("bound", ["platform_txn_no", "waybill_no"])
+def test_codes_linked_by_a_parked_event_are_bound_by_whichever_is_bound_first(bound: str) -> None:
+    parked = [paid(platform_txn_no="T", waybill_no="W"), fact("signed", "c", waybill_no="W")]
+    world = play([*parked, created(**{bound: {"platform_txn_no": "T", "waybill_no": "W"}[bound]})])
+    assert sorted(world.events()) == ["c", "o", "p"]
+    assert world.guid("platform_txn_no", "T") == world.guid("waybill_no", "W") == GUID
+
+
+def test_a_link_to_a_bound_code_binds_at_once() -> None:
+    world = play([created(waybill_no="W")])
+    world.send(paid(platform_txn_no="T", waybill_no="W"))
+    assert world.run().events() == ["o", "p"]
+    assert world.guid("platform_txn_no", "T") == GUID
+
+
+@pytest.mark.rule("ID-08")
+def test_an_order_number_waits_for_its_own_order_whatever_else_the_event_names() -> None:
+    world = play([created(waybill_no="W"), fact("loaded", "w", channel="douyin", order_no="X2", waybill_no="W")])
+    assert world.parked() == {"w": 1}
+    world.send(created("o2", "X2"))
+    world.run()
+    assert world.events(ids.order_guid("douyin", "X2", T0)) == ["o2", "w"]
+
+
+@pytest.mark.rule("ID-08")
+@pytest.mark.rule("BRK-01")
+def test_a_payment_counts_as_paid_but_not_created_after_sixty_seconds_not_at_sixty() -> None:
+    world = play([paid(platform_txn_no="T", channel="douyin")])
+    assert not world.advance(T0 + 60_000).findings()
+    world.advance(T0 + 60_001)
+    [(key, finding)] = world.findings()
+    assert key == "ID-08/paid/platform_txn_no/T"
+    assert (finding["do"], finding["title"], finding["at"]) == ("open", "paid but order not created", T0 + 60_001)
+    missed = [(key, value["event_type"]) for topic, key, value in world.sent if topic == "channel-facts"]
+    assert missed == [("douyin", "paid_without_order")]
+    assert world.parked() == {"p": 1}
+
+
+@pytest.mark.rule("ID-08")
+def test_the_order_in_time_raises_nothing_and_a_late_one_closes_the_alert() -> None:
+    world = play([paid(platform_txn_no="T")]).advance(T0 + 60_001)
+    world.send(created(platform_txn_no="T"))
+    world.run()
+    assert [(key, finding["do"]) for key, finding in world.findings()] == [
+        ("ID-08/paid/platform_txn_no/T", "open"),
+        ("ID-08/paid/platform_txn_no/T", "close"),
+    ]
+    assert world.findings()[1][1]["order_guid"] == GUID
+    in_time = play([paid(platform_txn_no="T"), created(platform_txn_no="T")]).advance(T0 + 2 * calendar.DAY_MS)
+    assert not in_time.findings()
+
+
+@pytest.mark.rule("ID-08")
+def test_only_money_that_came_in_is_paid_without_an_order() -> None:
+    others = [fact("payment_failed", platform_txn_no="1"), fact("refund_settled", platform_txn_no="2"), fact("signed", waybill_no="3")]
+    assert not play(others).advance(T0 + calendar.DAY_MS).findings()
+
+
+@pytest.mark.rule("ID-08")
+def test_any_orphan_older_than_a_day_is_on_the_unresolved_list_until_it_joins() -> None:
+    world = play([fact("signed", "c", waybill_no="W")])
+    assert not world.advance(T0 + calendar.DAY_MS).tables["unresolved"]
+    world.advance(T0 + calendar.DAY_MS + 1)
+    assert list(world.tables["unresolved"]) == ["W\0waybill_no"]
+    assert [key for key, _ in world.findings()] == ["ID-08/unresolved/waybill_no/W"]
+    assert world.parked() == {"c": 1}
+    world.send(created(waybill_no="W"))
+    assert world.run().events() == ["o", "c"]
+    assert not world.tables["unresolved"]
+    assert world.findings()[-1][1]["do"] == "close"
+
+
+def test_how_long_an_orphan_may_wait_is_a_setting() -> None:
+    world = World(identity.Delays(payment_orphan_ms=5, unresolved_ms=10))
+    world.send(paid(platform_txn_no="T"))
+    assert len(world.run().advance(T0 + 6).findings()) == 1
+    assert len(world.advance(T0 + 11).findings()) == 2
+
+
+# -- ID-04: conflicts -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("ID-04")
+def test_a_second_pairing_of_a_code_is_refused_and_told_to_the_order_that_lost() -> None:
+    world = play([created(platform_txn_no="T"), created("o2", "X2", platform_txn_no="T")])
+    other = ids.order_guid("douyin", "X2", T0)
+    assert world.guid("platform_txn_no", "T") == GUID
+    [rejected] = world.rejected()
+    assert (rejected["order_guid"], rejected["code_kind"], rejected["code"]) == (other, "platform_txn_no", "T")
+    assert (rejected["bound_to"], rejected["event_id"]) == (GUID, "o2")
+    [(_, finding)] = world.findings()
+    assert (finding["title"], finding["first_event"], finding["last_event"]) == ("identity_conflict", "t/s/o", "t/s/o2")
+
+
+@pytest.mark.rule("ID-04")
+def test_processing_goes_on_under_the_first_binding() -> None:
+    world = play([created(platform_txn_no="T"), created("o2", "X2", platform_txn_no="T")])
+    world.send(paid(platform_txn_no="T"))
+    assert world.run().events(GUID) == ["o", "p"]
+    assert world.events(ids.order_guid("douyin", "X2", T0)) == ["o2"]
+
+
+@pytest.mark.rule("ID-04")
+def test_a_guid_that_contradicts_the_order_number_beside_it_is_a_conflict() -> None:
+    world = play([created(), created("o2", "X2")])
+    world.send(fact("loaded", "w", order_guid=GUID, channel="douyin", order_no="X2"))
+    world.run()
+    assert world.events(GUID) == ["o", "w"]
+    [rejected] = world.rejected()
+    assert (rejected["code_kind"], rejected["bound_to"]) == ("order_no", ids.order_guid("douyin", "X2", T0))
+
+
+@pytest.mark.rule("ID-04")
+def test_a_new_order_cannot_choose_its_guid() -> None:
+    claimed = ids.order_guid("jd", "9", T0)
+    world = play([created(order_guid=claimed)])
+    assert world.facts()[0]["order_guid"] == GUID
+    assert world.rejected()[0]["code_kind"] == "order_guid"
+    assert world.guid("order_guid", claimed) is None
+
+
+def test_a_guid_beside_its_own_order_number_is_no_conflict() -> None:
+    world = play([created(), fact("loaded", "w", order_guid=GUID, channel="douyin", order_no="X1")])
+    assert world.events() == ["o", "w"]
+    assert not world.rejected()
+
+
+# -- cost -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_event_with_nothing_new_sends_one_message_and_writes_nothing() -> None:
+    world = play([created(platform_txn_no="T"), paid(channel="douyin", order_no="X1", platform_txn_no="T")])
+    message = identity.event_message(("order_no", "douyin", "X1"), paid(channel="douyin", order_no="X1", platform_txn_no="T"))
+    outcome = identity.step(lambda table, key: world.tables[table].get(key), message, T0, identity.Delays())
+    assert [topic for topic, _, _ in outcome.sends] == ["order-facts"]
+    assert not outcome.writes
+    assert not outcome.timers
+
+
+def test_a_row_stays_small_however_much_is_parked_on_it() -> None:
+    world = play([paid(str(n), platform_txn_no="T", waybill_no=f"W{n}") for n in range(200)])
+    row = world.tables["codes"]["T\0platform_txn_no"]
+    assert row["events"] == 200
+    assert len(row["said"]) == identity.Delays().remembered_codes
+    world.send(created(platform_txn_no="T"))
+    assert world.run().events() == ["o", *map(str, range(200))]
+    assert all(world.guid("waybill_no", f"W{n}") == GUID for n in range(200))
+    assert not world.tables["links"]
+
+
+def test_an_unknown_message_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no message"):
+        identity.step(lambda table, key: None, {"do": "dance", "code": ["waybill_no", "", "W"]}, 0, identity.Delays())
