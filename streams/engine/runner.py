@@ -226,5 +226,5 @@ class AgentRunner:
 
 
 def _static_member_taken(error: BaseException) -> bool:
-    first = error.args[0] if error.args else None
-    return getattr(first, "name", lambda: "")() in {"FENCED_INSTANCE_ID", "_FENCED_INSTANCE_ID"}
+    """FENCED_INSTANCE_ID, on its own or wrapped in the client's _FATAL."""
+    return "Static consumer fenced" in reason(error)

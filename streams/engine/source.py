@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
@@ -117,7 +117,8 @@ class KafkaSource:
         for message in messages:
             error = message.error()
             if error is not None:
-                if error.fatal():
+                # A fenced static member is told so once, as a message of code _FATAL that does not call itself fatal.
+                if error.fatal() or error.code() == KafkaError._FATAL:
                     raise KafkaException(error)
                 log.warning("%s: %s", self.agent.name, error.str())
                 continue
