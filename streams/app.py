@@ -26,6 +26,7 @@ from streams.engine import Agent, Codecs
 from streams.engine.errors import EngineError, InfrastructureError, SourceStopped
 from streams.engine.health import Health, Observers
 from streams.engine.metrics import Metrics
+from streams.engine.process import settle
 from streams.engine.runner import AgentRunner, Observer, RunnerConfig
 from streams.engine.source import check_topics
 from streams.engine.turn import Batch
@@ -234,6 +235,7 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
         web_file = write_web_file(settings, f"http://{settings.web_host}:{port}")
         names = ", ".join(agent.name for agent in chosen)
         log.info("worker %s: %s; web at http://%s:%d", settings.worker_id, names, settings.web_host, port)
+        settle()
         try:
             return run(app)
         finally:

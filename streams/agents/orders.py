@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final, Literal
 
@@ -58,7 +59,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
         for event in decision.events:
             ctx.emit(EVENTS, guid, event)
         if decision.changed:
-            ctx.emit_latest(STATES, guid, record(guid, decision.state))
+            ctx.emit_latest(STATES, guid, partial(record, guid, decision.state))
 
     return agent
 

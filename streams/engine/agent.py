@@ -29,9 +29,12 @@ class Codecs(Protocol):
     def decoder(self, topic: str) -> Callable[[bytes], Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TableSpec:
-    """One table of an agent: its name and value codec. Keys are text unless ``binary_keys``."""
+    """One table of an agent: its name and value codec. Keys are text unless ``binary_keys``.
+
+    Compared and hashed as an object: it is looked up several times per record.
+    """
 
     name: str
     encode: Callable[[Any], bytes] = orjson.dumps

@@ -89,7 +89,11 @@ class Context:
         self._sink(topic, self._encoders[topic](value), key)
 
     def emit_latest(self, topic: str, key: str | None, value: Any) -> None:
-        """The same for a compacted topic: only the last value per key and turn is sent, in order of last change."""
+        """The same for a compacted topic: only the last value per key and turn is sent, in order of last change.
+
+        ``value`` may be a function without arguments; it is called when the turn ends, so a value that is overtaken
+        costs nothing.
+        """
         slot = (topic, key)
         self._latest.pop(slot, None)
         self._latest[slot] = value

@@ -200,7 +200,9 @@ class Task:
         if ctx._latest:
             sink, encoders = self._sink, ctx._encoders
             for (topic, key), value in ctx._latest.items():
-                sink(topic, value if type(value) is bytes else encoders[topic](value), key)
+                if type(value) is not bytes:
+                    value = encoders[topic](value() if callable(value) else value)
+                sink(topic, value, key)
             ctx._latest.clear()
 
     def _fired(self, kind: str, key: str, due: int) -> None:
@@ -225,7 +227,7 @@ class Task:
             step()
             for slot, value in ctx._latest.items():
                 if type(value) is not bytes:
-                    ctx._latest[slot] = ctx._encoders[slot[0]](value)
+                    ctx._latest[slot] = ctx._encoders[slot[0]](value() if callable(value) else value)
             for topic, data, _ in held:
                 if data is not None and len(data) > self._max_value_bytes:
                     raise ValueError(f"output for {topic} is {len(data)} bytes, more than {self._max_value_bytes}")
