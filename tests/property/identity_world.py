@@ -1,4 +1,4 @@
-"""The identity reducer over dictionaries: rows live where their bare value does, messages between them queue per value."""
+"""The identity reducer over dictionaries: rows live where their bare value does, messages queue per value."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def expected(facts: list[dict[str, Any]]) -> dict[str, str]:
 
 def check_nothing_lost(facts: list[dict[str, Any]], world: Any) -> None:
     assert Counter(world.events()) + world.parked() == Counter(fact["event_id"] for fact in facts)
-    first = {}
+    first: dict[str, str] = {}
     for fact in world.facts():
         first.setdefault(fact["order_guid"], fact["event_type"])
     assert set(first.values()) <= {"order_created"}

@@ -57,7 +57,9 @@ def test_one_order_has_many_waybills() -> None:
 
 
 @pytest.mark.rule("ID-03")
-@pytest.mark.parametrize("code", [{"platform_txn_no": "T"}, {"internal_no": "I"}, {"waybill_no": "W"}, {"order_guid": GUID}])
+@pytest.mark.parametrize(
+    "code", [{"platform_txn_no": "T"}, {"internal_no": "I"}, {"waybill_no": "W"}, {"order_guid": GUID}]
+)
 def test_any_single_code_finds_the_order(code: dict[str, str]) -> None:
     world = play([created(platform_txn_no="T", internal_no="I", waybill_no="W"), paid(**code)])
     assert world.events(GUID) == ["o", "p"]
@@ -110,7 +112,9 @@ def test_what_was_parked_comes_out_in_order_of_arrival_as_often_as_it_came() -> 
 
 @pytest.mark.rule("ID-08")
 def test_an_event_parked_at_its_strong_code_brings_its_weak_codes_along() -> None:
-    world = play([fact("signed", "c", waybill_no="W"), fact("loaded", "w", channel="douyin", order_no="X1", waybill_no="W")])
+    world = play(
+        [fact("signed", "c", waybill_no="W"), fact("loaded", "w", channel="douyin", order_no="X1", waybill_no="W")]
+    )
     world.send(created())
     assert world.run().events() == ["o", "w", "c"]
 
@@ -170,7 +174,11 @@ def test_the_order_in_time_raises_nothing_and_a_late_one_closes_the_alert() -> N
 
 @pytest.mark.rule("ID-08")
 def test_only_money_that_came_in_is_paid_without_an_order() -> None:
-    others = [fact("payment_failed", platform_txn_no="1"), fact("refund_settled", platform_txn_no="2"), fact("signed", waybill_no="3")]
+    others = [
+        fact("payment_failed", platform_txn_no="1"),
+        fact("refund_settled", platform_txn_no="2"),
+        fact("signed", waybill_no="3"),
+    ]
     assert not play(others).advance(T0 + calendar.DAY_MS).findings()
 
 
@@ -248,7 +256,9 @@ def test_a_guid_beside_its_own_order_number_is_no_conflict() -> None:
 
 def test_an_event_with_nothing_new_sends_one_message_and_writes_nothing() -> None:
     world = play([created(platform_txn_no="T"), paid(channel="douyin", order_no="X1", platform_txn_no="T")])
-    message = identity.event_message(("order_no", "douyin", "X1"), paid(channel="douyin", order_no="X1", platform_txn_no="T"))
+    message = identity.event_message(
+        ("order_no", "douyin", "X1"), paid(channel="douyin", order_no="X1", platform_txn_no="T")
+    )
     outcome = identity.step(lambda table, key: world.tables[table].get(key), message, T0, identity.Delays())
     assert [topic for topic, _, _ in outcome.sends] == ["order-facts"]
     assert not outcome.writes

@@ -59,7 +59,9 @@ def test_an_alias_has_eighteen_characters_and_leads_back_to_its_guid(channel: st
 
 
 @pytest.mark.rule("ID-07")
-@pytest.mark.parametrize("text", ["", "DB20260124008872", "DB2026012400887200", "XBAJJQX7D6DWTWJ7YO", "DB7777X7D6DWTWJ7YO"])
+@pytest.mark.parametrize(
+    "text", ["", "DB20260124008872", "DB2026012400887200", "XBAJJQX7D6DWTWJ7YO", "DB7777X7D6DWTWJ7YO"]
+)
 def test_other_numbers_are_not_taken_for_an_alias(text: str) -> None:
     assert ids.guid_of_alias(text) is None
 
@@ -74,7 +76,13 @@ def test_a_code_of_another_length_is_refused_never_cut(value: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["DB20260230AAAAAAAAAAAA", "DB19991231AAAAAAAAAAAA", "DB21000101AAAAAAAAAAAA", "DB20260124aaaaaaaaaaaa", "DB2026０124AAAAAAAAAAAA"],
+    [
+        "DB20260230AAAAAAAAAAAA",
+        "DB19991231AAAAAAAAAAAA",
+        "DB21000101AAAAAAAAAAAA",
+        "DB20260124aaaaaaaaaaaa",
+        "DB2026０124AAAAAAAAAAAA",
+    ],
 )
 def test_what_only_looks_like_a_guid_is_none(text: str) -> None:
     assert not ids.is_guid(text)

@@ -84,8 +84,30 @@ def test_packed_moves_the_fine_node_and_loaded_ships() -> None:
 
 VOCABULARY = {
     "orders": (
-        *("待支付", "待付款", "已支付", "已付款", "已发货", "物流签收", "客户签收", "结算完成", "已完成", "待出库", "待打单"),
-        *("面单打印中", "已打单", "风控审核中", "仓库拣货中", "待确认", "待确认收入", "accrual_ready", "on_the_way", "订单关闭"),
+        *(
+            "待支付",
+            "待付款",
+            "已支付",
+            "已付款",
+            "已发货",
+            "物流签收",
+            "客户签收",
+            "结算完成",
+            "已完成",
+            "待出库",
+            "待打单",
+        ),
+        *(
+            "面单打印中",
+            "已打单",
+            "风控审核中",
+            "仓库拣货中",
+            "待确认",
+            "待确认收入",
+            "accrual_ready",
+            "on_the_way",
+            "订单关闭",
+        ),
         *("已冲红", "缺货", "无库存", "支付失败", "success", "模板渲染失败"),
     ),
     "wms": ("PACKED", "LOADED", "待打单", "面单打印中", "已打单", "仓库拣货中", "模板渲染失败"),
@@ -146,7 +168,14 @@ def test_an_alert_never_carries_a_long_number() -> None:
 
 
 def table(*rows: dict[str, Any], **head: Any) -> Any:
-    return {"version": 1, "topics": ["orders"], "names": ["x"], "default_fields": ["status"], "rows": list(rows), **head}
+    return {
+        "version": 1,
+        "topics": ["orders"],
+        "names": ["x"],
+        "default_fields": ["status"],
+        "rows": list(rows),
+        **head,
+    }
 
 
 @pytest.mark.rule("OTH-08")
