@@ -1,9 +1,9 @@
 """The Faust application of a worker: builds it from the declared agents and runs it until stopped.
 
-Faust carries app, agents, channels, services, timers and web server; Kafka is read and written by ``streams.engine``.
-For each declared agent a ``SourceService`` polls batches on the agent's own thread and puts them on a Faust channel; the
-Faust agent takes a batch, runs its turn on that same thread, and the service polls again. So the event loop never
-blocks, and no partition is taken away during a turn.
+Faust carries app, agents, channels, services and web server; Kafka is read and written by ``streams.engine``. For each
+declared agent a ``SourceService`` polls batches on the agent's own thread and puts them on a Faust channel; the Faust
+agent takes a batch, runs its turn on that same thread, and the service polls again. So the event loop never blocks, and
+no partition is taken away during a turn.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import faust
 from mode import Service
@@ -39,16 +39,17 @@ Stopped = Callable[[AgentRunner, str], None]
 """Called on the agent's thread when its source was stopped by the dead-letter limits."""
 
 
-class Boot(faust.App.BootStrategy):  # type: ignore[misc]
+class Boot(faust.App.BootStrategy):
     """Sensors, web server, our sources and the agents; no Kafka of Faust's own."""
 
     enable_kafka = False
 
     def server(self) -> Iterable[Any]:
-        return self._chain(self.sensors(), self.web_server(), self.agents(), self.app.sources)
+        app = cast(OmsApp, self.app)
+        return [*self.sensors(), *self.web_server(), *self.agents(), *app.sources]
 
 
-class OmsApp(faust.App):  # type: ignore[misc]
+class OmsApp(faust.App):
     """A Faust app whose agents are fed by the engine's sources."""
 
     BootStrategy = Boot
@@ -66,7 +67,7 @@ class Job:
     done: asyncio.Future[int]
 
 
-class SourceService(Service):  # type: ignore[misc]
+class SourceService(Service):
     """Feeds one agent; owns the thread on which everything blocking of this agent runs."""
 
     abstract = False
@@ -89,7 +90,7 @@ class SourceService(Service):  # type: ignore[misc]
         """Run ``function`` on the agent's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
-    @Service.task  # type: ignore[untyped-decorator]
+    @Service.task
     async def pump(self) -> None:
         loop = asyncio.get_running_loop()
         try:

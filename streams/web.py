@@ -38,7 +38,9 @@ def add_pages(app: Any, metrics: Metrics, health: Health) -> None:
 
     async def answer(web: Any, look: Any, *args: str) -> Any:
         found = await asyncio.get_running_loop().run_in_executor(None, look, app, *args)
-        return web.json(found if found is not None else {"error": "not found here"}, status=200 if found is not None else 404)
+        if found is None:
+            return web.json({"error": "not found here"}, status=404)
+        return web.json(found)
 
     @app.page("/healthz")  # type: ignore[untyped-decorator]
     async def healthz(web: Any, request: Any) -> Any:
