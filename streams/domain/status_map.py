@@ -73,6 +73,8 @@ def parse(name: str, document: Any) -> Table:
 
     if not isinstance(document, Mapping):
         raise MapError(f"{name}: not a record")
+    if odd := [key for key in document if key not in _TABLE_KEYS]:
+        raise MapError(f"{name}: unknown entry {odd[0]}")
     version = document.get("version")
     if type(version) is not int or version < 1:
         raise MapError(f"{name}: version must be a whole number from 1")
@@ -87,6 +89,7 @@ def parse(name: str, document: Any) -> Table:
     return Table(name, version, topics, texts("names"), texts("default_fields"), found)
 
 
+_TABLE_KEYS: Final = frozenset({"about", "version", "topics", "names", "default_fields", "rows"})
 _ROW_KEYS: Final = frozenset({"field", "code", "state", "node", "flags", "event", "axis", "note"})
 
 

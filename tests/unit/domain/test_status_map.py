@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from streams.domain.rules import data
-from streams.domain.rules.nodes import NODES
-from streams.domain.status_map import TERMINAL_WORDS, UNKNOWN, MapError, StatusMaps, masked, parse, speakers
+from streams.domain.rules.nodes import NODES, STATES
+from streams.domain.status_map import _ROW_KEYS, TERMINAL_WORDS, UNKNOWN, MapError, StatusMaps, masked, parse, speakers
+from streams.domain.status_schema import json_schema
 
 MAPS = data.status_maps()
 
@@ -183,6 +184,7 @@ def table(*rows: dict[str, Any], **head: Any) -> Any:
     ("document", "wrong"),
     [
         ([], "not a record"),
+        (table({"code": "a"}, row=1), "unknown entry row"),
         (table(), "no rows"),
         (table({"code": "a"}, version=0), "version"),
         (table({"code": "a"}, topics=["payments"]), "carries no raw_status"),
@@ -225,6 +227,24 @@ def test_a_courier_whose_signature_is_mapped_elsewhere_does_not_load() -> None:
         StatusMaps([words, odd])
     with pytest.raises(MapError, match="must end the delivery"):
         StatusMaps([parse("few", table({"code": "已签收"}, topics=["couriers"]))])
+
+
+@pytest.mark.rule("OTH-08")
+def test_the_schema_allows_exactly_what_a_table_may_hold() -> None:
+    schema = json_schema()
+    row = schema["properties"]["rows"]["items"]
+    assert set(row["properties"]) == _ROW_KEYS
+    assert row["properties"]["state"]["enum"] == [*STATES, None]
+    assert {"version", "topics", "names", "default_fields", "rows"} == set(schema["required"])
+
+
+@pytest.mark.rule("OTH-08")
+def test_every_table_is_valid_by_the_schema_and_a_wrong_one_is_not() -> None:
+    validator = pytest.importorskip("jsonschema").Draft202012Validator(json_schema())
+    for path in sorted((data.FOLDER / "status").glob("*.json")):
+        assert validator.is_valid(json.loads(path.read_text(encoding="utf-8"))), path.name
+    assert not validator.is_valid(table({"code": "a", "state": "teleported"}))
+    assert not validator.is_valid(table())
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
