@@ -70,7 +70,10 @@ def decoder(registry: Registry, schema: Schema, *, drop_nulls: bool = False) -> 
     readers: dict[bytes, Read] = {}
 
     def decode(data: bytes) -> dict[str, Any]:
-        head = data[:HEADER_BYTES]
+        try:
+            head = data[:HEADER_BYTES]
+        except TypeError:  # a record without a value, which any sender can write
+            raise DecodeError("no value: a null record holds no event") from None
         read = readers.get(head)
         if read is None:
             read = readers[head] = _reader(registry, head, schema, drop_nulls)
