@@ -1,0 +1,81 @@
+"""Mutated payloads through intake: it never fails, and every record is either sent on or a dead letter, not both."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from streams import topology
+from streams.agents.intake import intake
+from streams.engine.local import LocalRunner
+from tests.property.mutate import Record, mutations
+
+NORMAL, LONG = 5_000, 200_000
+TOGETHER = 2_500
+RECEIVED_AT = 1_800_000_000_000
+SENT_ON = ("identity-facts", "stock-commands", "channel-facts")
+
+
+class Accounts:
+    """What became of each record. One runner takes many records in a row, so that one cannot spoil the next."""
+
+    def __init__(self, codecs: topology.Topology) -> None:
+        self._runner = LocalRunner([intake], codecs, partitions=1, received_at=RECEIVED_AT)
+        self._order = self._runner.log.order
+        self._decode = codecs.decoder("dead-letters")
+
+    def enter(self, record: Record) -> str:
+        """`accepted`, or the stage the record was refused at."""
+        topic, payload, key = record
+        sent_on, dead = self._count(*SENT_ON), self._count("dead-letters")
+        self._runner.send_bytes(topic, payload, key)
+        self._runner.run()
+        sent_on, dead = self._count(*SENT_ON) - sent_on, self._count("dead-letters") - dead
+        assert (sent_on > 0) + dead == 1, f"{topic}: sent on {sent_on} times, {dead} dead letters"
+        if not dead:
+            return "accepted"
+        letter = self._decode(self._order["dead-letters"][-1].value() or b"")
+        assert (letter["topic"], letter["value"]) == (topic, payload)
+        assert letter["error"]
+        assert "\n" not in letter["error"]
+        return str(letter["stage"])
+
+    def _count(self, *topics: str) -> int:
+        return sum(len(self._order.get(topic, ())) for topic in topics)
+
+
+def fuzz(count: int, seed: int) -> Counter[tuple[str, str]]:
+    codecs = topology.load()
+    seen = Counter[tuple[str, str]]()
+    for number, (kind, record) in enumerate(islice(mutations(codecs, seed), count)):
+        if number % TOGETHER == 0:
+            accounts = Accounts(codecs)
+        seen[kind, accounts.enter(record)] += 1
+    return seen
+
+
+def check(seen: Counter[tuple[str, str]], count: int) -> None:
+    stages = Counter[str]()
+    for (_, stage), times in seen.items():
+        stages[stage] += times
+    print(f"\n{dict(stages)}")
+    assert sum(stages.values()) == count
+    assert set(stages) <= {"accepted", "decode", "contract"}, "a rule failed on bad input"
+    assert seen["untouched", "accepted"] > 0
+    assert seen["values", "contract"] > 0
+    for kind in ("unknown schema", "wrong magic byte", "nothing", "JSON"):
+        assert seen[kind, "accepted"] == 0, kind
+
+
+def test_mutated_payloads_are_accepted_or_refused_and_nothing_else() -> None:
+    check(fuzz(NORMAL, seed=3), NORMAL)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not os.environ.get("OMS_SOAK"), reason="a long run: set OMS_SOAK=1")
+def test_two_hundred_thousand_mutated_payloads_are_accounted_for() -> None:
+    check(fuzz(LONG, seed=5), LONG)
