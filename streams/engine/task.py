@@ -263,7 +263,7 @@ class Task:
     def _bury(self, record: RecordLike, error: str | Exception, stage: str) -> None:
         self.dead[stage] = self.dead.get(stage, 0) + 1
         text = error if isinstance(error, str) else describe(error)
-        at = self.ctx.now if self.ctx.received_at is None else self.ctx.received_at
+        at = self.ctx.now if self._wall is None else self._wall
         value = dead_letter(record, text, stage, at)
         self._sink(DEAD_LETTERS, self.ctx._encoders[DEAD_LETTERS](value), record.topic())
 
