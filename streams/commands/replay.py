@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +14,7 @@ from streams.commands.common import Json, emit_json, note, progress, settings_of
 from streams.errors import OmsError, UsageError
 
 if TYPE_CHECKING:
-    from streams.engine.local import LocalRunner
+    from streams.engine.local import LocalRecord, LocalRunner
     from streams.topology import Topology
 
 DEAD_LETTERS = "dead-letters"
@@ -61,23 +62,23 @@ def run(files: list[Path], out: Path, until: int | None, received_at: int) -> di
     registry = topology.load()
     agents = catalogue.choose(None, settings_of().audit_raw)
     runner = LocalRunner(agents, registry, received_at=received_at)
-    _make_folder(out)
     started = time.monotonic()
     lines = unreadable = 0
-    with progress("replaying") as move:
+    with Outlet(runner, registry, out) as outlet, progress("replaying") as move:
         for good in _feed(runner, registry, files):
             lines += 1
             unreadable += not good
             if lines % _STEP == 0:
+                outlet.drain()
                 move(_STEP)
         if until is not None:
             runner.advance(until)
-    records = _write_all(runner, registry, out)
+        outlet.drain()
     return {
         "lines": lines,
         "unreadable": unreadable,
         "seconds": round(time.monotonic() - started, 3),
-        "records": records,
+        "records": {topic: count for topic, count in outlet.counts.items() if count},
     }
 
 
@@ -111,26 +112,66 @@ def dead_line(line: Any, at: int) -> dict[str, Any]:
     }
 
 
-def _write_all(runner: LocalRunner, registry: Topology, out: Path) -> dict[str, int]:
-    from streams.engine.codec.json import line
+class Outlet:
+    """Writes what the runner has put out to DIR/TOPIC.jsonl, and lets go of records that everybody has read.
 
-    counts: Counter[str] = Counter()
-    try:
-        for name in (topic.name for topic in registry.topics.values() if topic.is_output):
-            with (out / f"{name}.jsonl").open("wb") as file:
-                for key, value in runner.output(name):
-                    file.write(line(key, value))
-                    counts[name] += 1
-    except OSError as error:
-        raise OmsError(f"cannot write to {out}: {error.strerror}") from None
-    return dict(counts)
+    A long replay would otherwise hold every record of every topic, changelogs included, until its end.
+    """
 
+    def __init__(self, runner: LocalRunner, registry: Topology, out: Path) -> None:
+        self._log = runner.log
+        self._registry = registry
+        self._out = out
+        self._files: dict[str, IO[bytes]] = {}
+        self._blank: Counter[tuple[str, int]] = Counter()
+        self.counts: dict[str, int] = {}
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OmsError(f"cannot make the folder {out}: {error.strerror}") from None
+    def __enter__(self) -> Outlet:
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+            for topic in self._registry.topics.values():
+                if topic.is_output:
+                    self._files[topic.name] = (self._out / f"{topic.name}.jsonl").open("wb")
+                    self.counts[topic.name] = 0
+        except OSError as error:
+            self._close()
+            raise OmsError(f"cannot write to {self._out}: {error.strerror}") from None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self._close()
+        except OSError as late:
+            raise OmsError(f"cannot write to {self._out}: {late.strerror}") from None
+
+    def _close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def drain(self) -> None:
+        """Only when the runner is quiescent. Raises OmsError on a full disk."""
+        try:
+            for name, records in self._log.order.items():
+                if name in self._files:
+                    self._write(name, records)
+                records.clear()
+        except OSError as error:
+            raise OmsError(f"cannot write to {self._out}: {error.strerror}") from None
+        # Positions are indices: a record that was read is blanked, not removed.
+        for name, partitions in self._log.topics.items():
+            for number, log in enumerate(partitions):
+                read = self._blank[name, number]
+                log[read:] = [None] * (len(log) - read)  # type: ignore[list-item]
+                self._blank[name, number] = len(log)
+
+    def _write(self, name: str, records: list[LocalRecord]) -> None:
+        from streams.engine.codec.json import line
+
+        decode, file = self._registry.decoder(name), self._files[name]
+        for record in records:
+            key, value = record.key(), record.value()
+            file.write(line(None if key is None else key.decode(), None if value is None else decode(value)))
+        self.counts[name] += len(records)
 
 
 def _time(option: str, text: str | None) -> int | None:
