@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from streams.engine.codec.compatibility import problems
 from streams.engine.codec.errors import RegistryError, RegistryUnavailableError, UnknownSchemaError
 
 Schema = dict[str, Any]
@@ -220,17 +221,26 @@ def _message_of(body: bytes) -> str:
 def lock(folder: Path) -> Iterator[str]:
     """Add a version for every FOLDER/*.avsc that differs from its last one; says each in a line.
 
-    Known ids and stored files are never touched, not even when a schema is gone.
+    Known ids and stored files are never touched, not even when a schema is gone. A schema that cannot read what an
+    earlier version wrote is a RegistryError, and nothing is changed then.
     """
     subjects = read_lock(folder)
     next_id = 1 + max((entry.id for entries in subjects.values() for entry in entries), default=0)
+    changed = []
     for path in sorted(folder.glob("*.avsc")):
         subject = f"{path.stem}-value"
         text = path.read_text(encoding="utf-8")
-        mark = fingerprint(json.loads(text))
+        schema = json.loads(text)
+        mark = fingerprint(schema)
         entries = subjects.setdefault(subject, [])
         if entries and entries[-1].fingerprint == mark:
             continue
+        for entry in entries:
+            wrong = problems(schema, json.loads((folder / entry.file).read_text(encoding="utf-8")))
+            if wrong:
+                raise RegistryError(f"{path.name} cannot read records of version {entry.version}: {wrong[0]}")
+        changed.append((subject, entries, text, mark))
+    for subject, entries, text, mark in changed:
         number = len(entries) + 1
         stored = folder / "versions" / subject / f"{number}.avsc"
         stored.parent.mkdir(parents=True, exist_ok=True)
@@ -254,7 +264,7 @@ def lock(folder: Path) -> Iterator[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """`lock [FOLDER]`: exit 0, or 2 on wrong use."""
+    """`lock [FOLDER]`: exit 0, 1 if a schema cannot be added, 2 on wrong use."""
     if not arguments or arguments[0] != "lock" or len(arguments) > 2:
         print("usage: python -m streams.engine.codec.registry lock [FOLDER]", file=sys.stderr)
         return 2
@@ -262,8 +272,12 @@ def main(arguments: list[str]) -> int:
     if not folder.is_dir():
         print(f"{folder}: no such folder", file=sys.stderr)
         return 2
-    for said in lock(folder):
-        print(said)
+    try:
+        for said in lock(folder):
+            print(said)
+    except (RegistryError, OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
