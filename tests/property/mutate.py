@@ -133,7 +133,7 @@ def _encoded(chance: random.Random, codecs: Topology, topic: str, value: dict[st
 
 
 def _other(chance: random.Random, item: Any) -> Any:
-    if isinstance(item, list) and item and isinstance(item[0], dict) and chance.random() < 0.7:
+    if isinstance(item, list) and item and isinstance(item[0], dict) and item[0] and chance.random() < 0.7:
         inner = dict(item[0])
         inner[chance.choice(list(inner))] = chance.choice(_VALUES)
         return [inner] * chance.choice((1, 1, 2, 50, 10_001))

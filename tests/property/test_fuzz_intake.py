@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from streams import topology
+from streams import agents, topology
 from streams.agents.intake import intake
 from streams.engine.local import LocalRunner
 from tests.property.mutate import Record, mutations
@@ -16,6 +16,7 @@ from tests.property.mutate import Record, mutations
 NORMAL, LONG = 5_000, 200_000
 TOGETHER = 2_500
 RECEIVED_AT = 1_800_000_000_000
+LIKELY_TO_PASS = ("values", "bit flips", "spliced", "untouched", "topic mixed up")
 SENT_ON = ("identity-facts", "stock-commands", "channel-facts")
 
 
@@ -72,6 +73,20 @@ def check(seen: Counter[tuple[str, str]], count: int) -> None:
 
 def test_mutated_payloads_are_accepted_or_refused_and_nothing_else() -> None:
     check(fuzz(NORMAL, seed=3), NORMAL)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_passes_intake_never_fails_in_the_agents_behind_it(seed: int) -> None:
+    codecs = topology.load()
+    runner = LocalRunner(agents.ALL, codecs, partitions=2, received_at=RECEIVED_AT)
+    likely = (record for kind, record in mutations(codecs, seed) if kind in LIKELY_TO_PASS)
+    for topic, payload, key in islice(likely, NORMAL):
+        runner.send_bytes(topic, payload, key)
+        runner.run()
+    runner.advance(2 * RECEIVED_AT)
+    stages = {letter["stage"] for _, letter in runner.output("dead-letters")}
+    assert stages == {"decode", "contract"}
+    assert {row["decision"] for _, row in runner.output("audit-log")} >= {"accepted", "refused", "duplicate"}
 
 
 @pytest.mark.slow
