@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import rocksdict
 
 from streams.engine.errors import InfrastructureError
 from streams.engine.store import Change
+
+log = logging.getLogger(__name__)
 
 BLOCK_CACHE_BYTES = 32 << 20
 """Shared by all stores of the process: hot rows are cached as objects above, so this only serves misses."""
@@ -63,13 +66,19 @@ class RocksStore:
         self._db.set_write_options(_unlogged())
 
     def get(self, key: bytes) -> bytes | None:
-        return self._db.get(key)  # type: ignore[no-any-return]
+        try:
+            return self._db.get(key)  # type: ignore[no-any-return]
+        except Exception as error:
+            raise self._failed("read", error) from error
 
     def range(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
-        for key, value in self._db.items(from_key=low):
-            if key >= high:
-                return
-            yield key, value
+        try:
+            for key, value in self._db.items(from_key=low):
+                if key >= high:
+                    return
+                yield key, value
+        except Exception as error:
+            raise self._failed("read", error) from error
 
     def write(self, changes: Iterable[Change]) -> None:
         batch = rocksdict.WriteBatch(raw_mode=True)
@@ -81,7 +90,7 @@ class RocksStore:
         try:
             self._db.write(batch)
         except Exception as error:
-            raise InfrastructureError(f"cannot write the state store {self.path}: {_line(error)}") from error
+            raise self._failed("write", error) from error
 
     def size_bytes(self) -> int:
         size = 0
@@ -90,14 +99,24 @@ class RocksStore:
         return size
 
     def clear(self) -> None:
-        self._db.close()
-        rocksdict.Rdict.destroy(str(self.path), rocksdict.Options(raw_mode=True))
-        self._db = rocksdict.Rdict(str(self.path), options=_options())
+        try:
+            self._db.close()
+            rocksdict.Rdict.destroy(str(self.path), rocksdict.Options(raw_mode=True))
+            self._db = rocksdict.Rdict(str(self.path), options=_options())
+        except Exception as error:
+            raise self._failed("clear", error) from error
         self._db.set_write_options(_unlogged())
 
     def close(self) -> None:
-        self._db.flush()
-        self._db.close()
+        """Never raises: what could not be flushed is in the changelog."""
+        try:
+            self._db.close()  # flushes
+        except Exception as error:
+            log.warning("cannot flush the state store %s: %s", self.path, _line(error))
+
+    def _failed(self, doing: str, error: Exception) -> InfrastructureError:
+        """A broken disk is never blamed on the record in hand."""
+        return InfrastructureError(f"cannot {doing} the state store {self.path}: {_line(error)}")
 
 
 def _line(error: Exception) -> str:

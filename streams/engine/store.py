@@ -50,7 +50,7 @@ class MemoryStore:
             at += 1
 
     def write(self, changes: Iterable[Change]) -> None:
-        for key, value in changes:
+        for key, value in list(changes):  # all or nothing, also when the changes cannot be read to the end
             if value is None:
                 if self._rows.pop(key, None) is not None:
                     del self._keys[bisect_left(self._keys, key)]
