@@ -76,10 +76,10 @@ def _mapped(topic: str, event_type: str, state: str | None, node: str | None, fl
     return replace(shown, rule="ST-05"), f"{topic} has no authority for {state}, {allowed} has: kept as a claim"
 
 
-def keep(state: OrderState, fact: Fact, meaning: Meaning) -> bool:
+def keep(state: OrderState, fact: Fact, meaning: Meaning, at: int) -> bool:
     """Store the claim if it is its source's last word: the latest, of equally late ones the highest rank and word."""
     raw = fact.get("raw_status") or fact["event_type"]
-    claim: Claim = [raw, meaning.shown, fact["event_time"]]
+    claim: Claim = [raw, meaning.shown, at]
     mapped = fact.get("mapped")
     if mapped is not None and mapped.get("flags") and (held := [f for f in HELD_FLAGS if f in mapped["flags"]]):
         claim.append(held)
@@ -100,7 +100,8 @@ def _order(claim: Claim) -> tuple[Any, ...]:
 
 def view(state: OrderState) -> dict[str, dict[str, Any]]:
     """{source: {raw, state, at}}, by name of source."""
+    t0 = state.created_at
     return {
-        source: {"raw": claim[0], "state": STATES[claim[1]] if claim[1] >= 0 else None, "at": claim[2]}
+        source: {"raw": claim[0], "state": STATES[claim[1]] if claim[1] >= 0 else None, "at": claim[2] + t0}
         for source, claim in state.claims.items()
     }

@@ -12,9 +12,8 @@ MAX_REJECTED: Final = 64
 """Rejected pairings kept per order: one suffices for the conflict, the rest are for people."""
 
 
-def collect(state: OrderState, fact: Fact) -> bool:
+def collect(state: OrderState, fact: Fact, at: int) -> bool:
     """Note the codes the event mentions. True if there was a new one, or an earlier mention of a known one."""
-    at: int = fact["event_time"]
     new = False
     if (code := fact.get(TXN)) and at < state.txns.get(code, at + 1):
         state.txns, new = {**state.txns, code: at}, True

@@ -68,26 +68,26 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
     new = state.copy()
     if verdict is dedup.Verdict.NEW:
         new.seen = dedup.remember(state.seen, key, digest, fact["event_time"], settings.seen_memory_ms)
-    changed = codes.collect(new, fact)
+    at: int = fact["event_time"] - state.created_at
+    changed = codes.collect(new, fact, at)
     if fact["event_type"] == CREATED:
         new.version += changed
         note = audit.row(fact, "ID-05", audit.DUPLICATE, audit.text(state), audit.text(new), "the order exists already")
         return Decision(new, note, [], changed)
-    return _fold(state, new, fact, key, changed)
+    return _fold(state, new, fact, key, at, changed)
 
 
-def _fold(state: OrderState, new: OrderState, fact: Fact, key: bytes, changed: bool) -> Decision:
-    """What the event says goes into `new`, a copy of `state` that knows its codes already."""
-    at: int = fact["event_time"]
+def _fold(state: OrderState, new: OrderState, fact: Fact, key: bytes, at: int, changed: bool) -> Decision:
+    """What the event, `at` ms after the creation, says goes into `new`: a copy of `state` that has its codes."""
     meaning, refusal = claims.read(fact)
     rule = meaning.rule
     if meaning.money and (wrong := money.refusal(state, fact)):
         refusal, rule = wrong, "FIN-07"
     elif meaning.claims:
-        changed |= claims.keep(new, fact, meaning)
+        changed |= claims.keep(new, fact, meaning, at)
     mapped = fact.get("mapped")
     if mapped is not None:
-        changed |= parked.update(new, fact, key)
+        changed |= parked.update(new, fact, key, at)
 
     events: list[dict[str, Any]] = []
     decision, reason = audit.REFUSED, refusal
@@ -136,16 +136,14 @@ def _created(fact: Fact, settings: OrderSettings) -> Decision:
         lines=[_line(line) for line in fact.get("lines") or ()],
         seen=dedup.remember(b"", key, fact.get("digest") or 0, at, settings.seen_memory_ms),
     )
-    codes.collect(new, fact)
-    progress.reach(new, 0, 1, at)
+    codes.collect(new, fact, 0)
+    progress.reach(new, 0, 1, 0)
     events = [atomic.record(new, fact, atomic.CREATED)]
     if fact.get("mapped") is None:
-        new.updated_at = at
         new.version = 1
         return Decision(new, audit.row(fact, "ST-01", audit.ACCEPTED, None, audit.text(new)), events, True)
     # The order exists whatever its status means; a refused status is told in the reason.
-    told = _fold(new, new.copy(), fact, key, True)
-    told.state.updated_at = at
+    told = _fold(new, new.copy(), fact, key, 0, True)
     reason = told.audit["reason"] if told.audit["decision"] == audit.REFUSED else None
     row = audit.row(fact, "ST-01", audit.ACCEPTED, None, told.audit["after"], reason)
     return Decision(told.state, row, events + told.events, True)

@@ -21,7 +21,7 @@ def is_ready(state: OrderState, fact: Fact, key: bytes) -> bool:
     return bool(state.unmapped and mapped is not None and mapped["known"] and _find(state, key.hex()))
 
 
-def update(state: OrderState, fact: Fact, key: bytes) -> bool:
+def update(state: OrderState, fact: Fact, key: bytes, at: int) -> bool:
     """Park the event if its status is unknown, unpark it if it is known. True if the list changed."""
     name = key.hex()
     entry = _find(state, name) if state.unmapped else None
@@ -33,7 +33,7 @@ def update(state: OrderState, fact: Fact, key: bytes) -> bool:
     if entry is not None:
         return False
     words = [fact.get("raw_field") or "", fact.get("raw_status") or ""]
-    waiting = [fact["event_time"], name, fact["topic"], fact["source"], *words]
+    waiting = [at, name, fact["topic"], fact["source"], *words]
     before = state.unmapped
     state.unmapped = sorted([*before, waiting])[-MAX_PARKED:]
     return state.unmapped != before

@@ -1,7 +1,8 @@
 """What is kept of one order, and its compact row.
 
 Reducers never change a state they were given: they change a `copy()`, and put new dicts and lists in place of the
-ones they touch. All times are ms since the epoch, all amounts minor units.
+ones they touch. All times but `created_at` are ms after `created_at` (negative before it): short in the row, and the
+row is the state as it stands. All amounts are minor units.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ Fact = dict[str, Any]
 """One event about the order: its fields by contract name, with `topic`, `digest`, `order_guid` and perhaps `mapped`."""
 
 ROW_VERSION: Final = 1
+_NODES, _SEEN = 11, 27
+"""Places of the two fields that are no JSON values."""
 
 Claim = list[Any]
 """[raw, rank of the state or -1, at], and a fourth item, a list of flags, if the status holds any while it lasts."""
@@ -30,6 +33,7 @@ class OrderState:
     """One order. Every field but the last two lines is a function of the set of events, whatever their order."""
 
     created_at: int
+    """ms since the epoch: the event time of the order_created."""
     channel: str | None = None
     order_no: str | None = None
     customer_id: str | None = None
@@ -41,18 +45,18 @@ class OrderState:
     """[line_no, sku, quantity, unit_price_minor, is_gift] per line."""
 
     updated_at: int = 0
-    """Latest event time of the accepted events."""
+    """Latest of the accepted events."""
     reached: list[int | None] = field(default_factory=lambda: [None] * len(STATES))
     """Earliest authoritative claim of each atomic state, by rank."""
     nodes: dict[int, int] = field(default_factory=dict)
-    """Fine node -> event time: the earliest, for the nodes of a loop the latest."""
+    """Fine node -> when: the earliest time, for the nodes of a loop the latest."""
     claims: dict[str, Claim] = field(default_factory=dict)
     """Source -> its latest claim; sources in order of name."""
     marks: dict[str, int] = field(default_factory=dict)
     """Flags that stay once told -> earliest time told; also `invoiced`."""
 
     txns: dict[str, int] = field(default_factory=dict)
-    """Code -> event time of its first mention; this and the next three."""
+    """Code -> its first mention, by event time; this and the next three."""
     internals: dict[str, int] = field(default_factory=dict)
     waybills: dict[str, int] = field(default_factory=dict)
     packages: dict[str, int] = field(default_factory=dict)
@@ -110,11 +114,10 @@ class OrderState:
 
 
 def to_row(state: OrderState) -> list[Any]:
-    """The state as a list of JSON values. Times inside are relative to `created_at`; new fields go to the end."""
-    t0 = state.created_at
+    """The state as a list of JSON values, in the order of the fields; new fields go to the end."""
     return [
         ROW_VERSION,
-        t0,
+        state.created_at,
         state.channel,
         state.order_no,
         state.customer_id,
@@ -123,15 +126,15 @@ def to_row(state: OrderState) -> list[Any]:
         state.total_minor,
         state.currency,
         state.lines,
-        state.updated_at - t0,
-        [None if at is None else at - t0 for at in state.reached],
-        [number for node, at in state.nodes.items() for number in (node, at - t0)],
-        [[source, claim[0], claim[1], claim[2] - t0, *claim[3:]] for source, claim in state.claims.items()],
-        _times_out(state.marks, t0),
-        _times_out(state.txns, t0),
-        _times_out(state.internals, t0),
-        _times_out(state.waybills, t0),
-        _times_out(state.packages, t0),
+        state.updated_at,
+        state.reached,
+        [number for pair in state.nodes.items() for number in pair],
+        state.claims,
+        state.marks,
+        state.txns,
+        state.internals,
+        state.waybills,
+        state.packages,
         state.rejected,
         state.paid_minor,
         state.refunded_minor,
@@ -146,32 +149,10 @@ def to_row(state: OrderState) -> list[Any]:
 
 
 def from_row(row: list[Any]) -> OrderState:
-    """The inverse of `to_row`. Raises RowError for a row of another version."""
+    """The inverse of `to_row`, which keeps the lists and dicts of `row`. Raises RowError for another version."""
     if not row or row[0] != ROW_VERSION:
         raise RowError(f"order row of version {row[0] if row else None}, this program reads {ROW_VERSION}")
-    t0: int = row[1]
-    nodes = row[12]
-    fields = [
-        t0,
-        *row[2:10],
-        row[10] + t0,
-        [None if at is None else at + t0 for at in row[11]],
-        {nodes[i]: nodes[i + 1] + t0 for i in range(0, len(nodes), 2)},
-        {source: [raw, rank, at + t0, *rest] for source, raw, rank, at, *rest in row[13]},
-        _times_in(row[14], t0),
-        _times_in(row[15], t0),
-        _times_in(row[16], t0),
-        _times_in(row[17], t0),
-        _times_in(row[18], t0),
-        *row[19:28],
-        a2b_base64(row[28]),
-    ]
+    fields = row[1:]
+    fields[_NODES] = dict(zip(row[_NODES + 1][::2], row[_NODES + 1][1::2], strict=True))
+    fields[_SEEN] = a2b_base64(fields[_SEEN])
     return OrderState(*fields)
-
-
-def _times_out(times: dict[str, int], t0: int) -> dict[str, int]:
-    return {key: at - t0 for key, at in times.items()} if times else times
-
-
-def _times_in(times: dict[str, int], t0: int) -> dict[str, int]:
-    return {key: at + t0 for key, at in times.items()} if times else times

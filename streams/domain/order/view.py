@@ -13,6 +13,7 @@ from streams.domain.rules.nodes import NODES, STATES
 def record(order_guid: str, state: OrderState) -> dict[str, Any]:
     """All fields of the contract. Node SLAs, tiers of risk and scores have no rule yet: null."""
     node = NODES[state.node - 1]
+    t0 = state.created_at
     return {
         "order_guid": order_guid,
         "channel": state.channel,
@@ -22,7 +23,7 @@ def record(order_guid: str, state: OrderState) -> dict[str, Any]:
         "node": node.name,
         "flags": list(names(state.flags)),
         "tiers": tiers.view(state),
-        "entered_at": {name: at for name, at in zip(STATES, state.reached, strict=True) if at is not None},
+        "entered_at": {name: at + t0 for name, at in zip(STATES, state.reached, strict=True) if at is not None},
         "claims": claims.view(state),
         "tier": None,
         "score": None,
@@ -32,9 +33,9 @@ def record(order_guid: str, state: OrderState) -> dict[str, Any]:
         "currency": state.currency,
         "sla_due_at": None,
         "version": state.version,
-        "updated_at": state.updated_at,
+        "updated_at": state.updated_at + t0,
         "customer_id": state.customer_id,
         "sales_type": state.sales_type,
         "status_text": node.label,
-        "created_at": state.created_at,
+        "created_at": t0,
     }
