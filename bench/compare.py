@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench import build, gen
-from bench.observe import Failed, Runner, StableOffsets, watch
+from bench.observe import Ends, Failed, Runner, watch
 from bench.runners import FEW_EVENTS, System
 from bench.verify import Digest, check, expected, written
 from tests.servers.kafka import KafkaServer
@@ -74,7 +74,7 @@ class Stage:
 
     def __init__(self, broker: KafkaServer, say: Say) -> None:
         self._broker = broker
-        self._admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log.connection.close": False})
+        self._admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 2})
         self._say = say
         self._sources: set[str] = set()
 
@@ -102,7 +102,7 @@ class Stage:
         state_dir = build.CACHE / "state" / run_id
         state_dir.mkdir(parents=True)
         self._create(output)
-        stable = StableOffsets(self._admin, output, PARTITIONS)
+        stable = Ends(self._admin, {output: PARTITIONS})
         stable()  # every partition has its leader
         environment = {
             "BENCH_BROKER": self._broker.bootstrap,

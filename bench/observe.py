@@ -126,19 +126,22 @@ class Runner:
         self._reader.join(5)
 
 
-class StableOffsets:
-    """Last stable offsets of a topic's partitions: what a read_committed reader can see."""
+class Ends:
+    """The ends of the partitions of some topics, in order of topic and partition: (topic, partition) in ``places``.
 
-    def __init__(self, admin: AdminClient, topic: str, partitions: int) -> None:
+    Committed ends are the last stable offsets, which is what a read_committed reader can see.
+    """
+
+    def __init__(self, admin: AdminClient, topics: Mapping[str, int], committed: bool = True) -> None:
         self._admin = admin
-        self._ask = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
+        self._isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        self.places = [(topic, number) for topic, partitions in topics.items() for number in range(partitions)]
+        self._ask = {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in self.places}
 
     def __call__(self) -> tuple[int, ...]:
         deadline = time.monotonic() + 10
         while True:
-            answers = self._admin.list_offsets(
-                self._ask, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=10
-            )
+            answers = self._admin.list_offsets(self._ask, isolation_level=self._isolation, request_timeout=10)
             try:
                 return tuple(answers[partition].result().offset for partition in self._ask)
             except KafkaException:  # a topic just made has no leader for a moment
@@ -147,7 +150,7 @@ class StableOffsets:
                 time.sleep(POLL_SECONDS)
 
 
-def watch(runner: Runner, stable: StableOffsets, broker_pid: int, expected: int, settle: float) -> Watched:
+def watch(runner: Runner, stable: Ends, broker_pid: int, expected: int, settle: float) -> Watched:
     """Looks at the runner until ``expected`` records lie in the output and nothing moved for ``settle`` seconds."""
     looks: list[Look] = []
     moved = time.monotonic()
@@ -165,15 +168,18 @@ def watch(runner: Runner, stable: StableOffsets, broker_pid: int, expected: int,
             break
         if now - moved > STALL_SECONDS:
             runner.stop()
-            raise Failed(f"stood still for {STALL_SECONDS:.0f} s at {sum(looks[-1].stable):,} records\n{_last(runner)}")
+            raise Failed(
+                f"stood still for {STALL_SECONDS:.0f} s at {sum(looks[-1].stable):,} records\n{last_words(runner)}"
+            )
         time.sleep(POLL_SECONDS)
     runner.stop()
     if ended and runner.exit_code:
-        raise Failed(f"ended with exit code {runner.exit_code}\n{_last(runner)}")
+        raise Failed(f"ended with exit code {runner.exit_code}\n{last_words(runner)}")
     if runner.first is None:
-        raise Failed(f"never said that it took up an event\n{_last(runner)}")
+        raise Failed(f"never said that it took up an event\n{last_words(runner)}")
     return Watched(runner.first, looks, runner.cpu, runner.lines)
 
 
-def _last(runner: Runner) -> str:
+def last_words(runner: Runner) -> str:
+    """The end of what a runner said."""
     return "\n".join(runner.lines[-15:])

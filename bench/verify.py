@@ -1,6 +1,6 @@
 """Expected outputs, by a fold of the source that shares nothing with the runners, and the check of what they wrote."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -66,8 +66,8 @@ def check(found: Digest, wanted: Digest) -> None:
     raise Failed("at least one record differs from what the fold gives")
 
 
-def read(bootstrap: str, topic: str) -> Iterator[Message]:
-    """All committed records of ``topic``, each partition in order, to the end as of now."""
+def read(bootstrap: str, topic: str, starts: Sequence[int] | None = None) -> Iterator[Message]:
+    """All committed records of ``topic`` (from ``starts``), each partition in order, to its present end."""
     consumer = Consumer({
         "bootstrap.servers": bootstrap,
         "group.id": "bench-reader",
@@ -78,7 +78,7 @@ def read(bootstrap: str, topic: str) -> Iterator[Message]:
     })  # fmt: skip
     try:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+        consumer.assign([TopicPartition(topic, number, starts[number] if starts else 0) for number in partitions])
         open_partitions = set(partitions)
         while open_partitions:
             for message in consumer.consume(BATCH, 1.0):

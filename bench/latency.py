@@ -1,0 +1,90 @@
+"""From produce to a read_committed order-states, event by event.
+
+Every event of the load has its own event time and moves its order's `updated_at` to it, so a state says which event it
+shows. Where two events of one order fall into one turn, only the later is seen (order-states is compacted: one state
+per key and turn); at this rate that is rare, and the share of events seen is reported.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from types import TracebackType
+
+from confluent_kafka import Consumer, TopicPartition
+
+from streams import topology
+
+TOPIC = "order-states"
+Seen = dict[int, float]
+"""Event time (ms) of a state's newest event: when the state arrived, epoch seconds."""
+
+
+class Reader:
+    """A read_committed reader of order-states in a process of its own, from now on."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._here, there = multiprocessing.Pipe()
+        self._process = multiprocessing.get_context("spawn").Process(target=_read, args=(bootstrap, there), daemon=True)
+
+    def __enter__(self) -> Reader:
+        self._process.start()
+        self._here.recv()  # it stands at the end of every partition
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.is_alive():
+            self._process.terminate()
+        self._process.join()
+
+    def stop(self) -> Seen:
+        """Ends the reader; what it saw."""
+        self._here.send(None)
+        seen: Seen = self._here.recv()
+        return seen
+
+
+def latencies(sent: Sequence[float], event_times: Sequence[int], seen: Seen) -> dict[str, float]:
+    """Percentiles in ms of the events whose state was seen. ``sent``: epoch seconds, by event like ``event_times``."""
+    found = [(seen[at] - when) * 1000 for when, at in zip(sent, event_times, strict=True) if at in seen]
+    if len(found) < 2:
+        raise RuntimeError("no state of any event was seen")
+    cuts = statistics.quantiles(found, n=1000, method="inclusive")
+    return {
+        "sent": len(sent),
+        "matched": len(found),
+        "p50_ms": cuts[499],
+        "p95_ms": cuts[949],
+        "p99_ms": cuts[989],
+        "max_ms": max(found),
+    }
+
+
+def _read(bootstrap: str, pipe: Connection) -> None:
+    decode = topology.load().decoder(TOPIC)
+    consumer = Consumer({
+        "bootstrap.servers": bootstrap,
+        "group.id": "bench-latency",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+    })  # fmt: skip
+    partitions = consumer.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
+    places = [TopicPartition(TOPIC, number) for number in partitions]
+    for place in places:
+        place.offset = consumer.get_watermark_offsets(place, timeout=10)[1]
+    consumer.assign(places)
+    consumer.poll(1.0)  # connects
+    pipe.send(None)
+    seen: Seen = {}
+    while not pipe.poll():
+        message = consumer.poll(0.1)
+        if message is not None and message.error() is None:
+            now = time.time()
+            seen.setdefault(decode(message.value())["updated_at"], now)
+    consumer.close()
+    pipe.send(seen)
