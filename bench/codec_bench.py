@@ -2,8 +2,8 @@
 
     python -m bench.codec_bench [ROUNDS]
 
-Prints the best of ROUNDS (default 21) for typical records; first checks that all three give the same bytes. The decision
-these figures led to stands in streams/engine/codec/compiled.py.
+Prints the best of ROUNDS (default 21) for typical records; first checks that all three give the same bytes. The
+decision these figures led to stands in streams/engine/codec/compiled.py.
 """
 
 import json

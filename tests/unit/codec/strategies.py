@@ -46,7 +46,7 @@ def values(shape: Shape) -> st.SearchStrategy[Any]:
 
 
 def records(fields: tuple[Field, ...]) -> st.SearchStrategy[dict[str, Any]]:
-    """Records with a few fields filled at a time: drawing all 38 of them spends the effort on noise."""
+    """Records with a few fields filled at a time: drawing all 31 of them spends the effort on noise."""
     needed = {field.name: values(field.shape) for field in fields if field.default is NO_DEFAULT}
     other = {field.name: values(field.shape) for field in fields if field.default is not NO_DEFAULT}
     if not other:
