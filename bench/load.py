@@ -87,8 +87,8 @@ class OpenOrders:
     """Any number of open orders, somewhere in their lives, and events that concern each of them equally often.
 
     Orders of the sample whose events came in another order than told are left out: every event can be brought to its
-    order at once, so what is decided is what was sent. Event times rise from ``start_ms`` by ``step_ms``; two seeds give
-    other orders.
+    order at once, so what is decided is what was sent. Event times rise from ``start_ms`` by ``step_ms``; two seeds
+    give other orders.
     """
 
     def __init__(self, codecs: Topology, seed: int, start_ms: int, step_ms: float) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import build, report_compare, report_pipeline
+from tests.servers.kafka.install import java
 
 HERE = Path(__file__).parent
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -92,7 +93,7 @@ def _machine() -> str:
 
 
 def _versions() -> str:
-    java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr.splitlines()
+    java = subprocess.run([java(), "-version"], capture_output=True, text=True, check=False).stderr.splitlines()
     quoted = java[0].split('"')[1] if java and '"' in java[0] else "unknown"
     return ", ".join([
         "Apache Kafka 4.1.0 (one node)",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench import build
+from tests.servers.kafka.install import java
 
 FEW_EVENTS = 30_000  # for stock Faust, which would need half an hour for two million
 
@@ -33,7 +34,7 @@ def _python(module: str) -> Callable[[], list[str]]:
 
 
 def _java(name: str, main: str, *options: str) -> Callable[[], list[str]]:
-    return lambda: ["java", *options, "-cp", build.java_peer(name), main]
+    return lambda: [java(), *options, "-cp", build.java_peer(name), main]
 
 
 SYSTEMS = (
