@@ -93,8 +93,8 @@ def _machine() -> str:
 
 
 def _versions() -> str:
-    java = subprocess.run([java(), "-version"], capture_output=True, text=True, check=False).stderr.splitlines()
-    quoted = java[0].split('"')[1] if java and '"' in java[0] else "unknown"
+    said = subprocess.run([java(), "-version"], capture_output=True, text=True, check=False).stderr
+    quoted = said.split('"')[1] if '"' in said else "unknown"
     return ", ".join([
         "Apache Kafka 4.1.0 (one node)",
         f"Python {sys.version.split()[0]}",
