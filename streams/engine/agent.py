@@ -47,8 +47,8 @@ class Agent:
     """A keyed stateful processor over its source topics.
 
     All sources have the same number of partitions; partition ``p`` of every source and of the changelog
-    is one task with its own tables, timers and position. An agent without tables keeps no changelog: its
-    position is the group's committed offset.
+    is one task with its own tables, timers and position. An agent without tables and timers keeps no
+    changelog: its position is the group's committed offset.
     """
 
     name: str
@@ -76,7 +76,8 @@ class Agent:
 
     @property
     def stateful(self) -> bool:
-        return bool(self.tables)
+        """Has rows to keep: tables, or timers."""
+        return bool(self.tables) or self._on_timer is not None
 
     def fold(self, function: Fold) -> Fold:
         """Register the reducer: ``fold(ctx, key, event)`` for every decoded record, in partition order."""

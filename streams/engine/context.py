@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from streams.engine.agent import TableSpec
 from streams.engine.errors import EngineError
+from streams.engine.table import MAX_KEY_LENGTH, MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
     from streams.engine.table import Table
@@ -36,6 +37,7 @@ class Context:
     __slots__ = (
         "_encoders",
         "_latest",
+        "_max_bytes",
         "_refuse",
         "_sink",
         "_tables",
@@ -62,6 +64,7 @@ class Context:
         self._encoders: Mapping[str, Callable[[Any], bytes]] = {}
         self._sink: Sink = _closed
         self._latest: dict[tuple[str, str | None], Any] = {}
+        self._max_bytes = MAX_VALUE_BYTES
         self._refuse: Callable[[str, str], None] = _closed
 
     def __getitem__(self, spec: TableSpec) -> Table:
@@ -86,7 +89,7 @@ class Context:
 
     def emit(self, topic: str, key: str | None, value: Any) -> None:
         """Send ``value``, encoded by the topic's codec, in this turn's transaction."""
-        self._sink(topic, self._encoders[topic](value), key)
+        self._sink(topic, self.encoded(topic, key, value), key)
 
     def emit_latest(self, topic: str, key: str | None, value: Any) -> None:
         """The same for a compacted topic: only the last value per key and turn is sent, in order of last change.
@@ -97,6 +100,15 @@ class Context:
         slot = (topic, key)
         self._latest.pop(slot, None)
         self._latest[slot] = value
+
+    def encoded(self, topic: str, key: str | None, value: Any) -> bytes:
+        """The payload of an output. ValueError for one that the broker would refuse, and with it the whole turn."""
+        data = self._encoders[topic](value)
+        if len(data) > self._max_bytes:
+            raise ValueError(f"output for {topic} is {len(data)} bytes, more than {self._max_bytes}")
+        if key is not None and len(key) > MAX_KEY_LENGTH:
+            raise ValueError(f"the key of an output for {topic} is {len(key)} long, more than {MAX_KEY_LENGTH}")
+        return data
 
     def refuse(self, reason: str, stage: str = "contract") -> None:
         """Send the record in hand to dead-letters with its position and ``reason`` (one line); go on with the next."""

@@ -33,11 +33,15 @@ def dead_letter(record: RecordLike, error: str, stage: str, at: int) -> dict[str
 
 
 def describe(error: BaseException) -> str:
-    """Type, message and the innermost frames, without values of the payload."""
+    """Type, message and the innermost frames in one line."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     frames.reverse()
     where = " < ".join(f"{frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})" for frame in frames)
-    return f"{type(error).__name__}: {error} at {where}"
+    try:
+        text = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
+    except Exception:  # a broken __str__ must not keep the record from being buried
+        text = "(no text)"
+    return f"{type(error).__name__}: {text} at {where}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
-from streams.engine.dead_letters import RULE, Limits, LimitState
+from streams.engine.dead_letters import Limits, LimitState
 from streams.engine.errors import InfrastructureError, SourceStopped
 from streams.engine.source import KafkaSource
 from streams.engine.transaction import KafkaTransaction, is_fatal, reason
@@ -114,7 +114,7 @@ class AgentRunner:
             batch_size=config.batch_size,
             session_timeout_ms=config.session_timeout_ms,
             group_protocol=config.group_protocol,
-            on_failure=self._failed_by_rule,
+            on_outcome=self._outcome,
             on_restore=lambda records, left: self.observer.restoring(self.agent.name, records, left),
         )
         self._turn = Turn(self.agent, self.transaction, self._wall)
@@ -135,16 +135,16 @@ class AgentRunner:
     def turn(self, batch: Batch) -> int:
         """One turn over the batch; answers the number of records folded (0 if it had to be aborted)."""
         assert self._turn is not None
+        before = {topic: replace(state) for topic, state in self._limits.items()}
         try:
             report = self._turn.run(batch)
         except KafkaTransaction.fatal as error:
+            self._limits = before  # the same records will fail again
             self._recover(error)
             return 0
         self._regrow()
-        if self._limits:
-            now = self._wall()
-            for state in self._limits.values():
-                state.observe(report.records - report.dead.get(RULE, 0), now)
+        if self._limits and not report.isolated:
+            self._observe(batch)
         self.observer.turn(self.agent.name, report)
         self._good()
         return report.records
@@ -218,11 +218,22 @@ class AgentRunner:
                 self._calm = 0
                 self.source.batch_size = min(self.config.batch_size, self.source.batch_size * 2)
 
-    def _failed_by_rule(self, topic: str, now: int) -> None:
+    def _outcome(self, topic: str, failed: bool) -> None:
+        """A record of an isolated run is done, in order."""
         state = self._limits.setdefault(topic, LimitState(self.config.limits))
-        why = state.failure(now)
+        if not failed:
+            state.observe(1, self._wall())
+            return
+        why = state.failure(self._wall())
         if why is not None:
             raise SourceStopped(f"agent {self.agent.name} stopped reading {topic}: {why}")
+
+    def _observe(self, batch: Batch) -> None:
+        now = self._wall()
+        for _, sources in batch.parts:
+            for topic, records in sources.items():
+                if topic in self._limits:
+                    self._limits[topic].observe(len(records), now)
 
 
 def _static_member_taken(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ from streams.engine.errors import EngineError, InfrastructureError
 from streams.engine.restore import Restoring, restore
 from streams.engine.rocks import RocksStore
 from streams.engine.store import MemoryStore, Store
-from streams.engine.task import OnFailure, Task
+from streams.engine.task import OnOutcome, Task
 from streams.engine.transaction import KafkaTransaction, is_fatal, reason
 from streams.engine.turn import Batch
 
@@ -59,7 +59,7 @@ class KafkaSource:
         batch_size: int,
         session_timeout_ms: int,
         group_protocol: str,
-        on_failure: OnFailure,
+        on_outcome: OnOutcome,
         on_restore: Callable[[int, int], None],
     ) -> None:
         self.agent = agent
@@ -68,7 +68,7 @@ class KafkaSource:
         self._codecs = codecs
         self._conf = dict(conf)
         self._folder = folder
-        self._on_failure = on_failure
+        self._on_outcome = on_outcome
         self._on_restore = on_restore
         self._owned: dict[int, set[str]] = {}
         self._failure: BaseException | None = None
@@ -202,7 +202,7 @@ class KafkaSource:
                 self._codecs,
                 kept_rows=kept,
                 fatal=KafkaTransaction.fatal,
-                on_failure=self._on_failure,
+                on_outcome=self._on_outcome,
             )
         for place in places:
             task = self.tasks[place.partition]

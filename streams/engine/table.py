@@ -17,6 +17,10 @@ from typing import Any, Final
 from streams.engine.agent import TableSpec
 from streams.engine.store import Change, Store
 
+MAX_VALUE_BYTES: Final = 4_000_000
+MAX_KEY_LENGTH: Final = 40_000
+"""Largest value and key of a row or an output. Together they fit in what topics and producer take (4 MiB): a record the
+broker refuses could never be committed, and its batch would be tried for ever."""
 KEPT_ROWS: Final = 4096
 """Decoded rows kept per table, task and generation unless the runner says otherwise."""
 
@@ -51,6 +55,7 @@ class Table(MutableMapping[Any, Any]):
         "_decode",
         "_encode",
         "_key",
+        "_max_bytes",
         "_old",
         "_prefix",
         "_record",
@@ -61,9 +66,12 @@ class Table(MutableMapping[Any, Any]):
         "name",
     )
 
-    def __init__(self, spec: TableSpec, store: Store, kept_rows: int = KEPT_ROWS) -> None:
+    def __init__(
+        self, spec: TableSpec, store: Store, kept_rows: int = KEPT_ROWS, max_bytes: int = MAX_VALUE_BYTES
+    ) -> None:
         self.name = spec.name
         self.kept_rows = kept_rows
+        self._max_bytes = max_bytes
         self._prefix = spec.name.encode() + b"\0"
         self._store = store
         self._encode = spec.encode
@@ -89,6 +97,8 @@ class Table(MutableMapping[Any, Any]):
                         return default
                     value = self._decode(data)
                 self._young[key] = value
+        elif type(value) is _Raw:
+            return self._decode(value.data)
         return default if value is _GONE else value
 
     def _get_isolated(self, key: Any, default: Any) -> Any:
@@ -175,16 +185,21 @@ class Table(MutableMapping[Any, Any]):
 
     def changes(self) -> list[Change]:
         """The batch as rows to write, encoded once per key."""
-        prefix, to_bytes, encode = self._prefix, self._key, self._encode
+        prefix, to_bytes, encode, limit = self._prefix, self._key, self._encode, self._max_bytes
         out: list[Change] = []
         for key, value in self._batch.items():
             full = prefix + to_bytes(key)
             if value is _GONE:
-                out.append((full, None))
+                data = None
             elif type(value) is _Raw:
-                out.append((full, value.data))
+                data = value.data
             else:
-                out.append((full, encode(value)))
+                data = encode(value)
+                if len(data) > limit:
+                    raise ValueError(f"a row of table {self.name} is {len(data)} bytes, more than {limit}")
+            if len(full) > MAX_KEY_LENGTH:
+                raise ValueError(f"a key of table {self.name} is {len(full)} bytes, more than {MAX_KEY_LENGTH}")
+            out.append((full, data))
         return out
 
     def committed(self) -> None:
@@ -212,11 +227,21 @@ class Table(MutableMapping[Any, Any]):
     def begin_record(self) -> None:
         self._record = {}
 
-    def keep_record(self) -> None:
-        """Encode what the record wrote (a value that cannot be encoded fails the record, not the batch)."""
+    def seal_record(self) -> None:
+        """Encode what the record wrote: a key or value that cannot be encoded fails the record, not the batch."""
         assert self._record is not None
-        encoded = {key: value if value is _GONE else _Raw(self._encode(value)) for key, value in self._record.items()}
-        self._batch.update(encoded)
+        kept, self._batch = self._batch, self._record
+        try:
+            rows = self.changes()
+        finally:
+            self._batch = kept
+        for key, (_, data) in zip(self._record, rows, strict=True):
+            self._record[key] = _GONE if data is None else _Raw(data)
+
+    def keep_record(self) -> None:
+        """Take a sealed record into the batch. Cannot fail, so that all tables keep it or none."""
+        assert self._record is not None
+        self._batch.update(self._record)
         self._record = None
 
     def drop_record(self) -> None:

@@ -21,7 +21,7 @@ from streams.engine.context import Context, RecordLike, Sink
 from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, dead_letter, describe
 from streams.engine.errors import EngineError
 from streams.engine.store import Change, Store
-from streams.engine.table import KEPT_ROWS, Table, after
+from streams.engine.table import KEPT_ROWS, MAX_VALUE_BYTES, Table, after
 from streams.engine.timers import Timers
 
 MARK: Final = b"\0mark\0"
@@ -31,8 +31,8 @@ POSITION: Final = b"\0position"
 
 _pair = struct.Struct(">qq")
 
-OnFailure = Callable[[str, int], None]
-"""(source topic, now): a record failed by rule; may raise SourceStopped."""
+OnOutcome = Callable[[str, bool], None]
+"""(source topic, failed by rule): a record of an isolated run is done; may raise SourceStopped."""
 
 
 class TimerRecord:
@@ -71,15 +71,15 @@ class Task:
         *,
         kept_rows: int = KEPT_ROWS,
         fatal: tuple[type[BaseException], ...] = (),
-        on_failure: OnFailure | None = None,
-        max_value_bytes: int = 4_000_000,
+        on_outcome: OnOutcome | None = None,
+        max_value_bytes: int = MAX_VALUE_BYTES,
     ) -> None:
         if agent._fold is None:
             raise EngineError(f"agent {agent.name} has no fold")
         self.agent = agent
         self.partition = partition
         self.store = store
-        self.tables = {spec: Table(spec, store, kept_rows) for spec in agent.tables.values()}
+        self.tables = {spec: Table(spec, store, kept_rows, max_value_bytes) for spec in agent.tables.values()}
         self.timers = Timers(store)
         self.ctx = Context(agent.name, partition, self.tables, self.timers)
         self.ctx._encoders = {topic: codecs.encoder(topic) for topic in (*agent.writes, DEAD_LETTERS)}
@@ -87,8 +87,8 @@ class Task:
         self._all = (*self.tables.values(), self.timers.by_due, self.timers.by_key)
         self._fold = agent._fold
         self._fatal: tuple[type[BaseException], ...] = (EngineError, RegistryError, *fatal)
-        self._on_failure = on_failure
-        self._max_value_bytes = max_value_bytes
+        self._on_outcome = on_outcome
+        self.ctx._max_bytes = max_value_bytes
         self._sink: Sink = self.ctx._sink
         self._wall: int | None = None
         self.dead = {DECODE: 0, CONTRACT: 0, RULE: 0}
@@ -169,8 +169,8 @@ class Task:
             self.next[topic] = record.offset() + 1
             if failure is not None:
                 self._bury(record, failure, RULE)
-                if self._on_failure is not None:
-                    self._on_failure(topic, self.ctx.now)
+            if self._on_outcome is not None:
+                self._on_outcome(topic, failure is not None)
 
     def fire_isolated(self, limit: int | None = None) -> None:
         """Fire what is due, each timer on its own; one that fails is dropped with a dead letter."""
@@ -198,10 +198,10 @@ class Task:
         """Send what ``emit_latest`` held back."""
         ctx = self.ctx
         if ctx._latest:
-            sink, encoders = self._sink, ctx._encoders
+            sink = self._sink
             for (topic, key), value in ctx._latest.items():
                 if type(value) is not bytes:
-                    value = encoders[topic](value() if callable(value) else value)
+                    value = ctx.encoded(topic, key, value() if callable(value) else value)
                 sink(topic, value, key)
             ctx._latest.clear()
 
@@ -216,37 +216,41 @@ class Task:
 
     def _alone(self, step: Callable[[], None]) -> Exception | None:
         """Run one step in layers of its own; keep all it did, or drop all of it and answer why."""
-        ctx, sink = self.ctx, self._sink
-        held: list[tuple[str, bytes | None, Any]] = []
+        ctx, sink, latest = self.ctx, self._sink, self.ctx._latest
+        held: list[tuple[str, bytes | None, bytes | None]] = []
         dead = dict(self.dead)
-        time, now, latest = self.stream_time, ctx.now, dict(ctx._latest)
-        self._sink = ctx._sink = lambda topic, value, key: held.append((topic, value, key))
+        time, now = self.stream_time, ctx.now
+        self._sink = ctx._sink = lambda topic, value, key: held.append((topic, value, _key(key)))
+        ctx._latest = {}
         for table in self._all:
             table.begin_record()
         try:
             step()
-            for slot, value in ctx._latest.items():
-                if type(value) is not bytes:
-                    ctx._latest[slot] = ctx._encoders[slot[0]](value() if callable(value) else value)
-            for topic, data, _ in held:
-                if data is not None and len(data) > self._max_value_bytes:
-                    raise ValueError(f"output for {topic} is {len(data)} bytes, more than {self._max_value_bytes}")
+            for (topic, key), value in ctx._latest.items():
+                _key(key)
+                ctx._latest[topic, key] = ctx.encoded(topic, key, value() if callable(value) else value)
             for table in self._all:
-                table.keep_record()
+                table.seal_record()
         except self._fatal:
             raise
         except Exception as error:
             for table in self._all:
                 table.drop_record()
-            ctx._latest.clear()
-            ctx._latest.update(latest)
+            ctx._latest = latest
+            ctx.memo.clear()
             self.dead = dead
             self.stream_time, ctx.now = time, now
             return error
         finally:
             self._sink = ctx._sink = sink
-        for topic, data, key in held:
-            sink(topic, data, key)
+        for table in self._all:
+            table.keep_record()
+        for topic, data, name in held:
+            sink(topic, data, name)
+        for slot, data in ctx._latest.items():
+            latest.pop(slot, None)
+            latest[slot] = data
+        ctx._latest = latest
         return None
 
     # -- dead letters -----------------------------------------------------------------------------------------------
@@ -278,8 +282,8 @@ class Task:
     # -- the end of the turn ----------------------------------------------------------------------------------------
 
     def changes(self) -> list[Change]:
-        """Rows to write to changelog and store, markers last; empty for an agent without tables."""
-        if not self.tables:
+        """Rows to write to changelog and store, markers last; empty for an agent without state."""
+        if not self.agent.stateful:
             return []
         out: list[Change] = []
         for table in self._all:
@@ -308,3 +312,7 @@ class Task:
 
     def close(self) -> None:
         self.store.close()
+
+
+def _key(key: str | bytes | None) -> bytes | None:
+    return key if key is None or isinstance(key, bytes) else key.encode()

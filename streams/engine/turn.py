@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from streams.engine.agent import Agent
 from streams.engine.codec.errors import RegistryError
 from streams.engine.context import RecordLike, Sink
-from streams.engine.errors import EngineError
+from streams.engine.errors import EngineError, InfrastructureError
 from streams.engine.store import Change
 from streams.engine.task import POSITION, Task, _pair
 
@@ -146,14 +146,24 @@ class Turn:
         self._step("persist")
         for task, changes in written:
             if changes:
-                changes.append((POSITION, _pair.pack(positions[task.partition], wall or 0)))
-                task.store.write(changes)
+                self._persist(task, changes, positions, wall or 0)
             task.committed()
             for stage, count in task.dead.items():
                 report.dead[stage] = report.dead.get(stage, 0) + count
         report.seconds["persist"] = perf_counter() - clock
         self._step("done")
         return report
+
+    def _persist(self, task: Task, changes: list[Change], positions: Mapping[int, int], wall: int) -> None:
+        """What is committed must never be folded again: whatever fails here stops the worker."""
+        try:
+            task.store.write([*changes, (POSITION, _pair.pack(positions[task.partition], wall))])
+        except EngineError:
+            raise
+        except Exception as error:
+            raise InfrastructureError(
+                f"agent {self.agent.name}: cannot store a committed turn: {type(error).__name__}: {error}"
+            ) from error
 
     def _undo(self, batch: Batch) -> None:
         for task, _ in batch.parts:

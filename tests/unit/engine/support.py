@@ -18,11 +18,11 @@ from streams.engine.turn import Batch, Report, Turn
 
 
 class JsonTopics:
-    """Every topic holds JSON; the payload in a dead letter is shown as text."""
+    """Every topic holds JSON; key and payload in a dead letter are shown as text."""
 
     def encoder(self, topic: str) -> Callable[[Any], bytes]:
         if topic == "dead-letters":
-            return lambda letter: orjson.dumps({**letter, "value": (letter["value"] or b"").decode("latin-1")})
+            return lambda letter: orjson.dumps({**letter, **{part: (letter[part] or b"").decode("latin-1") for part in ("key", "value")}})
         return json.encode
 
     def decoder(self, topic: str) -> Callable[[bytes], Any]:
@@ -53,7 +53,7 @@ class NotedTransaction:
     @property
     def sink(self) -> Sink:
         held = self._held
-        return lambda topic, value, key: held.append((topic, value, key))
+        return lambda topic, value, key: held.append((topic, value, key.encode() if isinstance(key, str) else key))
 
     def changelog(self, partition: int, changes: Sequence[Change]) -> None:
         self._rows[partition] = list(changes)

@@ -1,0 +1,600 @@
+"""A task and its turns: what a failing record, timer or transaction leaves behind - and what it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from streams.engine import Agent, Context, EngineError
+from streams.engine.codec.errors import DecodeError, RegistryError, RegistryUnavailableError
+from streams.engine.errors import InfrastructureError, SourceStopped
+from streams.engine.local import LocalRecord
+from streams.engine.store import MemoryStore
+from streams.engine.task import MARK, POSITION, Task, _pair
+from tests.unit.engine.agents import event, scripted
+from tests.unit.engine.support import Bench, JsonTopics, Unreachable, no_trace
+
+
+def rows(bench: Bench, table: str) -> dict[str, Any]:
+    return dict(bench.task.tables[bench.agent.tables[table]].scan())
+
+
+# -- the good case ------------------------------------------------------------------------------------------------
+
+
+def test_a_turn_sends_outputs_rows_and_marker_and_stores_them_with_the_changelog_position() -> None:
+    bench = Bench(scripted())
+    report = bench.turn(event(5, ("add", "x", 1)), event(9, ("add", "x", 2)))
+    assert (report.records, report.isolated) == (2, False)
+    assert bench.sent("out") == [1, 3]
+    changelog = bench.transaction.rows[0]
+    assert changelog == [(b"a\0x", b"3"), (MARK + b"in", _pair.pack(2, 9))], "one row per key, the marker last"
+    assert bench.transaction.offsets == [{("in", 0): 2}]
+    assert dict(bench.store.range(b"", b"\xff")) == {**dict(changelog), POSITION: _pair.pack(2, 0)}
+
+
+def test_a_reopened_task_knows_its_position_and_time_whatever_the_group_says() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(5), event(9))
+    again = bench.reopened()
+    assert again.task.next == {"in": 2}
+    assert again.task.stream_time == 9
+
+
+def test_stream_time_never_goes_back() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(9), event(5))
+    assert bench.task.stream_time == 9
+
+
+def test_now_is_the_later_of_stream_time_and_clock() -> None:
+    agent = Agent("clock", sources=("in",), writes=("out",))
+    agent.table("t")
+    agent.time_of(lambda fact: int(fact))
+    agent.fold(lambda ctx, key, fact: ctx.emit("out", "now", ctx.now))
+    bench = Bench(agent, wall=100)
+    bench.turn(50, 150, 120)
+    bench.wall = 200
+    bench.turn(10)
+    assert bench.sent("out") == [100, 150, 150, 200]
+
+
+# -- emit_latest --------------------------------------------------------------------------------------------------
+
+
+def test_emit_latest_sends_the_last_value_per_key_in_order_of_last_change() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("latest", "x", 1), ("latest", "y", 1)), event(2, ("latest", "x", 2), ("latest", "z", 1)))
+    assert [(key, value) for _, value, key in bench.transaction.sent] == [
+        (b"y", b"1"),
+        (b"x", b"2"),
+        (b"z", b"1"),
+    ]
+
+
+def test_emit_latest_comes_after_the_turn_s_other_outputs_and_once_per_turn() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("latest", "x", 1), ("emit", "x", 1)))
+    bench.turn(event(2, ("latest", "x", 2), ("emit", "x", 2)))
+    assert [topic for topic, _, _ in bench.transaction.sent] == ["out", "states", "out", "states"]
+
+
+def test_emit_latest_of_a_failing_record_is_dropped_and_the_former_value_kept_in_its_place() -> None:
+    bench = Bench(scripted())
+    bench.turn(
+        event(1, ("latest", "x", 1), ("latest", "y", 1)),
+        event(2, ("latest", "x", 2), ("latest", "new", 1), ("boom", "no")),
+        event(3, ("latest", "z", 1)),
+    )
+    states = [(key, value) for topic, value, key in bench.transaction.sent if topic == "states"]
+    assert states == [(b"x", b"1"), (b"y", b"1"), (b"z", b"1")]
+
+
+def test_emit_latest_takes_a_function_that_is_called_when_the_turn_ends() -> None:
+    agent = Agent("lazy", sources=("in",), writes=("states",))
+    table = agent.table("t")
+    calls: list[int] = []
+
+    @agent.fold
+    def fold(ctx: Context, key: bytes | None, fact: int) -> None:
+        def value() -> int:
+            calls.append(fact)
+            return fact
+
+        ctx[table]["n"] = fact
+        ctx.emit_latest("states", "n", value)
+
+    bench = Bench(agent)
+    bench.turn(1, 2, 3)
+    assert bench.sent("states") == [3]
+    assert calls == [3]
+
+
+# -- a failing record ---------------------------------------------------------------------------------------------
+
+
+def test_a_failing_record_alone_is_buried_with_traceback_and_position_and_the_others_are_kept() -> None:
+    bench = Bench(scripted())
+    report = bench.turn(
+        event(1, ("add", "x", 1)),
+        event(2, ("add", "x", 10), ("put", "b", "left", 1), ("emit", "x", "left"), ("boom", "no such word")),
+        event(3, ("add", "x", 100)),
+    )
+    assert report.isolated
+    assert report.dead == {"decode": 0, "contract": 0, "rule": 1}
+    assert bench.sent("out") == [1, 101]
+    assert rows(bench, "a") == {"x": 101}
+    assert rows(bench, "b") == {}
+    (letter,) = bench.dead
+    assert (letter["topic"], letter["partition"], letter["offset"], letter["stage"]) == ("in", 0, 1, "rule")
+    assert letter["error"].startswith("Boom: no such word at run (agents.py:")
+    assert "fold (agents.py:" in letter["error"]
+    assert letter["key"] == "k"
+    assert orjson.loads(letter["value"])["at"] == 2
+    assert bench.task.next == {"in": 3}
+
+
+def test_the_next_turn_after_a_failure_is_a_common_one() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("add", "x", 1)), event(2, ("boom", "no")))
+    report = bench.turn(event(3, ("add", "x", 1)))
+    assert not report.isolated
+    assert bench.sent("out") == [1, 2]
+
+
+def test_what_a_failing_reducer_did_to_a_value_in_place_is_not_seen() -> None:
+    """Reducers must not change a value they got; one that does and fails must still leave no trace."""
+    bench = Bench(scripted())
+    bench.turn(event(1, ("mutate", "x")))
+    bench.turn(event(2, ("mutate", "x"), ("boom", "no")), event(3, ("mutate", "x")))
+    assert bench.sent("out") == [[0], [0, 1]]
+    bench.turn(event(4, ("boom", "no")), event(5, ("mutate", "x"), ("boom", "no")), event(6, ("mutate", "x")))
+    assert rows(bench, "a") == {"x": [0, 1, 2]}
+
+
+def test_a_failing_record_does_not_move_stream_time() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(5), event(99, ("boom", "no")), event(7))
+    assert bench.task.stream_time == 7
+
+
+def test_a_record_whose_time_cannot_be_told_is_buried() -> None:
+    bench = Bench(scripted())
+    bench.turn({"do": []}, event(1, ("emit", "x", 1)))
+    assert bench.dead[0]["error"].startswith("KeyError: 'at'")
+    assert bench.sent("out") == [1]
+
+
+def test_a_failing_record_leaves_no_timer_and_cancels_none() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("set", "kept", "x", 50)))
+    bench.turn(event(2, ("cancel", "kept", "x"), ("set", "left", "y", 40), ("boom", "no")), event(3))
+    bench.turn(event(60))
+    assert [out["timer"] for out in bench.sent("out")] == ["kept"]
+
+
+def test_a_failing_record_leaves_nothing_in_the_memo() -> None:
+    """The memo may be lost at any time, but must never hold what was not done."""
+    bench = Bench(scripted())
+    bench.turn(event(1, ("memo", "x", 1), ("boom", "no")), event(2, ("memo_out", "x")))
+    assert bench.sent("out") == [None]
+
+
+def test_a_value_that_cannot_be_encoded_fails_its_record_with_all_its_tables() -> None:
+    bench = Bench(scripted())
+    bench.turn(
+        event(1, ("put", "a", "good", 1)),
+        event(2, ("put", "a", "left", 1), ("put_odd", "b", "odd"), ("put", "b", "left", 1), ("emit", "x", "left")),
+        event(3, ("put", "b", "good", 1)),
+    )
+    assert rows(bench, "a") == {"good": 1}
+    assert rows(bench, "b") == {"good": 1}
+    assert bench.sent("out") == []
+    assert len(bench.dead) == 1
+
+
+@pytest.mark.parametrize("odd", [("emit_odd", "x"), ("latest_odd", "x"), ("emit_to", "nowhere", "x", 1)])
+def test_an_output_that_cannot_be_encoded_fails_its_record_alone(odd: tuple[Any, ...]) -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("add", "x", 1)), event(2, ("add", "x", 1), odd), event(3, ("add", "x", 1)))
+    assert bench.sent("out") == [1, 2]
+    assert [letter["offset"] for letter in bench.dead] == [1]
+
+
+@pytest.mark.parametrize("verb", ["emit_key", "latest_key", "put_key"])
+def test_a_key_that_is_not_text_fails_its_record_alone(verb: str) -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("add", "x", 1)), event(2, ("add", "x", 1), (verb, "\\ud800")), event(3, ("add", "x", 1)))
+    assert bench.sent("out") == [1, 2]
+    assert [letter["offset"] for letter in bench.dead] == [1]
+
+
+@pytest.mark.parametrize("verb", ["emit", "latest"])
+def test_an_output_that_is_too_large_fails_its_record_alone(verb: str) -> None:
+    bench = Bench(scripted(), max_value_bytes=1000)
+    bench.turn(event(1, ("add", "x", 1)), event(2, ("add", "x", 1), (verb, "y", "z" * 999)), event(3, ("add", "x", 1)))
+    assert bench.sent("out") == [1, 2]
+    assert bench.sent("states") == []
+    (letter,) = bench.dead
+    assert letter["offset"] == 1
+    assert "1001 bytes, more than 1000" in letter["error"]
+
+
+def test_an_output_just_within_the_limit_is_sent() -> None:
+    bench = Bench(scripted(), max_value_bytes=1000)
+    assert not bench.turn(event(1, ("emit", "x", "z" * 998), ("latest", "x", "z" * 998))).isolated
+
+
+def test_a_row_that_is_too_large_fails_its_record_alone() -> None:
+    bench = Bench(scripted(), max_value_bytes=1000)
+    bench.turn(event(1, ("put", "a", "good", 1)), event(2, ("put", "a", "left", 1), ("put", "a", "y", "z" * 999)))
+    assert rows(bench, "a") == {"good": 1}
+    assert "1001 bytes, more than 1000" in bench.dead[0]["error"]
+
+
+@pytest.mark.parametrize("verb", ["emit", "latest"])
+def test_an_output_with_a_key_of_a_megabyte_fails_its_record_alone(verb: str) -> None:
+    bench = Bench(scripted())
+    report = bench.turn(event(1, ("emit", "x", 1)), event(2, (verb, "k" * 1_000_000, 1)))
+    assert report.isolated
+    assert bench.sent("out") == [1]
+    assert bench.sent("states") == []
+    assert [letter["offset"] for letter in bench.dead] == [1]
+
+
+def test_an_exception_that_cannot_be_shown_is_buried_all_the_same() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("cannot say")
+
+    agent = Agent("mute", sources=("in",), writes=())
+
+    @agent.fold
+    def fold(ctx: Context, key: bytes | None, fact: Any) -> None:
+        raise Mute if fact == 1 else ValueError("half \ud800 of a pair")
+
+    bench = Bench(agent)
+    bench.turn(1, 2)
+    assert [letter["error"].partition(" at ")[0] for letter in bench.dead] == [
+        "Mute: (no text)",
+        "ValueError: half \\ud800 of a pair",
+    ]
+
+
+# -- timers -------------------------------------------------------------------------------------------------------
+
+
+def test_due_timers_fire_in_order_before_the_first_record_that_is_as_late() -> None:
+    bench = Bench(scripted())
+    bench.turn(
+        event(1, ("set", "one", "x", 30), ("set", "two", "y", 10)),
+        event(9, ("emit", "r", "at 9")),
+        event(30, ("emit", "r", "at 30")),
+    )
+    assert bench.sent("out") == [
+        "at 9",
+        {"timer": "two", "due": 10, "now": 10},
+        {"timer": "one", "due": 30, "now": 30},
+        "at 30",
+    ]
+
+
+def test_timers_alone_make_a_turn_when_the_clock_has_come() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("set", "one", "x", 30)))
+    bench.wall = 31
+    bench.turn()
+    assert bench.sent("out") == [{"timer": "one", "due": 30, "now": 31}]
+    assert bench.task.timers.next_due > 31
+
+
+def test_a_turn_of_timers_alone_commits_its_offsets_so_that_a_worker_that_lost_its_place_is_fenced() -> None:
+    """Only offsets carry the group's generation (KIP-447): without them a zombie's timers would fire twice."""
+    bench = Bench(scripted())
+    bench.turn(event(1, ("set", "one", "x", 30)))
+    bench.wall = 31
+    bench.turn()
+    assert bench.transaction.offsets[-1] == {("in", 0): 1}
+
+
+def test_a_failing_timer_is_buried_once_and_not_tried_again() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("set", "boom", "x", 10), ("set", "good", "y", 20)))
+    bench.turn(event(30, ("emit", "r", "after")))
+    assert [out if out == "after" else out["timer"] for out in bench.sent("out")] == ["good", "after"]
+    assert rows(bench, "b") == {}
+    (letter,) = bench.dead
+    assert (letter["topic"], letter["offset"], letter["key"]) == ("scripted:timer:boom", 10, "x")
+    assert letter["error"].startswith("Boom: x at")
+    assert not bench.turn(event(40)).isolated
+    assert len(bench.dead) == 1
+
+
+def test_a_failing_timer_is_not_blamed_on_the_record_that_set_it_off() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("set", "boom", "x", 10)))
+    bench.wall = 5
+    bench.turn(event(30, ("add", "x", 1)))
+    assert bench.sent("out") == [1]
+    assert [letter["topic"] for letter in bench.dead] == ["scripted:timer:boom"]
+
+
+def test_a_timer_set_in_an_isolated_run_fires_before_the_next_record_that_is_as_late() -> None:
+    bench = Bench(scripted())
+    bench.turn(
+        event(1, ("boom", "no")),
+        event(2, ("set", "one", "x", 10)),
+        event(20, ("emit", "r", "after")),
+    )
+    assert bench.sent("out") == [{"timer": "one", "due": 10, "now": 10}, "after"]
+
+
+def test_a_timer_moved_in_an_isolated_run_fires_at_its_new_time() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("set", "one", "x", 10), ("set", "two", "x", 10)))
+    bench.turn(
+        event(2, ("boom", "no")),
+        event(3, ("set", "one", "x", 30), ("cancel", "two", "x")),
+        event(20, ("emit", "r", "at 20")),
+        event(40),
+    )
+    assert bench.sent("out") == ["at 20", {"timer": "one", "due": 30, "now": 30}]
+
+
+def test_a_timer_without_a_callback_is_an_error_of_the_agent_not_of_the_record() -> None:
+    agent = Agent("mute", sources=("in",))
+    agent.table("t")
+    agent.time_of(lambda fact: int(fact))
+    agent.fold(lambda ctx, key, fact: ctx.timers.set("x", "y", 5))
+    bench = Bench(agent)
+    bench.turn(1)
+    with pytest.raises(EngineError, match="agent mute sets timers but has no on_timer"):
+        bench.turn(10)
+
+
+def test_timers_of_an_agent_without_tables_survive_too() -> None:
+    bench = Bench(scripted(tables=False))
+    assert bench.agent.stateful
+    bench.turn(event(1, ("set", "one", "x", 30)))
+    again = bench.reopened()
+    again.turn(event(40))
+    assert [out["timer"] for out in again.sent("out")] == ["one"]
+
+
+# -- bad input ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"\xff\xfe", None])
+def test_what_cannot_be_decoded_is_buried_and_the_next_record_is_folded(payload: bytes | None) -> None:
+    bench = Bench(scripted())
+    report = bench.turn(bench.record(payload), event(1, ("emit", "x", 1)))
+    assert not report.isolated, "a payload that cannot be decoded is no reason to fold one by one"
+    assert report.dead["decode"] == 1
+    assert [(letter["stage"], letter["offset"]) for letter in bench.dead] == [("decode", 0)]
+    assert bench.sent("out") == [1]
+    assert bench.task.next == {"in": 2}
+
+
+def test_an_agent_may_ask_to_be_told_of_undecodable_records() -> None:
+    agent = Agent("told", sources=("in",), writes=("out",))
+    agent.table("t")
+    agent.fold(lambda ctx, key, fact: None)
+
+    @agent.on_undecodable
+    def told(ctx: Context, key: bytes | None, value: bytes, error: str) -> None:
+        ctx.emit("out", None, [ctx.source, ctx.offset, key and key.decode(), value.decode(), error])
+
+    bench = Bench(agent)
+    bench.turn(1, b"oops")
+    assert [out[:4] for out in bench.sent("out")] == [["in", 1, "k", "oops"]]
+    assert len(bench.dead) == 1
+
+
+def test_an_undecodable_record_whose_callback_fails_is_buried_once() -> None:
+    agent = Agent("told", sources=("in",))
+    agent.fold(lambda ctx, key, fact: None)
+
+    @agent.on_undecodable
+    def told(ctx: Context, key: bytes | None, value: bytes, error: str) -> None:
+        raise ValueError("no")
+
+    bench = Bench(agent)
+    report = bench.turn(1, b"oops", 2)
+    assert [(letter["stage"], letter["offset"]) for letter in bench.dead] == [("rule", 1)]
+    assert report.dead == {"decode": 0, "contract": 0, "rule": 1}
+
+
+def test_a_refusal_is_a_dead_letter_with_position_and_keeps_what_the_reducer_did() -> None:
+    bench = Bench(scripted())
+    report = bench.turn(event(1, ("add", "x", 1), ("refuse", "an order without lines")))
+    (letter,) = bench.dead
+    assert (letter["stage"], letter["error"], letter["offset"]) == ("contract", "an order without lines", 0)
+    assert bench.sent("out") == [1]
+    assert report.dead["contract"] == 1
+    assert not report.isolated
+
+
+def test_a_refusal_is_counted_once_when_another_record_of_the_turn_fails() -> None:
+    bench = Bench(scripted())
+    report = bench.turn(event(1, ("refuse", "no")), event(2, ("refuse", "left"), ("boom", "no")))
+    assert [(letter["stage"], letter["offset"]) for letter in bench.dead] == [("contract", 0), ("rule", 1)]
+    assert report.dead == {"decode": 0, "contract": 1, "rule": 1}
+
+
+@pytest.mark.parametrize("kind", [RegistryError, RegistryUnavailableError, InfrastructureError, Unreachable])
+def test_a_broken_infrastructure_is_never_a_dead_letter(kind: type[Exception]) -> None:
+    class Registry(JsonTopics):
+        broken = False
+
+        def decoder(self, topic: str) -> Any:
+            def decode(data: bytes) -> Any:
+                if self.broken and data == b"2":
+                    raise kind("the registry does not answer")
+                return orjson.loads(data)
+
+            return decode
+
+    registry = Registry()
+    agent = Agent("plain", sources=("in",), writes=("out",))
+    agent.table("t")
+
+    @agent.fold
+    def fold(ctx: Context, key: bytes | None, fact: Any) -> None:
+        ctx.emit("out", "k", 1 // fact)
+
+    bench = Bench(agent)
+    bench.task._decoders = {"in": registry.decoder("in")}
+    bench.turn(1)
+    registry.broken = True
+    records = [bench.record(value) for value in (1, 0, 2)]
+    for batch in (records[:1] + records[2:], records):  # in a common and in an isolated run
+        with no_trace(bench), pytest.raises(kind):
+            bench.turn(*batch)
+    registry.broken = False
+    bench.turn(*records)
+    assert bench.sent("out") == [1, 1, 0]
+    assert len(bench.dead) == 1
+
+
+def test_a_store_that_cannot_be_read_is_never_a_dead_letter() -> None:
+    class Broken(MemoryStore):
+        broken = False
+
+        def get(self, key: bytes) -> bytes | None:
+            if self.broken:
+                raise InfrastructureError("cannot read the state store")
+            return super().get(key)
+
+    store = Broken()
+    bench = Bench(scripted(), store)
+    store.broken = True
+    with pytest.raises(InfrastructureError):
+        bench.turn(event(1, ("add", "x", 1)))
+    assert bench.transaction.sent == []
+
+
+# -- abort and commit ---------------------------------------------------------------------------------------------
+
+
+def test_an_aborted_turn_leaves_no_trace_and_the_same_records_fold_to_the_same_result() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("add", "x", 1), ("mutate", "list"), ("set", "one", "t", 30)))
+    records = [bench.record(event(2, ("add", "x", 1), ("mutate", "list"), ("latest", "s", 1), ("memo", "m", 1)))]
+    records.append(bench.record(event(40, ("memo_out", "m"), ("cancel", "one", "t"))))
+    for _ in range(3):
+        bench.transaction.fail = Unreachable("the broker went away")
+        with no_trace(bench), pytest.raises(Unreachable):
+            bench.turn(*records)
+        assert bench.task.timers.next_due == 30
+        assert bench.task.ctx.memo == {}
+    bench.turn(*records)
+    assert bench.sent("out") == [1, [0], 2, [0, 1], {"timer": "one", "due": 30, "now": 30}, 1]
+    assert bench.sent("states") == [1]
+
+
+def test_an_aborted_isolated_turn_leaves_no_trace() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("add", "x", 1)))
+    records = [bench.record(event(2, ("add", "x", 1))), bench.record(event(3, ("boom", "no")))]
+    bench.transaction.fail = Unreachable("the broker went away")
+    with no_trace(bench), pytest.raises(Unreachable):
+        bench.turn(*records)
+    bench.turn(*records)
+    assert bench.sent("out") == [1, 2]
+    assert len(bench.dead) == 1
+
+
+@pytest.mark.parametrize("failure", [OSError("disk"), KeyError(0), InfrastructureError("disk")])
+def test_a_turn_that_was_committed_is_never_folded_again(failure: Exception) -> None:
+    """Whatever goes wrong after the commit: the worker must stop and catch up from the changelog."""
+
+    class Failing(MemoryStore):
+        def write(self, changes: Any) -> None:
+            raise failure
+
+    bench = Bench(scripted(), Failing())
+    with pytest.raises(InfrastructureError):
+        bench.turn(event(1, ("add", "x", 1)))
+    assert bench.sent("out") == [1]
+    assert len(bench.transaction.offsets) == 1
+
+
+def test_an_agent_without_tables_writes_no_changelog_and_no_store() -> None:
+    agent = Agent("plain", sources=("in",), writes=("out",))
+    agent.fold(lambda ctx, key, fact: ctx.emit("out", "k", fact))
+    bench = Bench(agent)
+    bench.task.start_at("in", 0)
+    bench.turn(1, 2)
+    assert bench.transaction.rows == {}
+    assert list(bench.store.range(b"", b"\xff")) == []
+    assert bench.task.next == {"in": 2}
+    bench.transaction.fail = Unreachable("gone")
+    with pytest.raises(Unreachable):
+        bench.turn(3)
+    assert bench.task.next == {"in": 2}
+
+
+def test_every_source_has_a_marker_of_its_own() -> None:
+    bench = Bench(scripted(sources=("in", "other")))
+    bench.run({"in": [bench.record(event(1))], "other": [bench.record(event(2), topic="other")] * 1})
+    bench.run({"other": [bench.record(event(3), topic="other")]})
+    again = bench.reopened()
+    assert again.task.next == {"in": 1, "other": 2}
+    assert bench.transaction.offsets == [{("in", 0): 1, ("other", 0): 1}, {("other", 0): 2}]
+
+
+def test_a_position_follows_the_offsets_of_the_log_which_has_gaps() -> None:
+    bench = Bench(scripted())
+    bench.turn(LocalRecord("in", 0, 4, None, orjson.dumps(event(1))), LocalRecord("in", 0, 9, None, b"oops"))
+    assert bench.task.next == {"in": 10}
+
+
+# -- a reader beside it -------------------------------------------------------------------------------------------
+
+
+def test_a_look_from_outside_sees_committed_rows_only() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("put", "a", "o-1", 1), ("put", "a", "o-2", 2), ("put", "a", "p-1", 3)))
+    seen: list[Any] = []
+    spec = bench.agent.tables["a"]
+    bench._turn._at_step = lambda step: seen.append((step, bench.task.peek(spec, "o-")))
+    bench.turn(event(2, ("put", "a", "o-1", 10), ("delete", "a", "o-2")))
+    assert [rows for step, rows in seen if step != "done"] == [[("o-1", 1), ("o-2", 2)]] * 4
+    assert seen[-1] == ("done", [("o-1", 10)])
+
+
+# -- limits -------------------------------------------------------------------------------------------------------
+
+
+def test_isolated_outcomes_are_told_in_order_and_stopping_leaves_no_trace() -> None:
+    told: list[tuple[str, bool]] = []
+
+    def outcome(topic: str, failed: bool) -> None:
+        told.append((topic, failed))
+        if told.count((topic, True)) == 3:
+            raise SourceStopped("enough")
+
+    bench = Bench(scripted(), on_outcome=outcome)
+    bench.turn(event(1, ("boom", "1")), event(2, ("add", "x", 1)), bench.record(b"oops"), event(3, ("boom", "2")))
+    assert told == [("in", True), ("in", False), ("in", False), ("in", True)]
+    assert len(bench.dead) == 3
+    with no_trace(bench), pytest.raises(SourceStopped):
+        bench.turn(event(4, ("add", "x", 1)), event(5, ("boom", "3")))
+
+
+def test_a_task_needs_a_fold() -> None:
+    with pytest.raises(EngineError, match="agent empty has no fold"):
+        Task(Agent("empty", sources=("in",)), 0, MemoryStore(), JsonTopics())
+
+
+def test_a_context_is_of_no_use_outside_a_turn() -> None:
+    task = Task(scripted(), 0, MemoryStore(), JsonTopics())
+    with pytest.raises(EngineError, match="only usable while"):
+        task.ctx.emit("out", "k", 1)
+
+
+def test_a_decode_error_is_told_from_a_broken_registry() -> None:
+    assert not issubclass(RegistryError, DecodeError)
+    assert not issubclass(DecodeError, RegistryError)
