@@ -221,8 +221,7 @@ def run(app: OmsApp) -> int:
 
 def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
     """Run the project's agents (all, or these by name) as one worker until stopped."""
-    from streams import topology
-    from streams.agents import catalogue
+    from streams import catalogue, topology
 
     chosen = catalogue.choose(agents, settings.audit_raw)
     reg = topology.load(registry=settings.registry)

@@ -14,7 +14,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streams.engine.health import Health
 from streams.engine.metrics import Metrics
-from streams.engine.task import Task
 
 
 def free_port(host: str) -> int:
@@ -24,17 +23,9 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def tasks_of(app: Any, agent: str) -> list[Task]:
-    """The tasks of an agent that this worker owns now."""
-    for service in app.sources:
-        if service.name == agent and service.runner.source is not None:
-            return list(service.runner.source.tasks.values())
-    return []
-
-
 def add_pages(app: Any, metrics: Metrics, health: Health) -> None:
     """/healthz, /metrics, /api/codes/CODE, /api/customers/ID, /api/orders/GUID."""
-    from streams.agents import views
+    from streams import views
 
     async def answer(web: Any, look: Any, *args: str) -> Any:
         found = await asyncio.get_running_loop().run_in_executor(None, look, app, *args)

@@ -143,8 +143,11 @@ class Task:
         decode = self._decoders[topic]
         for record in records:
             ctx.record = record
+            value = record.value()
             try:
-                event = decode(record.value())  # type: ignore[arg-type]
+                if value is None:
+                    raise DecodeError("no value (a tombstone)")
+                event = decode(value)
             except DecodeError as error:
                 self._undecodable(record, str(error))
                 continue

@@ -11,7 +11,14 @@ from streams.domain.alert import published
 from streams.domain.identity import CODES, CUSTOMERS
 from streams.domain.order import record
 from streams.engine.task import Task
-from streams.web import tasks_of
+
+
+def tasks_of(app: Any, agent: str) -> list[Task]:
+    """The tasks of an agent that this worker owns now."""
+    for service in app.sources:
+        if service.name == agent and service.runner.source is not None:
+            return list(service.runner.source.tasks.values())
+    return []
 
 
 def code(app: Any, text: str) -> dict[str, Any] | None:
