@@ -24,8 +24,7 @@ class Watch:
     """Reads all output and internal topics from the start, read_committed. Use as a context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        from streams import topology
-        from streams.agents import catalogue
+        from streams import catalogue, topology
 
         self._settings = settings
         self._registry = topology.load(registry=settings.registry)

@@ -55,8 +55,7 @@ def replay(
 
 def run(files: list[Path], out: Path, until: int | None, received_at: int) -> dict[str, Any]:
     """Replay the files into `out`; times in ms UTC. Gives the counts: lines, unreadable, seconds, records by topic."""
-    from streams import topology
-    from streams.agents import catalogue
+    from streams import catalogue, topology
     from streams.engine.local import LocalRunner
 
     registry = topology.load()

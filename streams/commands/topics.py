@@ -87,8 +87,7 @@ def differences(settings: Settings) -> list[Difference]:
 
 
 def _arguments(settings: Settings) -> tuple[dict[str, Any], Topology, list[str]]:
-    from streams import topology
-    from streams.agents import catalogue
+    from streams import catalogue, topology
     from streams.clients import require_broker
 
     require_broker(settings)

@@ -1,0 +1,1 @@
+"""The numbers and tables of the rules, as data."""
