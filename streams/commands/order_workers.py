@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -16,6 +18,8 @@ from streams.datadir import web_files
 from streams.errors import BrokerUnreachableError, OmsError
 
 REQUEST_S = 5.0
+# How far back the audit log is searched for an order, per partition, and for how many orders at once.
+AUDIT_RECORDS, AUDIT_ORDERS = 50_000, 5
 _CLIENT_ID = re.compile(r"oms-(?P<worker>[A-Za-z0-9._-]+)@(?P<host>[^:@/]+|\[[^\]]+\]):(?P<port>[0-9]+)")
 # Workers are asked directly, whatever proxy the environment names for other traffic.
 _opener = build_opener(ProxyHandler({}))
@@ -24,20 +28,62 @@ _opener = build_opener(ProxyHandler({}))
 def find(settings: Settings, code: str) -> tuple[list[dict[str, Any]], str]:
     """The orders with that code or of that customer, and where was looked. Raises OmsError if no worker answers."""
     near = [str(entry["url"]) for entry in web_files(settings.data_root)]
-    orders, answered = _ask(near, code)
-    if orders:
-        return orders, "the running workers"
-    try:
-        far = [url for url in member_urls(settings) if url not in near]
-    except BrokerUnreachableError:
-        far = []
-    orders, more = _ask(far, code)
-    if not orders and not answered and not more:
+    found = _ask(near, code)
+    if not found.orders:
+        with suppress(BrokerUnreachableError):
+            found = found.joined(_ask([url for url in member_urls(settings) if url not in near], code))
+    with suppress(OmsError):  # what the topics add is welcome, not needed
+        _add_topics(settings, found.orders[:AUDIT_ORDERS])
+    if found.waiting and not found.orders:
+        raise OmsError(_waiting(code, found.waiting))
+    if not found.answered:
         raise OmsError(
             f"no running worker answers (looked in {settings.data_root} and at the groups of {settings.broker}): "
             "start one with `oms worker`, or look in a replay with --from DIR"
         )
-    return orders, f"{answered + more} running worker(s)"
+    return found.orders, f"{found.answered} running worker(s)"
+
+
+@dataclass(slots=True)
+class Found:
+    """Answers of workers: orders, what is known of a code without an order, and how many workers answered."""
+
+    orders: list[dict[str, Any]]
+    waiting: dict[str, Any] | None
+    answered: int
+
+    def joined(self, other: Found) -> Found:
+        return Found(self.orders + other.orders, self.waiting or other.waiting, self.answered + other.answered)
+
+
+def _waiting(code: str, row: dict[str, Any]) -> str:
+    from streams.commands.order_view import clock
+
+    parked = row.get("parked")
+    count = parked if isinstance(parked, int) else len(parked or [])
+    since = clock(row.get("since"))
+    return f"{row.get('kind')} {code} is known, its order is not: {count} event(s) wait for it since {since}"
+
+
+def _add_topics(settings: Settings, orders: list[dict[str, Any]]) -> None:
+    """The audit log of each order, and the alerts that other workers keep. Raises OmsError."""
+    from streams import topology
+    from streams.commands.tail import read_to_end
+
+    registry = topology.load(registry=settings.registry)
+    audit, alert = registry.decoder("audit-log"), registry.decoder("alerts")
+    by_guid = {order["state"]["order_guid"]: order for order in orders}
+    for guid, order in by_guid.items():
+        rows = read_to_end(settings, ["audit-log"], key=guid, newest=AUDIT_RECORDS)
+        order["audit"] = [audit(row.value() or b"") for row in rows if row.key() == guid.encode()]
+    if by_guid:
+        newest = {row.key(): row.value() for row in read_to_end(settings, ["alerts"])}
+        for order in by_guid.values():
+            order["alerts"] = []
+        for value in newest.values():
+            row = alert(value) if value is not None else {}
+            if row.get("order_guid") in by_guid:
+                by_guid[row["order_guid"]]["alerts"].append(row)
 
 
 def member_urls(settings: Settings) -> list[str]:
@@ -63,10 +109,10 @@ def member_urls(settings: Settings) -> list[str]:
     return list(urls)
 
 
-def _ask(urls: list[str], code: str) -> tuple[list[dict[str, Any]], int]:
-    """Ask all of them: first whose code it is, then for the order; (orders, number of workers that answered)."""
+def _ask(urls: list[str], code: str) -> Found:
+    """Ask all of them: first whose code it is, then for the order."""
     if not urls:
-        return [], 0
+        return Found([], None, 0)
     with ThreadPoolExecutor(max_workers=min(16, len(urls))) as pool:
 
         def everywhere(path: str) -> list[tuple[bool, Any]]:
@@ -79,11 +125,10 @@ def _ask(urls: list[str], code: str) -> tuple[list[dict[str, Any]], int]:
             customers = everywhere(f"/api/customers/{quote(code, safe='')}")
             guids = unique(guid for _, body in customers if body for guid in body.get("orders", []))
         orders = []
-        for guid in guids or [code]:
-            found = [body for _, body in everywhere(f"/api/orders/{quote(guid, safe='')}") if body]
-            if found:
-                orders.append(found[0] if isinstance(found[0].get("state"), dict) else {"state": found[0]})
-    return orders, answered
+        for guid in guids:
+            orders += [body for _, body in everywhere(f"/api/orders/{quote(guid, safe='')}") if body][:1]
+        waiting = next((body for _, body in answers if body and not body.get("guid")), None)
+    return Found(orders, waiting, answered)
 
 
 def unique(items: Iterable[str]) -> list[str]:

@@ -16,16 +16,31 @@ if TYPE_CHECKING:
 STALL_S = 30.0
 
 
-def read_to_end(settings: Settings, topics: list[str]) -> Iterator[Message]:
-    """Every committed record of the topics up to their present ends. Raises OmsError if the broker falls silent."""
+def read_to_end(
+    settings: Settings, topics: list[str], *, key: str | None = None, newest: int | None = None
+) -> Iterator[Message]:
+    """Every committed record of the topics up to their present ends. Raises OmsError if the broker falls silent.
+
+    `key`: only the partitions this key goes to; `newest`: not more than about so many records of each partition.
+    """
     from confluent_kafka import KafkaError, TopicPartition
 
     from streams.clients import consumer, require_topics
+    from streams.engine.partitioner import partition_of
 
     metadata = require_topics(settings, topics)
-    places = [TopicPartition(name, number, 0) for name in topics for number in sorted(metadata.topics[name].partitions)]
+    counts = {name: len(metadata.topics[name].partitions) for name in topics}
+    places = [
+        TopicPartition(name, number, 0)
+        for name, count in counts.items()
+        for number in (range(count) if key is None else [partition_of(key.encode(), count)])
+    ]
     client = consumer(settings)
     try:
+        if newest is not None:
+            for place in places:
+                low, high = client.get_watermark_offsets(place, timeout=STALL_S)
+                place.offset = max(low, high - newest)
         client.assign(places)
         open_places = {(place.topic, place.partition) for place in places}
         heard = time.monotonic()
