@@ -139,14 +139,14 @@ class Ends:
         self._ask = {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in self.places}
 
     def __call__(self) -> tuple[int, ...]:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             answers = self._admin.list_offsets(self._ask, isolation_level=self._isolation, request_timeout=10)
             try:
                 return tuple(answers[partition].result().offset for partition in self._ask)
-            except KafkaException:  # a topic just made has no leader for a moment
+            except KafkaException as error:  # a topic just made has no leader for a moment; a busy broker answers late
                 if time.monotonic() > deadline:
-                    raise
+                    raise Failed(f"the broker does not tell the ends of {self.places[0][0]}: {error}") from None
                 time.sleep(POLL_SECONDS)
 
 
