@@ -90,16 +90,15 @@ def member_urls(settings: Settings) -> list[str]:
     """Web servers of the workers, from the client ids `oms-WORKER@HOST:PORT` of the consumer groups' members."""
     from confluent_kafka import KafkaException
 
+    from streams import catalogue
     from streams.clients import admin, require_broker
 
     require_broker(settings, wait_s=5)
-    client = admin(settings)
+    names = [f"oms-{agent.name}" for agent in catalogue.choose(None)]
+    client = admin(settings)  # kept: its futures die with it
     urls: dict[str, None] = {}
     try:
-        listed = client.list_consumer_groups(request_timeout=REQUEST_S).result()
-        names = sorted(group.group_id for group in listed.valid if group.group_id.startswith("oms-"))
-        described = client.describe_consumer_groups(names, request_timeout=REQUEST_S) if names else {}
-        for future in described.values():
+        for future in client.describe_consumer_groups(names, request_timeout=REQUEST_S).values():
             for member in future.result().members:
                 match = _CLIENT_ID.match(member.client_id or "")
                 if match:
