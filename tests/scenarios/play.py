@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def new_runner(**options: Any) -> LocalRunner:
 
 
 class Played:
-    """What a run left behind."""
+    """What a run left behind, looked at when it is over."""
 
     def __init__(self, runner: LocalRunner) -> None:
         self.runner = runner
@@ -68,7 +69,7 @@ class Played:
     def output(self, topic: str) -> list[dict[str, Any]]:
         return [value for _, value in self.runner.output(topic) if value is not None]
 
-    @property
+    @cached_property
     def states(self) -> dict[str, dict[str, Any]]:
         """The last value of each key of order-states, by order number."""
         last = {str(key): value for key, value in self.runner.output("order-states")}

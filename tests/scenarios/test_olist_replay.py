@@ -145,6 +145,7 @@ def test_shuffled_and_doubled_events_end_in_the_same_states(sample: Played, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_the_whole_extract_gives_the_same_bytes_twice_and_the_same_states_when_shuffled(tmp_path: Path) -> None:
     root = Path(os.environ.get("OMS_REFERENCE") or Path(__file__).resolve().parents[3] / "shared") / "data" / "olist"
     if not root.is_dir():
