@@ -61,12 +61,29 @@ def fold(state: dict[str, Any] | None, event: dict[str, Any]) -> tuple[dict[str,
         if event["event_id"] in seen:
             return state, None
         status, version, updated_at, paid = state["status"], state["version"], state["updated_at"], state["paid"]
+    guid = event["order_guid"]
     anomaly = "gap" if rank > status + 1 else "late" if rank < status else None
-    merged = {
-        "order_guid": event["order_guid"],
-        "status": rank if rank > status else status,
-        "version": version + 1,
-        "updated_at": event["occurred_at"] if event["occurred_at"] > updated_at else updated_at,
-        "paid": paid + event["amount"] if rank == PAID else paid,
+    if rank > status:
+        status = rank
+    if event["occurred_at"] > updated_at:
+        updated_at = event["occurred_at"]
+    if rank == PAID:
+        paid += event["amount"]
+    version += 1
+    after = {
+        "order_guid": guid,
+        "status": status,
+        "version": version,
+        "updated_at": updated_at,
+        "paid": paid,
+        "seen": [*seen[1 - REMEMBERED :], event["event_id"]],
     }
-    return {**merged, "seen": [*seen[1 - REMEMBERED :], event["event_id"]]}, {**merged, "anomaly": anomaly}
+    merged = {
+        "order_guid": guid,
+        "status": status,
+        "version": version,
+        "updated_at": updated_at,
+        "paid": paid,
+        "anomaly": anomaly,
+    }
+    return after, merged
