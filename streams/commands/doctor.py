@@ -192,7 +192,7 @@ def _clocks(settings: Settings) -> Check:
     except KafkaException as error:
         return Check("clocks", "OK", f"not compared: the broker does not tell times ({error.args[0].name()})")
     if newest < 0:
-        return Check("clocks", "OK", "not compared: no records yet")
+        return Check("clocks", "OK", "not compared: no records yet, or the broker does not tell their times")
     ahead = newest - time.time_ns() // 1_000_000
     if ahead > SKEW_MS:
         return Check("clocks", "WARN", f"the broker's clock is {ahead} ms ahead of this machine's", "run NTP on both")

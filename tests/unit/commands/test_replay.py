@@ -1,0 +1,217 @@
+"""`oms replay`, and what reads its folder: `oms order --from`, `oms deadletters --from`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from streams import topology
+from streams.cli import app
+
+ORDER = {
+    "event_id": "o-1",
+    "event_type": "order_created",
+    "event_time": "2026-01-24T10:00:00+08:00",
+    "source": "douyin",
+    "channel": "douyin",
+    "order_no": "6921",
+    "platform_txn_no": "4200",
+    "customer_id": "c-1",
+    "lines": [{"line_no": 1, "sku": "BAG", "name": "福袋", "quantity": 1, "unit_price_minor": 9900, "is_gift": False}],
+    "total_minor": 9900,
+    "currency": "CNY",
+}
+PAYMENT = {
+    "event_id": "p-1",
+    "event_type": "payment_succeeded",
+    "event_time": "2026-01-24T10:00:05+08:00",
+    "source": "wechatpay",
+    "platform_txn_no": "4200",
+    "amount_minor": 9900,
+    "currency": "CNY",
+}
+
+
+def line(topic: str, value: dict[str, Any], **more: Any) -> str:
+    return json.dumps({"topic": topic, "value": value | more}, ensure_ascii=False)
+
+
+def oms(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def replayed(tmp_path: Path, *lines: str, code: int = 0, options: tuple[object, ...] = ()) -> Path:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out"
+    source.write_text("\n".join(lines))
+    result = oms("replay", source, "--out", out, *options)
+    assert result.exit_code == code, result.output
+    return out
+
+
+def rows(out: Path, topic: str) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in (out / f"{topic}.jsonl").read_text().splitlines()]
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def test_every_output_topic_has_a_file_and_every_value_exactly_its_schemas_fields(tmp_path: Path) -> None:
+    out = replayed(tmp_path, line("payments", PAYMENT), line("orders", ORDER))
+    reg = topology.load()
+    outputs = [topic.name for topic in reg.topics.values() if topic.is_output]
+    assert sorted(path.stem for path in out.iterdir()) == sorted(outputs)
+    for name in outputs:
+        fields = [field["name"] for field in reg.schema(name)["fields"]]
+        for row in rows(out, name):
+            assert list(row) == ["key", "value"]
+            assert list(row["value"]) == fields
+    last = rows(out, "order-states")[-1]
+    assert last["key"] == last["value"]["order_guid"]
+    assert (last["value"]["state"], last["value"]["paid_minor"]) == ("paid", 9900)
+
+
+def test_the_same_input_gives_the_same_bytes_whatever_the_clock_says(tmp_path: Path) -> None:
+    lines = [
+        line("orders", ORDER),
+        "nonsense",
+        line("payments", PAYMENT),
+        line("orders", ORDER, event_id="x", lines=[]),
+    ]
+    first = contents(replayed(tmp_path, *lines, code=1, options=("--received-at", "2026-02-01T00:00:00Z")))
+    second = contents(replayed(tmp_path, *lines, code=1))
+    assert first == second
+    assert first["dead-letters.jsonl"].count(b"\n") == 2
+
+
+@pytest.mark.rule("DQ-08")
+def test_a_line_that_cannot_be_read_is_kept_with_its_place_and_the_replay_goes_on(tmp_path: Path) -> None:
+    out = replayed(
+        tmp_path,
+        line("orders", ORDER),
+        '{"topic": "orders", "value": {',
+        line("orders", ORDER, total_minor="much"),
+        line("orders", ORDER, event_time=1.5),
+        line("order-states", {}),
+        json.dumps({"topic": "orders", "value": {name: item for name, item in ORDER.items() if name != "event_id"}}),
+        line("payments", PAYMENT),
+        code=1,
+    )
+    letters = [row["value"] for row in rows(out, "dead-letters")]
+    assert [(letter["topic"], letter["offset"], letter["stage"]) for letter in letters] == [
+        ("in.jsonl", 2, "decode"),
+        *(("in.jsonl", number, "contract") for number in (3, 4, 5, 6)),
+    ]
+    assert letters[0]["value"] == '{"topic": "orders", "value": {'
+    assert all("much" not in letter["error"] for letter in letters)
+    assert rows(out, "order-states")[-1]["value"]["state"] == "paid"
+
+
+def test_the_count_of_unreadable_lines_is_told(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("x\n" + line("orders", ORDER))
+    result = oms("replay", tmp_path / "in.jsonl", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 1
+    summary = json.loads(result.stdout)
+    assert (summary["lines"], summary["unreadable"], summary["records"]["dead-letters"]) == (2, 1, 1)
+
+
+def test_an_event_over_a_day_ahead_of_its_arrival_is_refused(tmp_path: Path) -> None:
+    late = ("--received-at", "2026-01-25T10:00:00+08:00")
+    early = ("--received-at", "2026-01-23T09:59:59+08:00")
+    assert rows(replayed(tmp_path, line("orders", ORDER), options=late), "dead-letters") == []
+    (letter,) = rows(replayed(tmp_path, line("orders", ORDER), options=early), "dead-letters")
+    assert letter["value"]["stage"] == "contract"
+
+
+@pytest.mark.rule("ID-08")
+def test_until_moves_event_time_on_so_that_due_timers_fire(tmp_path: Path) -> None:
+    without = replayed(tmp_path, line("payments", PAYMENT))
+    assert rows(without, "alerts") == []
+    until = replayed(tmp_path, line("payments", PAYMENT), options=("--until", "2026-01-24T10:10:00+08:00"))
+    assert [row["value"]["rule"] for row in rows(until, "alerts")] == ["ID-08"]
+    assert contents(until) == contents(
+        replayed(tmp_path, line("payments", PAYMENT), options=("--until", 1769220600000))
+    )
+
+
+def test_wrong_use_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    good = tmp_path / "in.jsonl"
+    good.write_text(line("orders", ORDER))
+    for arguments in (
+        ("replay", tmp_path / "none.jsonl", "--out", tmp_path / "out"),
+        ("replay", good, "--out", tmp_path / "out", "--until", "tomorrow"),
+        ("order", "x", "--from", tmp_path),
+        ("deadletters", "list", "--from", tmp_path),
+        ("deadletters", "replay", "--all", "--from", tmp_path),
+    ):
+        result = oms(*arguments)
+        assert result.exit_code == 2, arguments
+        assert result.stderr.startswith("oms: ")
+        assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "in.jsonl").write_text(line("orders", ORDER))
+    result = oms("replay", tmp_path / "in.jsonl", "--out", tmp_path / "file" / "out")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.rule("ID-03")
+@pytest.mark.parametrize("code", ["6921", "4200", "guid", "alias18"])
+def test_an_order_is_shown_by_any_of_its_codes(tmp_path: Path, code: str) -> None:
+    out = replayed(tmp_path, line("payments", PAYMENT), line("orders", ORDER))
+    state = rows(out, "order-states")[-1]["value"]
+    name = {"guid": state["order_guid"], "alias18": state["codes"]["alias18"]}.get(code, code)
+    shown = oms("order", name, "--from", out)
+    assert shown.exit_code == 0
+    for text in (
+        state["order_guid"],
+        "stands at  paid",
+        "99.00 CNY paid of 99.00 CNY",
+        "wechatpay",
+        "2026-01-24 10:00:05",
+    ):
+        assert text in shown.stdout
+    as_json = json.loads(oms("order", name, "--from", out, "--json").stdout)
+    assert as_json["state"] == state
+    assert [row["decision"] for row in as_json["audit"]] == ["accepted", "accepted"]
+
+
+@pytest.mark.rule("ID-06")
+def test_a_customers_orders_are_listed_over_all_channels(tmp_path: Path) -> None:
+    elsewhere = {**ORDER, "event_id": "o-2", "channel": "taobao", "source": "taobao", "order_no": "77"}
+    del elsewhere["platform_txn_no"]
+    out = replayed(tmp_path, line("orders", ORDER), line("orders", elsewhere))
+    listed = json.loads(oms("order", "c-1", "--from", out, "--json").stdout)
+    assert sorted(order["state"]["channel"] for order in listed["orders"]) == ["douyin", "taobao"]
+
+
+def test_an_unknown_code_is_a_finding(tmp_path: Path) -> None:
+    out = replayed(tmp_path, line("orders", ORDER))
+    result = oms("order", "692", "--from", out)
+    assert result.exit_code == 1
+    assert "692" in result.stderr
+
+
+@pytest.mark.rule("DQ-08")
+def test_dead_letters_of_a_replay_become_input_lines_again(tmp_path: Path) -> None:
+    raw = json.dumps({"topic": "payments", "bytes": "AAEC", "key": "K"})
+    out = replayed(tmp_path, line("orders", ORDER, lines=[]), raw, "half a line", line("orders", ORDER), code=1)
+    listed = oms("deadletters", "list", "--from", out)
+    assert listed.stdout.count("\n") == 3
+    assert "in.jsonl:-:3" in listed.stdout
+    again = tmp_path / "again.jsonl"
+    assert oms("deadletters", "replay", "--all", "--from", out, "--out", again).exit_code == 0
+    first, second, third = again.read_text().splitlines()
+    assert json.loads(first)["value"]["event_id"] == "o-1"
+    assert json.loads(second) == {"topic": "payments", "key": "K", "bytes": "AAEC"}
+    assert third == "half a line"
+    one = tmp_path / "one.jsonl"
+    assert oms("deadletters", "replay", "--topic", "payments", "--from", out, "--out", one, "--all").exit_code == 0
+    assert one.read_text().splitlines() == [second]
