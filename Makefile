@@ -4,7 +4,8 @@
 SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
-STAMP := .stamps/venv
+STAMP := .stamps/run
+DEV := .stamps/dev
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
@@ -19,30 +20,36 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
 	  echo "error: $(PYTHON) cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 2; }
 	@echo "setting up $(VENV) ..."
-	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,dev,fast]'
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e .
 	@mkdir -p $(@D) && touch $@
+
+# What only tests and checks need comes later, so that the demo starts sooner.
+$(DEV): $(STAMP)
+	@echo "adding test tools to $(VENV) ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	@touch $@
 
 demo: $(STAMP) ## the main job on the embedded broker, with the bundled real orders
 	@$(VENV)/bin/oms demo $(ARGS)
 
-test: $(STAMP) ## every test, those on the real broker included
+test: $(DEV) ## every test, those on the real broker included
 	@$(PY) -m pytest -q $(ARGS)
 
-check: $(STAMP) ## ruff, mypy --strict and the import doors
+check: $(DEV) ## ruff, mypy --strict and the import doors
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(PY) -m pytest -q tests/architecture $(ARGS)
 
-rules: $(STAMP) ## business rules against the tests that prove them
+rules: $(DEV) ## business rules against the tests that prove them
 	@$(PY) -m tests.architecture.rules_report $(ARGS)
 
-bench: $(STAMP) ## throughput and latency beside the peers; writes bench/RESULTS.md
+bench: $(DEV) ## throughput and latency beside the peers; writes bench/RESULTS.md
 	@$(PY) -m bench $(ARGS)
 
-soak: $(STAMP) ## the long simulations and fuzz runs
+soak: $(DEV) ## the long simulations and fuzz runs
 	@OMS_SOAK=1 $(PY) -m pytest -q -m slow $(ARGS)
 
-chaos: $(STAMP) ## 20 kills, a broker restart and a zombie on the real broker
+chaos: $(DEV) ## 20 kills, a broker restart and a zombie on the real broker
 	@OMS_CHAOS=long $(PY) -m pytest -q -s -m chaos tests/chaos $(ARGS)
 
 clean: ## what make made: .venv, caches, build output
