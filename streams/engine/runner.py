@@ -29,6 +29,9 @@ POLL_SECONDS: Final = 0.1
 GIVE_UP_SECONDS: Final = 120.0
 """Without one good turn or idle poll for this long the worker stops; supervisors and people take over."""
 LEAST_BATCH: Final = 50
+TAKEN_TIMES: Final = 3
+TAKEN_SECONDS: Final = 60.0
+"""Losing the place in the group to the same worker id this often within this long means a second worker."""
 _CANNOT_OPEN: Final[tuple[type[BaseException], ...]] = (InfrastructureError, *KafkaTransaction.fatal)
 
 
@@ -91,6 +94,7 @@ class AgentRunner:
         self._limits: dict[str, LimitState] = {}
         self._good_at = time.monotonic()
         self._calm = 0
+        self._taken_at: list[float] = []
 
     @property
     def group(self) -> str:
@@ -183,18 +187,28 @@ class AgentRunner:
         if time.monotonic() - self._good_at > GIVE_UP_SECONDS:
             raise InfrastructureError(f"agent {name}: nothing works for {GIVE_UP_SECONDS:.0f} s: {reason(error)}")
         if _static_member_taken(error):
-            raise InfrastructureError(f"agent {name}: another worker runs under worker id {self.config.worker_id}")
+            self._taken()
         self.observer.aborted(name)
         if isinstance(error, BufferError):
             self.source.batch_size = max(LEAST_BATCH, self.source.batch_size // 2)
             log.warning("%s: producer queue full, batches of %d from now on", name, self.source.batch_size)
         else:
             log.warning("%s: turn aborted: %s", name, reason(error))
-        if self.transaction.broken or is_fatal(error):
+        if self.transaction.broken or is_fatal(error) or _static_member_taken(error):
             self.observer.fenced(name)
             self._reopen()
         else:
             self.source.rewind()
+
+    def _taken(self) -> None:
+        """Our place in the group is another's. Once or twice that may be the client's own confusion after a broker
+        restart (it beats without its member id); two workers of one id take it from each other again and again."""
+        now = time.monotonic()
+        self._taken_at = [at for at in self._taken_at if now - at < TAKEN_SECONDS] + [now]
+        if len(self._taken_at) >= TAKEN_TIMES:
+            raise InfrastructureError(
+                f"agent {self.agent.name}: another worker runs under worker id {self.config.worker_id}"
+            )
 
     def _reopen(self) -> None:
         started = self._good_at

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.engine.context import Sink
 from streams.engine.errors import InfrastructureError
+from streams.engine.one_thread import OneThread
 from streams.engine.store import Change
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
@@ -22,6 +23,8 @@ RETRY_BACKOFF_MS: Final = 5
 """librdkafka waits this long between the steps of a transaction. Its default of 100 made a commit take 25-100 ms
 instead of 3-8."""
 INIT_SECONDS: Final = 30.0
+STUCK_SECONDS: Final = 5.0
+"""A commit that is not over this long after its timeout never will be."""
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
@@ -29,7 +32,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "retry.backoff.max.ms": 50,
     "linger.ms": 2,
     "partitioner": "murmur2_random",  # the same partition for a key as Java clients choose
-    "message.max.bytes": 4_194_304,  # as topics.yaml allows
+    "message.max.bytes": 8_000_000,  # a dead letter holds a record of up to 4 MiB, the largest that topics.yaml allows
     "queue.buffering.max.messages": 1_000_000,
     "queue.buffering.max.kbytes": 1_048_576,
 }
@@ -54,6 +57,7 @@ class KafkaTransaction:
             self._producer.init_transactions(INIT_SECONDS)
         except KafkaException as error:
             raise InfrastructureError(f"cannot start transactions as {transactional_id}: {reason(error)}") from error
+        self._thread = OneThread(transactional_id)
 
     @property
     def sink(self) -> Sink:
@@ -78,14 +82,24 @@ class KafkaTransaction:
         produce(topic, value, key, partition, delivered)
 
     def commit(self, offsets: Mapping[tuple[str, int], int]) -> Mapping[int, int]:
+        # Past its timeout librdkafka can wait for ever for a group coordinator that is gone (librdkafka#5456, #5511).
+        # The thread that waits is then left behind; a new producer of this id fences whatever it may still do.
+        try:
+            self._thread.run(lambda: self._commit(offsets), TRANSACTION_TIMEOUT_MS / 1000 + STUCK_SECONDS)
+        except TimeoutError:
+            self._open = False
+            self.broken = True
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the commit is stuck in the client")) from None
+        self._open = False
+        return self._positions
+
+    def _commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
         deadline = time.monotonic() + TRANSACTION_TIMEOUT_MS / 1000
         if offsets:
             places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
             metadata = self._group_metadata()
             _retried(lambda left: self._producer.send_offsets_to_transaction(places, metadata, left), deadline)
         _retried(self._producer.commit_transaction, deadline)
-        self._open = False
-        return self._positions
 
     def abort(self) -> None:
         """Abort what is open. Never raises: a producer that cannot even abort is ``broken``."""
@@ -101,6 +115,7 @@ class KafkaTransaction:
         """Drop the producer. An open transaction is left to the next ``init_transactions`` of this id."""
         self.abort()
         self._producer.purge()
+        self._thread.end()
 
 
 def _retried(call: Callable[[float], Any], deadline: float) -> None:
