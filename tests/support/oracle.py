@@ -153,7 +153,8 @@ class Seat:
         self.record: Record
         self._tables = {spec: Rows(spec) for spec in agent.tables.values()}
         self._codecs = codecs
-        self._decoders = {topic: codecs.decoder(topic) for topic in agent.sources}
+        sparse = {"drop_nulls": True} if agent.sparse else {}
+        self._decoders = {topic: codecs.decoder(topic, **sparse) for topic in agent.sources}
         self._out: list[Sent] = []
         self._position = ("", 0, 0)
 
@@ -173,6 +174,7 @@ class Seat:
         return self.record.value or b""
 
     def emit(self, topic: str, key: str | None, value: Any, latest: bool = False) -> None:
+        value = value() if callable(value) else value  # a value may be made only when it is sent
         # Through the topic's codec and back: what a reader of the topic sees (defaults filled in, tuples as lists).
         seen = self._codecs.decoder(topic)(self._codecs.encoder(topic)(value))
         self._out.append(Sent(self.agent.name, self.partition, topic, key, seen, latest))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka.admin import AdminClient
 
 Place = tuple[str, str, int]
@@ -34,10 +34,20 @@ class Groups:
 
     def committed(self, names: list[str] | None = None) -> dict[Place, int]:
         """Next offset by place, as far as transactions have committed; open ones are not waited for."""
+        for attempt in range(10):  # a broker that was just started loads its groups first
+            try:
+                return self._committed(self.names() if names is None else names)
+            except KafkaException:
+                if attempt == 9:
+                    raise
+                time.sleep(0.5)
+        raise AssertionError
+
+    def _committed(self, names: list[str]) -> dict[Place, int]:
         out: dict[Place, int] = {}
-        for name in self.names() if names is None else names:
+        for name in names:
             asked = [ConsumerGroupTopicPartitions(name)]
-            for future in self._admin.list_consumer_group_offsets(asked, request_timeout=10).values():
+            for future in self._admin.list_consumer_group_offsets(asked, request_timeout=5).values():
                 for place in future.result(15).topic_partitions:
                     if place.offset >= 0:
                         out[name, place.topic, place.partition] = place.offset
