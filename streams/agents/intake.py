@@ -15,6 +15,7 @@ intake = Agent(
     "intake",
     sources=INPUT_TOPICS,
     writes=("identity-facts", "stock-commands", "channel-facts", "alert-facts"),
+    sparse=True,
 )
 
 _CONTRACT = data.contract()

@@ -48,12 +48,14 @@ class Agent:
 
     All sources have the same number of partitions; partition ``p`` of every source and of the changelog
     is one task with its own tables, timers and position. An agent without tables and timers keeps no
-    changelog: its position is the group's committed offset.
+    changelog: its position is the group's committed offset. ``sparse``: its reducer gets records without their null
+    fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``.
     """
 
     name: str
     sources: tuple[str, ...]
     writes: tuple[str, ...] = ()
+    sparse: bool = False
     tables: dict[str, TableSpec] = field(default_factory=dict)
     _fold: Fold | None = None
     _on_timer: OnTimer | None = None

@@ -83,7 +83,8 @@ class Task:
         self.timers = Timers(store)
         self.ctx = Context(agent.name, partition, self.tables, self.timers)
         self.ctx._encoders = {topic: codecs.encoder(topic) for topic in (*agent.writes, DEAD_LETTERS)}
-        self._decoders = {topic: codecs.decoder(topic) for topic in agent.sources}
+        options: dict[str, Any] = {"drop_nulls": True} if agent.sparse else {}
+        self._decoders = {topic: codecs.decoder(topic, **options) for topic in agent.sources}
         self._all = (*self.tables.values(), self.timers.by_due, self.timers.by_key)
         self._fold = agent._fold
         self._fatal: tuple[type[BaseException], ...] = (EngineError, RegistryError, *fatal)
