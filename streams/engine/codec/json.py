@@ -55,4 +55,4 @@ def unreadable(text: str) -> bytes:
 
 def line(key: str | None, value: Any) -> bytes:
     """One output line, `{"key": ..., "value": {...}}` and a newline: the shape of every JSON lines file and listing."""
-    return orjson.dumps({"key": key, "value": readable(value)}, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps({"key": key, "value": value}, default=readable, option=orjson.OPT_APPEND_NEWLINE)
