@@ -33,7 +33,8 @@ class Abort(Exception):
 
 
 Fault = Callable[[str, int, str], None]
-"""(agent, worker, step) with step one of fold, collect, commit, persist, done; may raise Crash or Abort."""
+"""(agent, worker, step) with step one of fold, collect, commit, persist, done; may raise Crash, and up to the commit
+Abort. It may also move partitions (``LocalRunner.rebalance``): the turn in hand is then a zombie's."""
 
 
 class LocalRecord:
@@ -106,7 +107,7 @@ class LocalTransaction:
         held = self._held
 
         def send(topic: str, value: bytes | None, key: str | bytes | None) -> None:
-            held.append((topic, key.encode() if isinstance(key, str) else key, value, None))
+            held.append((topic, key if key is None or isinstance(key, bytes) else key.encode(), value, None))
 
         return send
 
@@ -117,6 +118,8 @@ class LocalTransaction:
 
     def commit(self, offsets: Mapping[tuple[str, int], int]) -> Mapping[int, int]:
         runner = self._runner
+        if any(runner._owner[partition] != runner._worker for _, partition in offsets):
+            raise Abort("fenced: the partition has moved")  # the offsets carry the group's generation (KIP-447)
         for topic, key, value, partition in self._held:
             runner._appended(runner.log.append(topic, key, value, partition))
         for (topic, partition), offset in offsets.items():
@@ -211,7 +214,9 @@ class LocalRunner:
 
     def run(self) -> None:
         """Process everything to quiescence. A ``Crash`` from the fault hook passes through; call again to go on."""
-        while self._ready:
+        while self._ready or self._fire_next(self.time):
+            if not self._ready:
+                continue
             index, partition = self._ready[0]
             if not self._turn(index, partition):
                 heappop(self._ready)
@@ -303,12 +308,14 @@ class LocalRunner:
                     break
         if not sources:
             return False
-        time_of = task.agent._time_of
-        if time_of is not None:
+        if task.agent._time_of is not None:
+            # Only up to the first record of each source: the turn itself fires what is due between its records.
             for topic, records in sources.items():
-                for record in records:
-                    self._until(task, topic, record)
+                self._until(task, topic, records[0])
+            if self._tasks[index, partition] is not task:  # it moved while timers fired
+                return True
         self._run(task, Batch([(task, sources)], self._batch - left))
+        self.time = max(self.time, task.stream_time)
         return True
 
     def _until(self, task: Task, topic: str, record: LocalRecord) -> None:

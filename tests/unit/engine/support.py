@@ -22,7 +22,9 @@ class JsonTopics:
 
     def encoder(self, topic: str) -> Callable[[Any], bytes]:
         if topic == "dead-letters":
-            return lambda letter: orjson.dumps({**letter, **{part: (letter[part] or b"").decode("latin-1") for part in ("key", "value")}})
+            return lambda letter: orjson.dumps(
+                {**letter, **{part: (letter[part] or b"").decode("latin-1") for part in ("key", "value")}}
+            )
         return json.encode
 
     def decoder(self, topic: str) -> Callable[[bytes], Any]:

@@ -343,6 +343,14 @@ def test_a_timer_moved_in_an_isolated_run_fires_at_its_new_time() -> None:
     assert bench.sent("out") == ["at 20", {"timer": "one", "due": 30, "now": 30}]
 
 
+def test_a_timer_that_a_failing_record_set_off_has_fired_all_the_same() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("boom", "no")), event(2, ("set", "one", "x", 10)), event(20, ("boom", "no")))
+    assert bench.sent("out") == [{"timer": "one", "due": 10, "now": 10}]
+    bench.turn(event(21))
+    assert len(bench.sent("out")) == 1
+
+
 def test_a_timer_without_a_callback_is_an_error_of_the_agent_not_of_the_record() -> None:
     agent = Agent("mute", sources=("in",))
     agent.table("t")
