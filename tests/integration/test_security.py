@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
 )
 
 from tests.servers.kafka import KafkaServer
-from tests.servers.kafka.server import free_ports
+from tests.servers.tether import free_ports
 from tests.support.process import OMS
 from tests.support.progress import wait_until
 
@@ -84,6 +84,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
     subprocess.run([keytool, "-exportcert", *common, "-rfc", "-file", str(ca)], check=True, capture_output=True)
     plain, secured, controller = free_ports(3)
     login = "org.apache.kafka.common.security"
+    plain_login = f'{login}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
     settings = {
         "listeners": f"PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secured},CONTROLLER://127.0.0.1:{controller}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secured}",
@@ -93,7 +94,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
         "ssl.keystore.type": "PKCS12",
         "ssl.keystore.location": str(store),
         "ssl.keystore.password": STORE_PASSWORD,
-        "listener.name.secure.plain.sasl.jaas.config": f'{login}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
+        "listener.name.secure.plain.sasl.jaas.config": plain_login,
         "listener.name.secure.scram-sha-512.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;",
         "listener.name.secure.oauthbearer.sasl.jaas.config": f"{login}.oauthbearer.OAuthBearerLoginModule required;",
     }
