@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -13,14 +12,11 @@ from confluent_kafka import Producer
 
 from tests.servers.kafka import KafkaServer
 from tests.support.process import WorkerProcess
-from tests.support.progress import Groups, Place, wait_until
+from tests.support.progress import QUIET, Groups, Place, wait_until
 
 Encoded = tuple[str, bytes | None, bytes | None]
 """(topic, key, value)"""
 
-QUIET = logging.getLogger("tests.librdkafka")
-QUIET.addHandler(logging.NullHandler())
-QUIET.propagate = False
 SESSION_SECONDS = 6.0
 RECOVERY_SECONDS = 10.0
 
@@ -70,11 +66,12 @@ class Load:
 
 @dataclass
 class Chaos:
-    """Plays faults on workers and broker. `places` are the (group, topic, partition) that must move all the time."""
+    """Plays faults on workers and broker while `agents` are at work."""
 
     kafka: KafkaServer
     workers: list[WorkerProcess]
     seed: int
+    agents: list[str]
     recoveries: list[tuple[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -82,22 +79,41 @@ class Chaos:
         self.groups = Groups(self.kafka.bootstrap)
 
     def play(self, faults: list[str]) -> None:
-        """Each fault after 1-4 s of quiet; the next one only when everything moves again."""
+        """Each fault at a random moment of the next seconds; the one after it once all agents are at work again."""
         for number, fault in enumerate(faults, 1):
-            time.sleep(self.chance.uniform(1, 4))
+            self.settled()
+            time.sleep(self.chance.uniform(0, 2))
             victim = self.chance.choice(self.workers)
-            before = self._moving()
-            seconds = getattr(self, f"_{fault}")(victim, before)
+            seconds = getattr(self, f"_{fault}")(victim, self._moving())
             self.recoveries.append((fault, seconds))
-            who = "broker" if fault.startswith("broker") else victim.name
+            who = "broker" if fault in ("broker", "crash") else victim.name
             print(f"  {number:>2}/{len(faults)} {fault} {who}: processing again after {seconds:.1f} s", flush=True)
 
+    def settled(self, seconds: float = 60) -> None:
+        """Every worker has been given partitions for every agent since it was started."""
+        for worker in self.workers:
+            for agent in self.agents:
+                wait_until(
+                    lambda worker=worker, agent=agent: f" {agent}: assigned [" in worker.life(),  # type: ignore[misc]
+                    seconds,
+                    f"{worker.name} has partitions for {agent}",
+                )
+
     def _moving(self) -> dict[Place, int]:
-        """Where the groups stand, of those places that moved within the last moments."""
-        first = self.groups.committed()
-        time.sleep(0.7)
-        second = self.groups.committed()
-        return {place: offset for place, offset in second.items() if offset > first.get(place, offset)}
+        """Where the groups stand, of those places that moved within the last moments; every agent has some."""
+        found: dict[Place, int] = {}
+
+        def all_move() -> bool:
+            first = self.groups.committed()
+            time.sleep(0.7)
+            second = self.groups.committed()
+            found.clear()
+            found.update({place: offset for place, offset in second.items() if offset > first.get(place, offset)})
+            # Alerts may be rare; everything else is fed all the time.
+            return {place[0] for place in found} >= {f"oms-{agent}" for agent in self.agents if agent != "alerts"}
+
+        wait_until(all_move, 60, "every agent moves")
+        return found
 
     def _recovered(self, before: dict[Place, int], since: float) -> float:
         """Until every place that moved before has moved on; seconds since `since`."""
@@ -145,11 +161,15 @@ class Chaos:
         victim.resume()
         return seconds
 
-    def _broker(self, victim: WorkerProcess, before: dict[Place, int]) -> float:
-        """The broker is stopped and started again on the same port."""
+    def _broker(self, victim: WorkerProcess, before: dict[Place, int], hard: bool = False) -> float:
+        """The broker is stopped and started again on the same port; seconds since it is back."""
         begun = time.monotonic()
-        self.kafka.restart()
+        self.kafka.restart(hard=hard)
         since = time.monotonic()
         print(f"      broker stopped and started in {since - begun:.1f} s", flush=True)
         stand = {place: offset for place, offset in self.groups.committed().items() if place in before}
         return self._recovered(stand, since)
+
+    def _crash(self, victim: WorkerProcess, before: dict[Place, int]) -> float:
+        """The same with SIGKILL."""
+        return self._broker(victim, before, hard=True)

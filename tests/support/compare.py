@@ -33,10 +33,10 @@ def differences(topic: str, found: Iterable[Record], sent: Iterable[Sent], decod
         key = None if record.key is None else record.key.decode()
         actual[key].append(_text(topic, decode(record.value)) if record.value is not None else "tombstone")
     expected: dict[str | None, list[str]] = defaultdict(list)
-    origins: dict[str | None, set[tuple[str, int]]] = defaultdict(set)
+    origins: dict[str | None, set[tuple[str, str, int]]] = defaultdict(set)
     for one in sent:
         expected[one.key].append(_text(topic, one.value))
-        origins[one.key].add((one.agent, one.partition))
+        origins[one.key].add((one.agent, one.source, one.partition))
     check = _latest if any(one.latest for one in sent) else _all
     findings: list[str] = []
     for key in {**actual, **expected}:

@@ -24,12 +24,13 @@ DEAD_LETTERS = "dead-letters"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One output: who sent it from which partition, where it went, with what.
+    """One output: who sent it, from which source and partition, where it went, with what.
 
     `latest` marks what a turn may leave out because a later value of the same key follows in the same turn.
     """
 
     agent: str
+    source: str
     partition: int
     topic: str
     key: str | None
@@ -57,6 +58,8 @@ class Rows:
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._open[key] = self._spec.encode(value)
+
+    add = __setitem__
 
     def __delitem__(self, key: str) -> None:
         self._open[key] = None
@@ -143,13 +146,13 @@ class Clockwork:
 class Seat:
     """The context of one partition of one agent, and the loop that feeds it."""
 
-    def __init__(self, agent: Agent, partition: int, codecs: Codecs) -> None:
+    def __init__(self, agent: Agent, partition: int, codecs: Codecs, received_at: int) -> None:
         self.agent = agent
         self.partition = partition
         self.timers: Any = Clockwork()
         self.memo: dict[Any, Any] = {}
         self.now = 0
-        self.received_at: int | None = int(time.time() * 1000)
+        self.received_at: int | None = received_at
         self.record: Record
         self._tables = {spec: Rows(spec) for spec in agent.tables.values()}
         self._codecs = codecs
@@ -177,7 +180,7 @@ class Seat:
         value = value() if callable(value) else value  # a value may be made only when it is sent
         # Through the topic's codec and back: what a reader of the topic sees (defaults filled in, tuples as lists).
         seen = self._codecs.decoder(topic)(self._codecs.encoder(topic)(value))
-        self._out.append(Sent(self.agent.name, self.partition, topic, key, seen, latest))
+        self._out.append(Sent(self.agent.name, self.record.topic, self.partition, topic, key, seen, latest))
 
     def emit_latest(self, topic: str, key: str | None, value: Any) -> None:
         self.emit(topic, key, value, latest=True)
@@ -188,7 +191,7 @@ class Seat:
     def _bury(self, stage: str) -> None:
         topic, partition, offset = self._position
         letter = {"topic": topic, "partition": partition, "offset": offset, "stage": stage}
-        self._out.append(Sent(self.agent.name, self.partition, DEAD_LETTERS, topic, letter, False))
+        self._out.append(Sent(self.agent.name, self.record.topic, self.partition, DEAD_LETTERS, topic, letter, False))
 
     def feed(self, record: Record) -> list[Sent]:
         """Everything the record leads to, the timers due before it included."""
@@ -233,14 +236,19 @@ class Seat:
             table.keep()
 
 
-def recompute(agent: Agent, codecs: Codecs, sources: Mapping[str, Iterable[Record]]) -> list[Sent]:
+def recompute(
+    agent: Agent, codecs: Codecs, sources: Mapping[str, Iterable[Record]], received_at: int | None = None
+) -> list[Sent]:
     """Fold every partition of every source in its order. Several sources are taken one after the other, which is
-    right for an agent without tables only."""
+    right for an agent without tables only. `received_at` (ms) is now if not given."""
     assert len(agent.sources) == 1 or not agent.tables, f"{agent.name}: the order across its sources is not known"
+    received_at = int(time.time() * 1000) if received_at is None else received_at
     seats: dict[int, Seat] = {}
     sent: list[Sent] = []
     for topic in agent.sources:
         for record in sources[topic]:
-            seat = seats.setdefault(record.partition, Seat(agent, record.partition, codecs))
+            seat = seats.get(record.partition)
+            if seat is None:
+                seat = seats[record.partition] = Seat(agent, record.partition, codecs, received_at)
             sent += seat.feed(record)
     return sent

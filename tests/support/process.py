@@ -87,6 +87,10 @@ class WorkerProcess:
     def text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    def life(self) -> str:
+        """What it said since it was started last."""
+        return self.text().rpartition(f"--- {self.name} starts")[2]
+
     def tail(self, lines: int = 40) -> str:
         return "\n".join(self.text().splitlines()[-lines:])
 

@@ -1,0 +1,35 @@
+"""The oracle and the in-process runner agree on the whole pipeline over the chaos tests' own load."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import islice
+
+from streams import catalogue, topology
+from streams.engine.local import LocalRunner
+from tests.chaos.load import inputs
+from tests.support.compare import differences
+from tests.support.oracle import Sent, recompute
+from tests.support.records import Record
+
+NOW_MS = 1_790_000_000_000
+
+
+def test_the_oracle_and_the_runner_agree_on_every_topic() -> None:
+    codecs, agents = topology.load(), catalogue.choose(None)
+    runner = LocalRunner(agents, codecs, partitions=1, received_at=NOW_MS)
+    for topic, key, event in islice(inputs(seed=1, now=NOW_MS), 2000):
+        send = runner.send_bytes if isinstance(event, bytes) else runner.send
+        send(topic, event, None if key is None else key.decode())
+    runner.run()
+    records: dict[str, list[Record]] = defaultdict(list)
+    for topic, (log,) in runner.log.topics.items():
+        records[topic] = [Record(topic, one.partition(), one.offset(), one.key(), one.value()) for one in log]
+    sent: dict[str, list[Sent]] = defaultdict(list)
+    for agent in agents:
+        for output in recompute(agent, codecs, records, received_at=NOW_MS):
+            sent[output.topic].append(output)
+    assert len(records["audit-log"]) > 1500
+    assert records["dead-letters"]
+    found = [text for topic in sent for text in differences(topic, records[topic], sent[topic], codecs.decoder(topic))]
+    assert found == []
