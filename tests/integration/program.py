@@ -27,12 +27,10 @@ PARTITIONS = 4
 
 
 class JsonTopics:
-    """Every topic holds JSON objects; dead letters without the payload."""
+    """Every topic holds JSON objects."""
 
     def encoder(self, topic: str) -> Any:
-        if topic.endswith("dead-letters"):
-            return lambda value: orjson.dumps({**value, "value": None})
-        return orjson.dumps
+        return lambda value: orjson.dumps(value, default=repr)  # dead letters hold bytes
 
     def decoder(self, topic: str) -> Any:
         return decode

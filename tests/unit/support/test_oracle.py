@@ -18,9 +18,7 @@ class JsonTopics:
     """Every topic holds JSON."""
 
     def encoder(self, topic: str) -> Any:
-        if topic == "dead-letters":
-            return lambda value: orjson.dumps({**value, "value": None})
-        return orjson.dumps
+        return lambda value: orjson.dumps(value, default=repr)  # dead letters hold bytes
 
     def decoder(self, topic: str) -> Any:
         return orjson.loads

@@ -19,8 +19,11 @@ def test_the_oracle_and_the_runner_agree_on_every_topic() -> None:
     codecs, agents = topology.load(), catalogue.choose(None)
     runner = LocalRunner(agents, codecs, partitions=1, received_at=NOW_MS)
     for topic, key, event in islice(inputs(seed=1, now=NOW_MS), 2000):
-        send = runner.send_bytes if isinstance(event, bytes) else runner.send
-        send(topic, event, None if key is None else key.decode())
+        name = None if key is None else key.decode()
+        if isinstance(event, bytes):
+            runner.send_bytes(topic, event, name)
+        else:
+            runner.send(topic, event, name)
     runner.run()
     records: dict[str, list[Record]] = defaultdict(list)
     for topic, (log,) in runner.log.topics.items():
