@@ -43,7 +43,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def long(data: bytes, at: int) -> tuple[int, int]:
-    """Zigzag varint of 64 bits; amounts of money have two to four bytes, so these come first."""
+    """Zigzag varint of 64 bits; amounts of money have two to four bytes, times six, so these come first."""
     number = data[at]
     second = data[at + 1] if number > 127 else 0
     if number < 128:
@@ -56,6 +56,13 @@ def long(data: bytes, at: int) -> tuple[int, int]:
         if third < 128:
             number += (second << 7) + (third << 14) - 0x4080
             at += 3
+        elif at + 6 <= len(data):
+            first, next_, last = _unpack_6(data, at)
+            number = MORE[first] | MORE[next_] << 14 | LAST[last] << 28
+            if number >= 0:  # six bytes: a time
+                at += 6
+            else:
+                number, at = varint(data, at)
         else:
             number, at = varint(data, at)
     return (~(number >> 1) if number & 1 else number >> 1), at

@@ -196,27 +196,29 @@ class _Writer:
         return chunk
 
     def integer(self, var: str, chunk: str, lead: str, small: str, bits: int, time: bool, depth: int) -> None:
+        n = self.name("n")
         slow = f"    {chunk} = {lead}integer({var}, {bits})"
+        # Times of 1970-01-02 to 2039: six bytes. Amounts of money mostly take three.
+        six = f"{{MORE[{n} & 16383]}}{{MORE[{n} >> 14 & 16383]}}{{FINAL[{n} >> 28]}}"
+        is_time = (
+            f"if {var}.__class__ is int and {1 << 27} <= {var} < {1 << 41}:",
+            f"    {n} = {var} + {var}",
+            f'    {chunk} = {lead}f"{six}"',
+        )
         if time:
-            # Times of 1970-01-02 to 2039: six bytes.
-            n = self.name("n")
-            three = f"{{MORE[{n} & 16383]}}{{MORE[{n} >> 14 & 16383]}}{{FINAL[{n} >> 28]}}"
-            self.add(
-                depth,
-                f"if {var}.__class__ is int and {1 << 27} <= {var} < {1 << 41}:",
-                f"    {n} = {var} + {var}",
-                f'    {chunk} = {lead}f"{three}"',
-                "else:",
-                slow,
-            )
-        else:
-            self.add(
-                depth,
-                f"if {var}.__class__ is int and 0 <= {var} < 8192:",
-                f"    {chunk} = {small}[{var}]",
-                "else:",
-                slow,
-            )
+            self.add(depth, *is_time, "else:", slow)
+            return
+        self.add(
+            depth,
+            f"if {var}.__class__ is int and 0 <= {var} < 8192:",
+            f"    {chunk} = {small}[{var}]",
+            f"elif {var}.__class__ is int and 0 <= {var} < {1 << 27}:",
+            f"    {n} = {var} + {var}",
+            f"    {chunk} = {lead}MORE[{n} & 16383] + FINAL[{n} >> 14]",
+        )
+        if bits > 31:
+            self.add(depth, "el" + is_time[0], *is_time[1:])
+        self.add(depth, "else:", slow)
 
     def block(self, shape: Shape, var: str, chunk: str, before: str, depth: int, *, is_map: bool) -> None:
         """An array or map: one block with all items, as fastavro writes it, or none, and a zero."""
