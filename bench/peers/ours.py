@@ -45,7 +45,7 @@ class Codecs:
 
     def __init__(self, run: Run) -> None:
         schemas = Schemas()
-        self._decode = avro.decoder(schemas, schemas.event)
+        self._schemas = schemas
         self._encoders: dict[str, Callable[[Any], bytes]] = {
             run.output: avro.encoder(schemas, "state", schemas.state),
         }
@@ -53,8 +53,8 @@ class Codecs:
     def encoder(self, topic: str) -> Callable[[Any], bytes]:
         return self._encoders.get(topic, json_codec.encode)
 
-    def decoder(self, topic: str) -> Callable[[bytes], Any]:
-        return self._decode
+    def decoder(self, topic: str, *, drop_nulls: bool = False) -> Callable[[bytes], Any]:
+        return avro.decoder(self._schemas, self._schemas.event, drop_nulls=drop_nulls)
 
 
 class Steps(Observer):
