@@ -43,6 +43,8 @@ def _apply(ctx: Context, outcome: rules.Outcome) -> None:
     for name, key, value in outcome.writes:
         if value is None:
             del ctx[TABLES[name]][key]
+        elif name in rules.NUMBERED:
+            ctx[TABLES[name]].add(key, value)
         else:
             ctx[TABLES[name]][key] = value
     for kind, key, at in outcome.timers:

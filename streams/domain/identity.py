@@ -49,6 +49,8 @@ LINKS: Final = "links"
 CUSTOMERS: Final = "customers"
 UNRESOLVED: Final = "unresolved"
 TABLES: Final = (CODES, PARKED, LINKS, CUSTOMERS, UNRESOLVED)
+NUMBERED: Final = frozenset({PARKED, LINKS})
+"""Tables whose rows are written once, under a number never used before, and deleted once."""
 
 PAYMENT_ORPHAN: Final = "payment_orphan"
 ORPHAN: Final = "orphan"

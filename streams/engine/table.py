@@ -51,6 +51,7 @@ class Table(MutableMapping[Any, Any]):
     """See the module. Keys are ``str`` (or ``bytes`` for a table with binary keys); None is not a value."""
 
     __slots__ = (
+        "_absent",
         "_batch",
         "_decode",
         "_encode",
@@ -79,6 +80,8 @@ class Table(MutableMapping[Any, Any]):
         self._key: Callable[[Any], bytes] = _same if spec.binary_keys else str.encode
         self._unkey: Callable[[bytes], Any] = _same if spec.binary_keys else bytes.decode
         self._batch: dict[Any, Any] = {}
+        self._absent: set[Any] = set()
+        """Keys that the store is known not to hold, in this turn: deleting one of them again takes no tombstone."""
         self._young: dict[Any, Any] = {}
         self._old: dict[Any, Any] = {}
         self._record: dict[Any, Any] | None = None
@@ -94,6 +97,7 @@ class Table(MutableMapping[Any, Any]):
                 if value is _MISS:
                     data = self._store.get(self._prefix + self._key(key))
                     if data is None:
+                        self._absent.add(key)
                         return default
                     value = self._decode(data)
                 self._young[key] = value
@@ -128,9 +132,17 @@ class Table(MutableMapping[Any, Any]):
         else:
             self._batch[key] = value
 
+    def add(self, key: Any, value: Any) -> None:
+        """Write a row of a key that the caller knows to be new: should the turn delete it again, nothing is stored."""
+        if self._record is None and key not in self._batch:
+            self._absent.add(key)
+        self[key] = value
+
     def __delitem__(self, key: Any) -> None:
         if self._record is not None:
             self._record[key] = _GONE
+        elif key in self._absent:
+            self._batch.pop(key, None)
         else:
             self._batch[key] = _GONE
 
@@ -212,12 +224,14 @@ class Table(MutableMapping[Any, Any]):
                 self._old.pop(key, None)
             young.update(self._batch)
             self._batch.clear()
+        self._absent.clear()
         if len(young) > self.kept_rows:
             self._old, self._young = young, {}
 
     def rolled_back(self) -> None:
         """The batch is void. Kept rows go too: a reducer that breaks its promise must not leave traces."""
         self._batch.clear()
+        self._absent.clear()
         self._young.clear()
         self._old.clear()
         self._record = None

@@ -49,7 +49,7 @@ class Timers:
         if old is not None:
             del self.by_due[old + name]
         self.by_key[name] = new
-        self.by_due[new + name] = _EMPTY
+        self.by_due.add(new + name, _EMPTY)
         if due < self.next_due:
             self.next_due = due
         if self._firing is not None and due <= self._limit:
