@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,9 @@ def demo(
     folder = out or Path(tempfile.mkdtemp(prefix="oms-demo-"))
     say = console(stderr=as_json)
     with ExitStack() as stack:
+        # SIGTERM like Ctrl-C, and Ctrl-C also where a shell started this in the background: all is stopped in order.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, signal.default_int_handler))
         settings = _settings(stack.enter_context(_broker(broker, folder)), folder, partitions)
         say.print(f"broker   {settings.broker}")
         _make_topics(settings)
@@ -55,7 +59,13 @@ def demo(
             _until_done(watch, worker, folder, move)
         seconds = (watch.last_output or 0.0) - (watch.began or 0.0)
         watch.save(folder)
-        result = {**watch.summary(), "events": sent, "seconds": round(seconds, 2), "folder": str(folder)}
+        result = {
+            **watch.summary(sample_files()[1:]),
+            "events": sent,
+            "partitions": partitions,
+            "seconds": round(seconds, 2),
+            "folder": str(folder),
+        }
         if as_json:
             emit_json(result)
         else:

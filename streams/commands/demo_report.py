@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ def report(console: Console, result: Mapping[str, Any], kept: str | None) -> Non
     dead = ", ".join(f"{stage} {count:,}" for stage, count in sorted(result["dead"].items()))
     console.print(f"[bold]dead letters[/bold]  {sum(result['dead'].values()):,}" + (f" ({dead})" if dead else ""))
     _alerts(console, result["alerts"])
+    _cases(console, result["cases"])
     _next(console, result, kept)
 
 
@@ -48,22 +53,37 @@ def _alerts(console: Console, alerts: list[Mapping[str, Any]]) -> None:
         console.print(f"  {escape(rule):<8} {escape(title)}" + (f"  x {count}" if count > 1 else ""))
 
 
+def _cases(console: Console, cases: Mapping[str, Mapping[str, Any]]) -> None:
+    console.print("[bold]failure cases[/bold] (what happened and what must come out: streams/data/cases/README.md)")
+    for name, case in sorted(cases.items()):
+        found = ", ".join(f"{what} {count:,}" for what, count in sorted(case["found"].items()))
+        console.print(f"  {name:<34} {case['orders']:>5,} orders: {found}")
+
+
+def called_as() -> str:
+    """How this program is called here: `oms` where the shell finds it, else as it was called."""
+    called = Path(sys.argv[0])
+    if called.name != "oms":
+        return f"{Path(sys.executable).name} -m streams.cli"
+    return "oms" if shutil.which("oms") else os.path.relpath(called)
+
+
 def _next(console: Console, result: Mapping[str, Any], kept: str | None) -> None:
-    folder = result["folder"]
+    folder, oms = result["folder"], called_as()
     console.print("[bold]where to look next[/bold]")
     for guid in result["examples"]:
-        console.print(f"  oms order {guid} --from {folder}")
+        console.print(f"  {oms} order {guid} --from {folder}")
     commands = [
-        f"oms deadletters list --from {folder}",
-        f"ls {folder}                # every output as JSON lines",
-        "oms replay FILE... --out DIR   # your own events, without a broker",
-        "OMS_BROKER=kafka://HOST:9092 oms topics apply && OMS_BROKER=kafka://HOST:9092 oms worker",
+        f"{oms} deadletters list --from {folder}",
+        f"ls {folder}   # every output as JSON lines, the log of the worker",
+        f"{oms} replay FILE... --out DIR   # your own events, without a broker",
+        f"export OMS_BROKER=kafka://HOST:9092; {oms} topics apply && {oms} worker   # on your own broker",
     ]
     if kept:
         commands = [
-            f"OMS_DATA_DIR={folder}/state oms order ID --broker {kept}",
-            f"oms topics read order-states --last --broker {kept}",
-            f"oms doctor --broker {kept}",
+            f"OMS_DATA_DIR={folder}/state {oms} order ID --broker {kept}",
+            f"{oms} topics read order-states --last --broker {kept}",
+            f"OMS_PARTITIONS={result['partitions']} {oms} doctor --broker {kept}",
             *commands,
         ]
     for command in commands:

@@ -150,13 +150,14 @@ class Watch:
         """The newest value of each key of a compacted topic."""
         return {key: value for key, value in self.records[topic] if key is not None and value is not None}
 
-    def summary(self) -> dict[str, Any]:
-        """Counts of what came out."""
+    def summary(self, cases: list[Path]) -> dict[str, Any]:
+        """Counts of what came out, in all and for the orders of each of these event files."""
         orders = list(self.newest("order-states").values())
         alerts = list(self.newest("alerts").values())
         audit = [value for _, value in self.records["audit-log"]]
         return {
             "orders": len(orders),
+            "cases": {path.name.partition(".")[0]: _case(path, orders) for path in cases},
             "states": dict(Counter(order["state"] for order in orders)),
             "flags": dict(Counter(flag for order in orders for flag in order["flags"])),
             "atomic_events": dict(Counter(value["event"] for _, value in self.records["order-events"])),
@@ -177,6 +178,17 @@ class Watch:
 
         for topic, records in self.records.items():
             (folder / f"{topic}.jsonl").write_bytes(b"".join(line(key, value) for key, value in records))
+
+
+def _case(path: Path, orders: list[dict[str, Any]]) -> dict[str, Any]:
+    """States and flags of the orders that an event file creates."""
+    from streams.lines import Line, read_lines
+
+    values = [line.value for line in read_lines([path]) if isinstance(line, Line)]
+    names = {(value.get("channel"), value.get("order_no")) for value in values if value.get("order_no")}
+    mine = [order for order in orders if (order["channel"], order["order_no"]) in names]
+    counts = Counter(order["state"] for order in mine) + Counter(flag for order in mine for flag in order["flags"])
+    return {"orders": len(mine), "found": dict(counts)}
 
 
 def _examples(orders: list[dict[str, Any]]) -> list[str]:
