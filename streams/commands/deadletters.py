@@ -132,7 +132,7 @@ def _from_broker(broker: str | None) -> Iterator[Letter]:
 def _to_broker(letters: Iterable[Letter], registry: Topology, broker: str | None) -> tuple[int, int]:
     """Produce the records to where they came from; (sent, not possible)."""
     from streams.clients import producer
-    from streams.commands.publish import DELIVERY_TIMEOUT_S, Deliveries
+    from streams.commands.publish import DELIVERY_TIMEOUT_S, Deliveries, produce
 
     client = producer(settings_of(broker=broker), **{"message.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000)})
     deliveries = Deliveries()
@@ -144,7 +144,7 @@ def _to_broker(letters: Iterable[Letter], registry: Topology, broker: str | None
             continue
         # The same partition: the key alone would not do for a record that other software partitioned.
         place = {} if letter["partition"] is None else {"partition": letter["partition"]}
-        client.produce(source.name, letter["value"], key=letter["key"], on_delivery=deliveries, **place)
+        produce(client, deliveries, source.name, letter["value"], key=letter["key"], **place)
         sent += 1
         client.poll(0)
     client.flush(DELIVERY_TIMEOUT_S)

@@ -162,10 +162,13 @@ def _broker(settings: Settings, wait_s: float) -> Check:
 def _topics(settings: Settings) -> Check:
     from streams.commands.topics import differences
 
-    found = [str(difference) for difference in differences(settings)]
+    different = differences(settings)
+    found = [str(difference) for difference in different]
     if found:
         shown = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
-        return Check("topics", "FAIL", shown, "run `oms topics apply`")
+        mendable = any(difference.mendable for difference in different)
+        remedy = "run `oms topics apply`" if mendable else "set OMS_PARTITIONS to what the broker has"
+        return Check("topics", "FAIL", shown, remedy)
     return Check("topics", "OK", "all there, as topics.yaml says")
 
 

@@ -18,6 +18,8 @@ from streams.datadir import web_files
 from streams.errors import BrokerUnreachableError, OmsError
 
 REQUEST_S = 5.0
+# The workers on this machine answer without the broker: it is not waited for as long as by commands that need it.
+BROKER_S = 3.0
 # How far back the audit log is searched for an order, per partition, and for how many orders at once.
 AUDIT_RECORDS, AUDIT_ORDERS = 50_000, 5
 _CLIENT_ID = re.compile(r"oms-(?P<worker>[A-Za-z0-9._-]+)@(?P<host>[^:@/]+|\[[^\]]+\]):(?P<port>[0-9]+)")
@@ -68,8 +70,10 @@ def _waiting(code: str, row: dict[str, Any]) -> str:
 def _add_topics(settings: Settings, orders: list[dict[str, Any]]) -> None:
     """The audit log of each order, and the alerts that other workers keep. Raises OmsError."""
     from streams import topology
+    from streams.clients import require_broker
     from streams.commands.tail import read_to_end
 
+    require_broker(settings, BROKER_S)
     registry = topology.load(registry=settings.registry)
     audit, alert = registry.decoder("audit-log"), registry.decoder("alerts")
     by_guid = {order["state"]["order_guid"]: order for order in orders}
@@ -93,7 +97,7 @@ def member_urls(settings: Settings) -> list[str]:
     from streams import catalogue
     from streams.clients import admin, require_broker
 
-    require_broker(settings, wait_s=5)
+    require_broker(settings, BROKER_S)
     names = [f"oms-{agent.name}" for agent in catalogue.choose(None)]
     client = admin(settings)  # kept: its futures die with it
     urls: dict[str, None] = {}

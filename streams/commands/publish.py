@@ -65,7 +65,7 @@ def send(settings: Settings, files: list[Path], rate: float | None = None) -> di
                 raise OmsError(f"the broker has no topic {line.topic}: run `oms topics apply`")
             if rate:
                 _pace(client, started + sent / rate)
-            _produce(client, line.topic, payload, line.key or code_of(line.value), deliveries)
+            produce(client, deliveries, line.topic, payload, key=line.key or code_of(line.value))
             sent += 1
             if sent % _STEP == 0:
                 client.poll(0)
@@ -100,10 +100,11 @@ class Deliveries:
             raise OmsError(self.error)
 
 
-def _produce(client: Any, topic: str, payload: bytes, key: str | None, deliveries: Deliveries) -> None:
+def produce(client: Any, deliveries: Deliveries, topic: str, payload: bytes, **more: Any) -> None:
+    """Hand a record to the producer, waiting while its queue is full; `more`: key, partition."""
     while True:
         try:
-            client.produce(topic, payload, key=key, on_delivery=deliveries)
+            client.produce(topic, payload, on_delivery=deliveries, **more)
             return
         except BufferError:  # the local queue is full: let deliveries drain it
             client.poll(0.1)
