@@ -23,6 +23,9 @@ from streams.engine.task import POSITION, Task, _pair
 from streams.engine.timers import NEVER
 from streams.engine.turn import Batch, Turn
 
+KEPT_ROWS = 512
+"""Decoded rows kept per table, task and generation: few, since the store is in memory anyway."""
+
 
 class Crash(Exception):
     """The worker dies here: nothing of it survives but its stores and what was committed."""
@@ -286,7 +289,7 @@ class LocalRunner:
             if rows:
                 changes: list[Change] = [(row.key() or b"", row.value()) for row in rows]
                 store.write([*changes, (POSITION, _pair.pack(position + len(rows), 0))])
-        task = Task(agent, partition, store, self.codecs, fatal=LocalTransaction.fatal)
+        task = Task(agent, partition, store, self.codecs, kept_rows=KEPT_ROWS, fatal=LocalTransaction.fatal)
         for topic in agent.sources:
             if topic not in task.next:
                 task.start_at(topic, self.committed.get((agent.name, topic, partition), 0))

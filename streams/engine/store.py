@@ -57,7 +57,8 @@ class MemoryStore:
             else:
                 if key not in self._rows:
                     insort(self._keys, key)
-                self._rows[key] = value
+                # A copy: orjson's bytes hold on to the 4 or 8 kB of the buffer they were written in.
+                self._rows[key] = bytes(memoryview(value))
 
     def size_bytes(self) -> int:
         return sum(len(key) + len(value) for key, value in self._rows.items())
