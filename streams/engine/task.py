@@ -235,6 +235,7 @@ class Task:
                 ctx._latest[topic, key] = ctx.encoded(topic, key, value() if callable(value) else value)
             for table in self._all:
                 table.seal_record()
+            _pair.pack(0, self.stream_time)  # a time that is none would keep every later turn from its marker
         except self._fatal:
             raise
         except Exception as error:

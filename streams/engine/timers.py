@@ -72,6 +72,7 @@ class Timers:
 
         A timer set meanwhile and due by then fires in its turn; one cancelled or moved meanwhile does not.
         """
+        limit = min(limit, NEVER - 1)
         heap = [row for row, _ in self.by_due.range(b"", _due.pack(limit + 1))]
         self._firing, self._limit = heap, limit
         try:

@@ -167,6 +167,23 @@ def test_a_record_whose_time_cannot_be_told_is_buried() -> None:
     assert bench.sent("out") == [1]
 
 
+@pytest.mark.parametrize("at", [2**63, 2**64 - 1, -(2**63)])
+def test_a_time_beyond_all_times_is_buried_and_the_next_records_are_folded(at: int) -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("set", "one", "x", 10)), event(at), event(20, ("emit", "r", "after")))
+    bench.turn(event(30, ("emit", "r", "later")))
+    assert bench.sent("out")[-2:] == ["after", "later"]
+    assert [letter["offset"] for letter in bench.dead] == ([1] if at > 0 else [])
+
+
+def test_the_last_of_all_times_stops_nothing() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("set", "one", "x", 10)), event(2**63 - 1))
+    bench.turn(event(2, ("emit", "r", "later"), ("set", "two", "y", 20)))
+    bench.turn(event(3))
+    assert [out if out == "later" else out["timer"] for out in bench.sent("out")] == ["one", "later", "two"]
+
+
 def test_a_failing_record_leaves_no_timer_and_cancels_none() -> None:
     bench = Bench(scripted())
     bench.turn(event(1, ("set", "kept", "x", 50)))
