@@ -47,6 +47,7 @@ class KafkaTransaction:
         self, conf: Mapping[str, Any], transactional_id: str, changelog: str, group_metadata: Callable[[], Any]
     ) -> None:
         self._group_metadata = group_metadata
+        self._name = transactional_id
         self._changelog = changelog
         self._positions: dict[int, int] = {}
         self._open = False
@@ -96,7 +97,8 @@ class KafkaTransaction:
     def _commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
         deadline = time.monotonic() + TRANSACTION_TIMEOUT_MS / 1000
         if offsets:
-            places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+            name = self._name  # who committed: a successor looks for what this worker may have left open
+            places = [TopicPartition(topic, number, offset, name) for (topic, number), offset in offsets.items()]
             metadata = self._group_metadata()
             _retried(lambda left: self._producer.send_offsets_to_transaction(places, metadata, left), deadline)
         _retried(self._producer.commit_transaction, deadline)
