@@ -20,6 +20,7 @@ from streams.engine.errors import EngineError, InfrastructureError
 from streams.engine.restore import Restoring, restore
 from streams.engine.rocks import RocksStore
 from streams.engine.store import MemoryStore, Store
+from streams.engine.takeover import fence_dead_owners
 from streams.engine.task import OnOutcome, Task
 from streams.engine.transaction import KafkaTransaction, is_fatal, reason
 from streams.engine.turn import Batch
@@ -67,6 +68,8 @@ class KafkaSource:
         self.batch_size = batch_size
         self._codecs = codecs
         self._conf = dict(conf)
+        self._group = group
+        self._instance = instance
         self._folder = folder
         self._on_outcome = on_outcome
         self._on_restore = on_restore
@@ -181,6 +184,8 @@ class KafkaSource:
         started = time.monotonic()
         if not places:
             return
+        if not self._incremental:
+            fence_dead_owners(self._conf, self._group, self._instance, places)
         # First the committed offsets: with read_committed this waits for an open transaction of the previous owner.
         answer = consumer.committed([TopicPartition(p.topic, p.partition) for p in places], COMMITTED_SECONDS)
         committed: dict[int, dict[str, int]] = {}
