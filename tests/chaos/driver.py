@@ -167,7 +167,14 @@ class Chaos:
         self.kafka.restart(hard=hard)
         since = time.monotonic()
         print(f"      broker stopped and started in {since - begun:.1f} s", flush=True)
-        stand = {place: offset for place, offset in self.groups.committed().items() if place in before}
+        names = sorted({place[0] for place in before})
+        stand: dict[Place, int] = {}
+
+        def loaded() -> bool:
+            stand.update({place: offset for place, offset in self.groups.committed(names).items() if place in before})
+            return set(stand) == set(before)
+
+        wait_until(loaded, 60, "the broker has loaded its groups")
         return self._recovered(stand, since)
 
     def _crash(self, victim: WorkerProcess, before: dict[Place, int]) -> float:

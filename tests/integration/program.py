@@ -47,9 +47,15 @@ def decode(data: bytes) -> Any:
 
 
 def counting(name: str = "counts", slow: float = 0.0) -> Agent:
-    """`name` prefixes the topics too, so that tests on one broker do not meet; `slow` seconds pass in each timer."""
+    """`name` prefixes the topics too, so that tests on one broker do not meet; `slow` seconds pass in each timer
+    and with each record that asks for it."""
     agent = Agent(name, sources=(f"{name}-in",), writes=(f"{name}-steps", f"{name}-totals"))
     rows = agent.table("rows")
+
+    def pause(where: str) -> None:
+        if slow:
+            print(where, flush=True)
+            time.sleep(slow)
 
     @agent.fold
     def fold(ctx: Context, key: bytes | None, event: dict[str, Any]) -> None:
@@ -61,14 +67,14 @@ def counting(name: str = "counts", slow: float = 0.0) -> Agent:
             raise ValueError("asked to fail")
         ctx.emit(f"{name}-steps", who, {"id": event["id"], "n": row["n"]})
         ctx.emit_latest(f"{name}-totals", who, {"n": row["n"], "version": row["n"]})
+        if event.get("pause"):
+            pause("in fold")
         if "timer" in event:
             ctx.timers.set("nudge", who, event["at"] + event["timer"])
 
     @agent.on_timer
     def due(ctx: Context, kind: str, key: str, at: int) -> None:
-        if slow:
-            print("in timer", flush=True)
-            time.sleep(slow)
+        pause("in timer")
         ctx.emit(f"{name}-steps", key, {"id": f"timer-{at}", "n": ctx[rows].get(key, {"n": 0})["n"]})
 
     @agent.time_of

@@ -114,6 +114,26 @@ def test_a_worker_paused_within_a_timer_does_not_fire_it_after_its_successor_did
     assert len(fired) == 1
 
 
+def test_what_a_killed_worker_left_open_does_not_hold_up_its_successor(family: Family) -> None:
+    """Killed in the middle of a turn with outputs sent already: nobody waits for the transaction to time out."""
+    first = family.start("w1", "--slow", "30")
+    assigned(first)
+    family.feed(events(500))
+    family.wait_for_steps(500)
+    second = family.start("w2")
+    assigned(second)
+    assigned(first, 2)
+    family.feed([*events(200, first=500), *events(50, first=700, pause=True)])
+    first.wait_for("in fold")
+    time.sleep(0.5)
+    killed = time.monotonic()
+    first.kill()
+    family.wait_for_steps(750)
+    assert time.monotonic() - killed < 10
+    assert "left open" in second.text()
+    assert family.findings() == []
+
+
 def test_offsets_set_back_by_hand_double_nothing(family: Family) -> None:
     worker = family.start()
     family.feed(events(2000))
