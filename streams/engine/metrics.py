@@ -6,6 +6,7 @@ The agents' threads report through ``Metrics`` (an ``Observer``); the web server
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -56,7 +57,7 @@ class Metrics(Observer):
         )
         self.stopped_agents = Gauge("oms_agent_stopped", "1 if the agent stopped its source", agent, registry=registry)
         self._sampled: dict[str, float] = {}
-        self._places: dict[str, set[tuple[str, ...]]] = {}
+        self._shown: dict[tuple[Gauge, str], set[tuple[str, ...]]] = {}
 
     def turn(self, agent: str, report: Report) -> None:
         self.records.labels(agent).inc(report.records)
@@ -92,14 +93,20 @@ class Metrics(Observer):
         tasks = runner.source.tasks
         self.owned.labels(agent).set(len(tasks))
         self.state.labels(agent).set(sum(task.store.size_bytes() for task in tasks.values()))
-        places: set[tuple[str, ...]] = set()
-        for (topic, partition), lag in runner.source.lag().items():
-            self.lag.labels(agent, topic, str(partition)).set(lag)
-            places.add((agent, topic, str(partition)))
-        for gone in self._places.get(agent, set()) - places:
-            self.lag.remove(*gone)
-        self._places[agent] = places
+        lag = runner.source.lag()
+        self._show(self.lag, agent, {(agent, topic, str(number)): left for (topic, number), left in lag.items()})
         wall = wall_ms()
-        for partition, task in tasks.items():
-            if task.stream_time:
-                self.delay.labels(agent, str(partition)).set(max(0, wall - task.stream_time) / 1000)
+        delays: dict[tuple[str, ...], float] = {
+            (agent, str(partition)): max(0, wall - task.stream_time) / 1000
+            for partition, task in tasks.items()
+            if task.stream_time
+        }
+        self._show(self.delay, agent, delays)
+
+    def _show(self, gauge: Gauge, agent: str, values: Mapping[tuple[str, ...], float]) -> None:
+        """Set the gauge by labels and take back those of places this worker does not own any more."""
+        for labels, value in values.items():
+            gauge.labels(*labels).set(value)
+        for gone in self._shown.get((gauge, agent), set()) - values.keys():
+            gauge.remove(*gone)
+        self._shown[gauge, agent] = set(values)
