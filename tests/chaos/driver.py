@@ -100,17 +100,19 @@ class Chaos:
                 )
 
     def _moving(self) -> dict[Place, int]:
-        """Where the groups stand, of those places that moved within the last moments; every agent has some."""
+        """Where the groups stand, of those places that moved within the last moments; every agent has some.
+        Alerts are left out: they come now and then, and silence would be taken for a stand-still."""
         found: dict[Place, int] = {}
+        fed = {f"oms-{agent}" for agent in self.agents if agent != "alerts"}
 
         def all_move() -> bool:
             first = self.groups.committed()
             time.sleep(0.7)
             second = self.groups.committed()
             found.clear()
-            found.update({place: offset for place, offset in second.items() if offset > first.get(place, offset)})
-            # Alerts may be rare; everything else is fed all the time.
-            return {place[0] for place in found} >= {f"oms-{agent}" for agent in self.agents if agent != "alerts"}
+            moved = {place: offset for place, offset in second.items() if offset > first.get(place, offset)}
+            found.update({place: offset for place, offset in moved.items() if place[0] in fed})
+            return {place[0] for place in found} == fed
 
         wait_until(all_move, 60, "every agent moves")
         return found
