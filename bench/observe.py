@@ -147,6 +147,7 @@ class Ends:
             except KafkaException as error:  # a topic just made has no leader for a moment; a busy broker answers late
                 if time.monotonic() > deadline:
                     raise Failed(f"the broker does not tell the ends of {self.places[0][0]}: {error}") from None
+                self._admin.list_topics(timeout=60)  # the client would ask its stale cache for the leader again
                 time.sleep(POLL_SECONDS)
 
 
