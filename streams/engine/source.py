@@ -16,6 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka.admin import AdminClient
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
+from streams.engine.align import HELD_BATCHES, Aligner, Grouped, Place
 from streams.engine.errors import EngineError, InfrastructureError
 from streams.engine.restore import Restoring, restore
 from streams.engine.rocks import RocksStore
@@ -43,6 +44,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "queued.max.messages.kbytes": 16_384,
     "max.poll.interval.ms": 900_000,  # a restore runs inside a rebalance callback
 }
+_ALIGNED: Final[dict[str, Any]] = {"fetch.message.max.bytes": 131_072, "queued.max.messages.kbytes": 8_192}
+"""Several topics: small portions of each."""
 
 
 class KafkaSource:
@@ -75,6 +78,8 @@ class KafkaSource:
         self._on_restore = on_restore
         self._owned: dict[int, set[str]] = {}
         self._failure: BaseException | None = None
+        self._aligner = Aligner() if len(agent.sources) > 1 else None
+        self._paused: set[Place] = set()
         self._incremental = group_protocol == "consumer"
         membership: dict[str, Any] = (
             {"group.protocol": "consumer"}
@@ -86,7 +91,8 @@ class KafkaSource:
                 "group.instance.id": instance,
             }
         )
-        self._consumer = Consumer({**_DEFAULTS, **self._conf, "group.id": group, **membership})
+        fetched = _DEFAULTS if self._aligner is None else {**_DEFAULTS, **_ALIGNED}
+        self._consumer = Consumer({**fetched, **self._conf, "group.id": group, **membership})
         self._consumer.subscribe(
             list(agent.sources), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
@@ -98,13 +104,9 @@ class KafkaSource:
 
     def poll(self, timeout: float, now: int) -> Batch:
         """Up to ``batch_size`` records within ``timeout`` seconds, with the tasks whose timers are due at ``now``."""
-        first = self._consumer.poll(timeout)
-        messages = [] if first is None else [first, *self._consumer.consume(self.batch_size - 1, LINGER_SECONDS)]
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+        grouped = self._consumed(timeout) if self._aligner is None else self._aligned(self._aligner, timeout)
         batch = Batch()
-        grouped = self._grouped(messages)
+        self._skip_known(grouped)
         for partition, task in self.tasks.items():
             sources = grouped.get(partition)
             if sources:
@@ -114,8 +116,42 @@ class KafkaSource:
                 batch.parts.append((task, {}))
         return batch
 
-    def _grouped(self, messages: Sequence[Any]) -> dict[int, dict[str, list[Any]]]:
-        grouped: dict[int, dict[str, list[Any]]] = {}
+    def _consumed(self, timeout: float) -> Grouped:
+        """What the consumer has, up to a batch. Assignments and restores happen in here."""
+        first = self._consumer.poll(timeout)
+        messages = [] if first is None else [first, *self._consumer.consume(self.batch_size - 1, LINGER_SECONDS)]
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        return self._grouped(messages)
+
+    def _aligned(self, aligner: Aligner, timeout: float) -> Grouped:
+        """The oldest records of a window over all topics; a topic that is far ahead is paused meanwhile."""
+        room = HELD_BATCHES * self.batch_size
+        while True:
+            before = aligner.size
+            aligner.put(self._consumed(0 if before else timeout))
+            if aligner.size - before < self.batch_size // 2 or aligner.size >= room:
+                break
+        sizes = aligner.sizes()
+        share = room // max(1, len(sizes))
+        ahead = {place for place, size in sizes.items() if size > share}
+        behind = {place for place in self._paused if sizes.get(place, 0) <= share // 2}
+        self._pause((self._paused | ahead) - behind)
+        return aligner.take(self.batch_size)
+
+    def _pause(self, paused: set[Place]) -> None:
+        """Pausing drops what was fetched beyond the held records; resuming fetches it again."""
+        for change, places in (
+            (self._consumer.pause, paused - self._paused),
+            (self._consumer.resume, self._paused - paused),
+        ):
+            if places:
+                change([TopicPartition(topic, partition) for topic, partition in sorted(places)])
+        self._paused = paused
+
+    def _grouped(self, messages: Sequence[Any]) -> Grouped:
+        grouped: Grouped = {}
         only = self.agent.sources[0] if len(self.agent.sources) == 1 else None
         for message in messages:
             error = message.error()
@@ -131,20 +167,23 @@ class KafkaSource:
                 grouped[partition][topic].append(message)
             except KeyError:
                 grouped.setdefault(partition, {})[topic] = [message]
+        return grouped
+
+    def _skip_known(self, grouped: Grouped) -> None:
+        """The group's offsets may have been set back: the marker knows better, nothing is counted twice."""
         for partition, sources in grouped.items():
             task = self.tasks.get(partition)
-            for topic, records in sources.items():
+            for topic, records in list(sources.items()):
                 if task is not None and records[0].offset() < task.next.get(topic, 0):
-                    # The group's offsets were set back: the marker knows better, nothing is counted twice.
-                    sources[topic] = [record for record in records if record.offset() >= task.next[topic]]
-        return {
-            partition: kept
-            for partition, sources in grouped.items()
-            if (kept := {topic: records for topic, records in sources.items() if records})
-        }
+                    kept = [record for record in records if record.offset() >= task.next[topic]]
+                    if kept:
+                        sources[topic] = kept
+                    else:
+                        del sources[topic]
 
     def rewind(self) -> None:
         """After an abort: read on from where each task stands."""
+        self._forget()
         for partition, task in self.tasks.items():
             for topic in self._owned.get(partition, ()):
                 offset = task.next.get(topic, OFFSET_BEGINNING)
@@ -165,6 +204,12 @@ class KafkaSource:
                 if high >= 0:
                     out[topic, partition] = max(0, high - max(0, task.next.get(topic, 0)))
         return out
+
+    def _forget(self) -> None:
+        """Drop what is held back: it will be read again."""
+        if self._aligner is not None:
+            self._aligner.clear()
+            self._pause(set())
 
     # -- assignment -------------------------------------------------------------------------------------------------
 
@@ -231,6 +276,9 @@ class KafkaSource:
     def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         log.info("%s: revoked %s", self.agent.name, sorted({place.partition for place in places}))
         for place in places:
+            if self._aligner is not None:
+                self._aligner.drop((place.topic, place.partition))
+                self._paused.discard((place.topic, place.partition))
             topics = self._owned.get(place.partition, set())
             topics.discard(place.topic)
             if not topics:
