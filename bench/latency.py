@@ -1,7 +1,7 @@
 """From produce to a read_committed order-states, event by event.
 
-Every event of the load has its own event time, and one that is accepted moves its order's `updated_at` to it, so a state
-says which event it shows. Not seen are the events that the rules refuse (some 5 % of this load: status words of a
+Every event of the load has its own event time, and one that is accepted moves its order's `updated_at` to it, so a
+state says which event it shows. Not seen are the events that the rules refuse (some 5 % of this load: status words of a
 source without authority for them) and, where two events of one order fall into one turn, the earlier (order-states is
 compacted: one state per key and turn). The share of events seen is reported.
 """

@@ -46,8 +46,9 @@ Input events of orders, payments and couriers, shaped like Olist's, go through i
 the first fact until the last record of audit-log and order-states is visible to a read_committed reader; every event
 that has an order must be in audit-log or dead-letters, or the run is void. Latency: from handing an event to the
 producer to a read_committed reader holding the state that shows it, with 20,000 open orders; event by event, by the
-state's `updated_at` (which the 5 % of events that the rules refuse do not move). Growth: events that concern all open orders alike, after a restart of the worker. Resident
-memory is the most that was seen, under load. Broker, load and reader share the machine.
+state's `updated_at` (which the 5 % of events that the rules refuse do not move). Growth: events that concern all open
+orders alike, after a restart of the worker. Resident memory is the most that was seen, under load. Broker, load and
+reader share the machine.
 """.strip()
 
 Say = Callable[[str], None]
