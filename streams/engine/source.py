@@ -257,6 +257,8 @@ class KafkaSource:
         for place in places:
             task = self.tasks[place.partition]
             self._owned.setdefault(place.partition, set()).add(place.topic)
+            if self._aligner is not None:  # what came in while the place was being taken away
+                self._aligner.drop((place.topic, place.partition))
             if place.topic not in task.next:
                 task.start_at(place.topic, committed[place.partition][place.topic] if not self.agent.stateful else 0)
             place.offset = task.next[place.topic] or OFFSET_BEGINNING
