@@ -67,7 +67,7 @@ class Family:
 
 
 @pytest.fixture
-def family(kafka: KafkaServer, tmp_path: Path) -> Iterator[Family]:
+def family(kafka: KafkaServer, dead_letters: None, tmp_path: Path) -> Iterator[Family]:
     """Fresh topics on the shared broker, and `start(worker, *options)` for workers that end with the test."""
     name = f"c{uuid.uuid4().hex[:8]}"
     create_topics(kafka.bootstrap, topics(name))
@@ -80,7 +80,7 @@ def family(kafka: KafkaServer, tmp_path: Path) -> Iterator[Family]:
         yield Family(kafka.bootstrap, name, home=tmp_path, start=start)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(scope="session")
 def dead_letters(kafka: KafkaServer) -> None:
     """The engine's one topic for what it refuses, shared by all tests of the session."""
     create_topics(kafka.bootstrap, {"dead-letters": 1})
