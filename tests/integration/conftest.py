@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from tests.integration.program import JsonTopics, counting, topics
 from tests.servers.kafka import KafkaServer
@@ -83,4 +84,5 @@ def family(kafka: KafkaServer, dead_letters: None, tmp_path: Path) -> Iterator[F
 @pytest.fixture(scope="session")
 def dead_letters(kafka: KafkaServer) -> None:
     """The engine's one topic for what it refuses, shared by all tests of the session."""
-    create_topics(kafka.bootstrap, {"dead-letters": 1})
+    if "dead-letters" not in AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=10).topics:
+        create_topics(kafka.bootstrap, {"dead-letters": 1})
