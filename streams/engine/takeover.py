@@ -18,6 +18,8 @@ from confluent_kafka.admin import AdminClient
 log = logging.getLogger(__name__)
 
 SECONDS: Final = 5.0
+_LEFT: Final[list[AdminClient]] = []
+"""Clients whose question was not answered: destroying one while it waits for a coordinator can crash librdkafka."""
 
 
 def fence_dead_owners(conf: Mapping[str, Any], group: str, own: str, places: Sequence[TopicPartition]) -> None:
@@ -44,5 +46,9 @@ def _owners(conf: Mapping[str, Any], group: str, places: Sequence[TopicPartition
 
 def _members(conf: Mapping[str, Any], group: str) -> set[str]:
     admin = AdminClient({**conf})  # kept until the answer is there: the future dies with its client
-    described = admin.describe_consumer_groups([group], request_timeout=SECONDS)[group].result(2 * SECONDS)
+    try:
+        described = admin.describe_consumer_groups([group], request_timeout=SECONDS)[group].result(2 * SECONDS)
+    except BaseException:
+        _LEFT.append(admin)
+        raise
     return {member.group_instance_id for member in described.members if member.group_instance_id}

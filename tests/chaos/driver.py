@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Producer
 
+from streams.engine import Agent
 from tests.servers.kafka import KafkaServer
 from tests.support.process import WorkerProcess
 from tests.support.progress import QUIET, Groups, Place, wait_until
@@ -71,12 +72,13 @@ class Chaos:
     kafka: KafkaServer
     workers: list[WorkerProcess]
     seed: int
-    agents: list[str]
+    agents: list[Agent]
     recoveries: list[tuple[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        self.groups = Groups(self.kafka.bootstrap)
+        self.names = [agent.name for agent in self.agents]
+        self.groups = Groups(self.kafka.bootstrap, {f"oms-{agent.name}": agent.sources for agent in self.agents})
 
     def play(self, faults: list[str]) -> None:
         """Each fault at a random moment of the next seconds; the one after it once all agents are at work again."""
@@ -92,7 +94,7 @@ class Chaos:
     def settled(self, seconds: float = 60) -> None:
         """Every worker has been given partitions for every agent since it was started."""
         for worker in self.workers:
-            for agent in self.agents:
+            for agent in self.names:
                 wait_until(
                     lambda worker=worker, agent=agent: f" {agent}: assigned [" in worker.life(),  # type: ignore[misc]
                     seconds,
@@ -103,7 +105,7 @@ class Chaos:
         """Where the groups stand, of those places that moved within the last moments; every agent has some.
         Alerts are left out: they come now and then, and silence would be taken for a stand-still."""
         found: dict[Place, int] = {}
-        fed = {f"oms-{agent}" for agent in self.agents if agent != "alerts"}
+        fed = {f"oms-{agent}" for agent in self.names if agent != "alerts"}
 
         def all_move() -> bool:
             first = self.groups.committed()

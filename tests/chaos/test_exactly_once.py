@@ -59,7 +59,7 @@ def test_every_output_is_there_exactly_once_whatever_dies(broker: KafkaServer, t
     topics_admin.apply({"bootstrap.servers": broker.bootstrap}, codecs, [one.name for one in agents if one.stateful])
     workers = [WorkerProcess(f"w{number}", tmp_path, broker.url, [*OMS, "worker"]) for number in (1, 2)]
     load = Load(broker.bootstrap, encoded(codecs, seed), RATE)
-    chaos = Chaos(broker, workers, seed, [agent.name for agent in agents])
+    chaos = Chaos(broker, workers, seed, agents)
     faults = [*chaos.chance.choices(["kill", "lose"], weights=[2, 1], k=KILLS), *OTHERS]
     chaos.chance.shuffle(faults)
     faults = os.environ.get("OMS_CHAOS_FAULTS", " ".join(faults)).split()
@@ -69,7 +69,7 @@ def test_every_output_is_there_exactly_once_whatever_dies(broker: KafkaServer, t
         load.start()
         chaos.play(faults)
         sent = load.stop()
-        drain(broker.bootstrap, agents)
+        drain(broker.bootstrap, agents, chaos.groups)
         for worker in workers:
             assert worker.stop() == 0, worker.tail()
     except BaseException:
@@ -83,15 +83,13 @@ def test_every_output_is_there_exactly_once_whatever_dies(broker: KafkaServer, t
     report(chaos)
 
 
-def drain(broker: str, agents: list[Agent]) -> None:
+def drain(broker: str, agents: list[Agent], groups: Groups) -> None:
     """Until every agent has read its sources to the last record."""
-    groups = Groups(broker)
-    names = [f"oms-{agent.name}" for agent in agents]
     stand: dict[tuple[str, str, int], int] = {}
 
     def quiet() -> bool:
         nonlocal stand
-        before, stand = stand, groups.committed(names)
+        before, stand = stand, groups.committed()
         return stand == before
 
     def read_to_the_end() -> bool:

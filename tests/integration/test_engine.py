@@ -210,8 +210,9 @@ def test_a_graceful_stop_finishes_the_turn_and_leaves_nothing_to_do(family: Fami
     assert time.monotonic() - started < 8
     assert "stopped" in worker.tail()
     done = family.steps()
-    groups = Groups(family.broker)
-    committed = sum(groups.committed([f"oms-{family.name}"]).values())
+    groups = Groups(family.broker, {f"oms-{family.name}": [family.source]})
+    committed = sum(groups.committed().values())
+    groups.close()
     assert committed == done, "what was committed is what was sent"
     worker.start()
     family.wait_for_steps(4000)

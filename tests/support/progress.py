@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 QUIET = logging.getLogger("tests.librdkafka")
 QUIET.addHandler(logging.NullHandler())
@@ -28,36 +27,51 @@ def wait_until(true: Callable[[], bool], seconds: float, what: str, every: float
 
 
 class Groups:
-    """Committed offsets of all groups whose name begins with `prefix`."""
+    """Committed offsets of groups over the topics they read.
 
-    def __init__(self, broker: str, prefix: str = "oms-") -> None:
+    By consumers that never join: an AdminClient can lose a coordinator that went away for good (librdkafka#5511), and
+    to destroy it then brings the process down.
+    """
+
+    def __init__(self, broker: str, sources: Mapping[str, Iterable[str]]) -> None:
         self._broker = broker
-        self._admin = AdminClient({"bootstrap.servers": broker}, logger=QUIET)
-        self._prefix = prefix
+        self._sources = {group: list(topics) for group, topics in sources.items()}
+        self._clients: dict[str, Consumer] = {}
+        self._places: dict[str, list[TopicPartition]] = {}
 
-    def names(self) -> list[str]:
-        found = self._admin.list_consumer_groups(request_timeout=10).result(15)
-        return sorted(one.group_id for one in found.valid if one.group_id.startswith(self._prefix))
-
-    def committed(self, names: list[str] | None = None) -> dict[Place, int]:
+    def committed(self, names: Iterable[str] | None = None) -> dict[Place, int]:
         """Next offset by place, as far as transactions have committed; open ones are not waited for."""
+        out: dict[Place, int] = {}
+        for group in self._sources if names is None else names:
+            for place in self._asked(group):
+                if place.error is None and place.offset >= 0:
+                    out[group, place.topic, place.partition] = place.offset
+        return out
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    def _asked(self, group: str) -> list[TopicPartition]:
+        client = self._client(group)
         for attempt in range(20):  # a broker that was just started loads its groups first
             try:
-                return self._committed(self.names() if names is None else names)
+                if group not in self._places:
+                    self._places[group] = [
+                        TopicPartition(topic, number)
+                        for topic in self._sources[group]
+                        for number in client.list_topics(topic, timeout=5).topics[topic].partitions
+                    ]
+                return client.committed(self._places[group], 5)  # type: ignore[no-any-return]
             except KafkaException:
                 if attempt == 19:
                     raise
                 time.sleep(0.5)
-                # A client that lost its coordinator may wait for it for ever (librdkafka#5511).
-                self._admin = AdminClient({"bootstrap.servers": self._broker}, logger=QUIET)
         raise AssertionError
 
-    def _committed(self, names: list[str]) -> dict[Place, int]:
-        out: dict[Place, int] = {}
-        for name in names:
-            asked = [ConsumerGroupTopicPartitions(name)]
-            for future in self._admin.list_consumer_group_offsets(asked, request_timeout=3).values():
-                for place in future.result(15).topic_partitions:
-                    if place.offset >= 0:
-                        out[name, place.topic, place.partition] = place.offset
-        return out
+    def _client(self, group: str) -> Consumer:
+        if group not in self._clients:
+            conf = {"bootstrap.servers": self._broker, "group.id": group, "isolation.level": "read_uncommitted",
+                    "enable.auto.commit": False}  # fmt: skip
+            self._clients[group] = Consumer(conf, logger=QUIET)
+        return self._clients[group]
