@@ -14,12 +14,17 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from bench.job import SCHEMAS, fold
 from bench.peers.contract import Run, first_event
 from streams import topology
+from streams.app import build
+from streams.app import run as run_app
+from streams.config import Settings
 from streams.engine import Agent, Context
 from streams.engine.agent import changelog_topic
 from streams.engine.codec import avro
 from streams.engine.codec import json as json_codec
-from streams.engine.runner import AgentRunner, Observer, RunnerConfig
+from streams.engine.process import settle
+from streams.engine.runner import Observer
 from streams.engine.turn import STEPS, Report
+from streams.web import free_port
 
 PARTITIONS = 4
 EVENT_ID, STATE_ID = 1, 2
@@ -104,25 +109,14 @@ def order_agent(run: Run) -> Agent:
 
 
 def work(run: Run, number: int) -> None:
-    """One worker process, until SIGTERM."""
-    stopping = False
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGTERM, stop)
-    config = RunnerConfig(
-        conf={"bootstrap.servers": run.broker},
-        worker_id=f"w{number}",
-        data_dir=Path(run.state_dir) / f"w{number}",
-    )
+    """One worker process as `oms worker` runs it - Faust app, metrics, web server - until SIGTERM."""
+    settings = Settings(broker=run.broker, worker_id=f"w{number}", data_dir=Path(run.state_dir) / f"w{number}")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     steps = Steps()
-    runner = AgentRunner(order_agent(run), Codecs(run), config, steps)
-    runner.open()
-    while not stopping:
-        runner.step()
-    runner.close()
+    port = free_port(settings.web_host)
+    app = build(settings, [order_agent(run)], Codecs(run), web_port=port, observer=steps)
+    settle()
+    run_app(app)
     if steps.records:
         print(steps)
 

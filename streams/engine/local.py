@@ -119,9 +119,13 @@ class LocalTransaction:
         self._changelogs.add(partition)
         self._held += [(topic, key, value, partition) for key, value in changes]
 
-    def commit(self, offsets: Mapping[tuple[str, int], int]) -> Mapping[int, int]:
+    def commit(
+        self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
+    ) -> Mapping[int, int]:
         runner = self._runner
-        if any(runner._owner[partition] != runner._worker for _, partition in offsets):
+        if meanwhile is not None:
+            meanwhile()
+        if offsets and runner._running not in runner._tasks.values():
             raise Abort("fenced: the partition has moved")  # the offsets carry the group's generation (KIP-447)
         for topic, key, value, partition in self._held:
             runner._appended(runner.log.append(topic, key, value, partition))
@@ -181,6 +185,7 @@ class LocalRunner:
             for agent in self.agents
         ]
         self._worker = 0
+        self._running: Task | None = None
 
     # -- in and out -------------------------------------------------------------------------------------------------
 
@@ -290,6 +295,7 @@ class LocalRunner:
                 changes: list[Change] = [(row.key() or b"", row.value()) for row in rows]
                 store.write([*changes, (POSITION, _pair.pack(position + len(rows), 0))])
         task = Task(agent, partition, store, self.codecs, kept_rows=KEPT_ROWS, fatal=LocalTransaction.fatal)
+        self.time = max(self.time, task.stream_time)  # a worker may have died between its commit and this
         for topic in agent.sources:
             if topic not in task.next:
                 task.start_at(topic, self.committed.get((agent.name, topic, partition), 0))
@@ -327,26 +333,31 @@ class LocalRunner:
             time = task.agent._time_of(task._decoders[topic](record.value()))  # type: ignore[misc, arg-type]
         except Exception:  # the turn will bury the record
             return
-        if time > self.time:
-            while self._fire_next(time):
-                pass
-            self.time = time
+        until = max(time, self.time)
+        while self._fire_next(until):
+            pass
+        self.time = until
 
     def _fire_next(self, until: int) -> bool:
         """Fire the earliest timers of all tasks, if due by ``until``."""
-        due, place = NEVER, None
-        for at, task in self._tasks.items():
-            if task.timers.next_due < due:
-                due, place = task.timers.next_due, at
-        if place is None or due > until:
-            return False
+        while True:
+            due, place = NEVER, None
+            for at, task in self._tasks.items():
+                if task.timers.next_due < due:
+                    due, place = task.timers.next_due, at
+            if place is None or due > until:
+                return False
+            timers = self._tasks[place].timers
+            timers.refresh()
+            if timers.next_due == due:  # else that timer was cancelled or moved
+                break
         self.time = max(self.time, due)
         self._run(self._tasks[place], Batch([(self._tasks[place], {})]))
         return True
 
     def _run(self, task: Task, batch: Batch) -> None:
         index = next(i for i, agent in enumerate(self.agents) if agent is task.agent)
-        self._worker = self._owner[task.partition]
+        self._worker, self._running = self._owner[task.partition], task
         try:
             self._turns[index].run(batch)
         except Abort:

@@ -15,9 +15,12 @@ class OneThread:
         self._answers: SimpleQueue[BaseException | None] = SimpleQueue()
         threading.Thread(target=self._loop, name=f"{name}-commit", daemon=True).start()
 
-    def run(self, call: Callable[[], None], seconds: float) -> None:
-        """Run ``call`` and wait; raises what it raises, or TimeoutError - after which this object is of no more use."""
+    def start(self, call: Callable[[], None]) -> None:
+        """Run ``call`` on the thread; ``wait`` must follow before the next one."""
         self._calls.put(call)
+
+    def wait(self, seconds: float) -> None:
+        """Until the call is over; raises what it raises, or TimeoutError - then this object is of no more use."""
         try:
             error = self._answers.get(timeout=seconds)
         except Empty:

@@ -80,15 +80,13 @@ class RocksStore:
         except Exception as error:
             raise self._failed("read", error) from error
 
-    def write(self, changes: Iterable[Change]) -> None:
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in changes:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
+    def prepare(self, changes: Iterable[Change]) -> Any:
+        return _added(rocksdict.WriteBatch(raw_mode=True), changes)
+
+    def write(self, changes: Iterable[Change], prepared: Any = None) -> None:
+        batch = rocksdict.WriteBatch(raw_mode=True) if prepared is None else prepared
         try:
-            self._db.write(batch)
+            self._db.write(_added(batch, changes))
         except Exception as error:
             raise self._failed("write", error) from error
 
@@ -121,3 +119,13 @@ class RocksStore:
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
+
+
+def _added(batch: Any, changes: Iterable[Change]) -> Any:
+    put, delete = batch.put, batch.delete
+    for key, value in changes:
+        if value is None:
+            delete(key)
+        else:
+            put(key, value)
+    return batch

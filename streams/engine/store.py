@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 Change = tuple[bytes, bytes | None]
 """A row to write: key and value, or key and None to delete it."""
@@ -19,7 +19,13 @@ class Store(Protocol):
         """Rows with ``low <= key < high`` in byte order. The store is not written while this is read."""
         ...
 
-    def write(self, changes: Iterable[Change]) -> None: ...
+    def prepare(self, changes: Iterable[Change]) -> Any:
+        """Make these rows ready for ``write``, which gets the answer as ``prepared``; None if that saves nothing."""
+        ...
+
+    def write(self, changes: Iterable[Change], prepared: Any = None) -> None:
+        """Write the prepared rows, then ``changes``: all or nothing."""
+        ...
 
     def size_bytes(self) -> int:
         """Approximate bytes of state on disk or in memory (for metrics)."""
@@ -49,7 +55,10 @@ class MemoryStore:
             yield key, self._rows[key]
             at += 1
 
-    def write(self, changes: Iterable[Change]) -> None:
+    def prepare(self, changes: Iterable[Change]) -> None:
+        return None
+
+    def write(self, changes: Iterable[Change], prepared: None = None) -> None:
         for key, value in list(changes):  # all or nothing, also when the changes cannot be read to the end
             if value is None:
                 if self._rows.pop(key, None) is not None:

@@ -82,11 +82,18 @@ class KafkaTransaction:
 
         produce(topic, value, key, partition, delivered)
 
-    def commit(self, offsets: Mapping[tuple[str, int], int]) -> Mapping[int, int]:
+    def commit(
+        self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
+    ) -> Mapping[int, int]:
         # Past its timeout librdkafka can wait for ever for a group coordinator that is gone (librdkafka#5456, #5511).
         # The thread that waits is then left behind; a new producer of this id fences whatever it may still do.
         try:
-            self._thread.run(lambda: self._commit(offsets), TRANSACTION_TIMEOUT_MS / 1000 + STUCK_SECONDS)
+            self._thread.start(lambda: self._commit(offsets))
+            try:
+                if meanwhile is not None:
+                    meanwhile()
+            finally:
+                self._thread.wait(TRANSACTION_TIMEOUT_MS / 1000 + STUCK_SECONDS)
         except TimeoutError:
             self._open = False
             self.broken = True

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from streams.engine.agent import Agent
 from streams.engine.codec.errors import RegistryError
@@ -49,8 +49,11 @@ class Transaction(Protocol):
         """Send the rows to the agent's changelog partition and note the position after the last one."""
         ...
 
-    def commit(self, offsets: Mapping[tuple[str, int], int]) -> Mapping[int, int]:
-        """Commit with the sources' next offsets; answers the next changelog offset by partition."""
+    def commit(
+        self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
+    ) -> Mapping[int, int]:
+        """Commit with the sources' next offsets; answers the next changelog offset by partition. ``meanwhile`` is
+        called once while the transport is at it."""
         ...
 
     def abort(self) -> None: ...
@@ -108,56 +111,59 @@ class Turn:
 
     def _attempt(self, batch: Batch, isolated: bool) -> Report:
         report = Report(records=batch.records, isolated=isolated)
+        seconds = report.seconds
         transaction, wall = self.transaction, self._wall()
-        clock = perf_counter()
+        started = perf_counter()
+        folding = 0.0
         self._step("fold")
         transaction.begin()
         sink = transaction.sink
-        for task, sources in batch.parts:
-            task.begin(sink, wall, wall if self._live else self._received_at)
-            if isolated:
-                task.fire_isolated()
-                for topic, records in sources.items():
-                    task.fold_isolated(topic, records)
-            else:
-                task.fire()
-                for topic, records in sources.items():
-                    task.fold(topic, records)
-        report.seconds["fold"] = perf_counter() - clock
-        clock = perf_counter()
-        self._step("collect")
         offsets: dict[tuple[str, int], int] = {}
         written: list[tuple[Task, list[Change]]] = []
+        # A task's rows go out before the next task folds: they are on their way while that one uses the CPU.
         for task, sources in batch.parts:
+            clock = perf_counter()
+            task.begin(sink, wall, wall if self._live else self._received_at)
+            _fold(task, sources, isolated)
+            folding += perf_counter() - clock
             task.collect()
             changes = task.changes()
             if changes:
                 transaction.changelog(task.partition, changes)
-            written.append((task, changes))
+                written.append((task, changes))
             # Without records too (timers only): it is the offsets that carry the group's generation, and so the fence.
             for topic in sources or task.next:
                 offsets[topic, task.partition] = task.next[topic]
-        report.seconds["collect"] = perf_counter() - clock
+        self._step("collect")
+        seconds["fold"] = folding
+        seconds["collect"] = perf_counter() - started - folding
         clock = perf_counter()
         self._step("commit")
-        positions = transaction.commit(offsets)
-        report.seconds["commit"] = perf_counter() - clock
+        prepared: list[Any] = []
+        positions = transaction.commit(
+            offsets, lambda: prepared.extend(task.store.prepare(changes) for task, changes in written)
+        )
+        seconds["commit"] = perf_counter() - clock
         clock = perf_counter()
         self._step("persist")
-        for task, changes in written:
-            if changes:
-                self._persist(task, changes, positions, wall or 0)
+        for (task, changes), ready in zip(written, prepared, strict=True):
+            position = (POSITION, _pair.pack(positions[task.partition], wall or 0))
+            self._persist(task, [position] if ready is not None else [*changes, position], ready)
+        for task, _ in batch.parts:
             task.committed()
             for stage, count in task.dead.items():
                 report.dead[stage] = report.dead.get(stage, 0) + count
-        report.seconds["persist"] = perf_counter() - clock
+        seconds["persist"] = perf_counter() - clock
         self._step("done")
         return report
 
-    def _persist(self, task: Task, changes: list[Change], positions: Mapping[int, int], wall: int) -> None:
+    def _persist(self, task: Task, changes: list[Change], prepared: Any) -> None:
         """What is committed must never be folded again: whatever fails here stops the worker."""
         try:
-            task.store.write([*changes, (POSITION, _pair.pack(positions[task.partition], wall))])
+            if prepared is None:
+                task.store.write(changes)
+            else:
+                task.store.write(changes, prepared)
         except EngineError:
             raise
         except Exception as error:
@@ -173,3 +179,15 @@ class Turn:
     def _step(self, name: str) -> None:
         if self._at_step is not None:
             self._at_step(name)
+
+
+def _fold(task: Task, sources: Mapping[str, Sequence[RecordLike]], isolated: bool) -> None:
+    """Fire what is due, then fold the task's records, source by source."""
+    if isolated:
+        task.fire_isolated()
+        for topic, records in sources.items():
+            task.fold_isolated(topic, records)
+    else:
+        task.fire()
+        for topic, records in sources.items():
+            task.fold(topic, records)
