@@ -140,15 +140,22 @@ class Turn:
         clock = perf_counter()
         self._step("commit")
         prepared: list[Any] = []
-        positions = transaction.commit(
-            offsets, lambda: prepared.extend(task.store.prepare(changes) for task, changes in written)
-        )
-        seconds["commit"] = perf_counter() - clock
-        clock = perf_counter()
-        self._step("persist")
-        for (task, changes), ready in zip(written, prepared, strict=True):
-            position = (POSITION, _pair.pack(positions[task.partition], wall or 0))
-            self._persist(task, [position] if ready is not None else [*changes, position], ready)
+        try:
+            positions = transaction.commit(
+                offsets, lambda: prepared.extend(task.store.prepare(changes) for task, changes in written)
+            )
+            seconds["commit"] = perf_counter() - clock
+            clock = perf_counter()
+            self._step("persist")
+            for (task, changes), ready in zip(written, prepared, strict=True):
+                position = (POSITION, _pair.pack(positions[task.partition], wall or 0))
+                self._persist(task, [position] if ready is not None else [*changes, position], ready)
+        except self._fatal:
+            raise
+        except Exception as error:
+            # The turn may be committed, and must never be folded again: stop, and catch up from the changelog.
+            why = f"{type(error).__name__}: {error}"
+            raise InfrastructureError(f"agent {self.agent.name}: cannot store a committed turn: {why}") from error
         for task, _ in batch.parts:
             task.committed()
             for stage, count in task.dead.items():
@@ -157,13 +164,16 @@ class Turn:
         self._step("done")
         return report
 
-    def _persist(self, task: Task, changes: list[Change], prepared: Any) -> None:
+    def _persist(
+        self, task: Task, changes: list[Change], prepared: Any, positions: Mapping[int, int], wall: int
+    ) -> None:
         """What is committed must never be folded again: whatever fails here stops the worker."""
         try:
+            position = (POSITION, _pair.pack(positions[task.partition], wall))
             if prepared is None:
-                task.store.write(changes)
+                task.store.write([*changes, position])
             else:
-                task.store.write(changes, prepared)
+                task.store.write([position], prepared)
         except EngineError:
             raise
         except Exception as error:
