@@ -148,8 +148,7 @@ class Turn:
             clock = perf_counter()
             self._step("persist")
             for (task, changes), ready in zip(written, prepared, strict=True):
-                position = (POSITION, _pair.pack(positions[task.partition], wall or 0))
-                self._persist(task, [position] if ready is not None else [*changes, position], ready)
+                self._persist(task, changes, ready, positions, wall or 0)
         except self._fatal:
             raise
         except Exception as error:
@@ -164,22 +163,11 @@ class Turn:
         self._step("done")
         return report
 
-    def _persist(
-        self, task: Task, changes: list[Change], prepared: Any, positions: Mapping[int, int], wall: int
-    ) -> None:
-        """What is committed must never be folded again: whatever fails here stops the worker."""
-        try:
-            position = (POSITION, _pair.pack(positions[task.partition], wall))
-            if prepared is None:
-                task.store.write([*changes, position])
-            else:
-                task.store.write([position], prepared)
-        except EngineError:
-            raise
-        except Exception as error:
-            raise InfrastructureError(
-                f"agent {self.agent.name}: cannot store a committed turn: {type(error).__name__}: {error}"
-            ) from error
+    def _persist(self, task: Task, changes: list[Change], prepared: Any) -> None:
+        if prepared is None:
+            task.store.write(changes)
+        else:
+            task.store.write(changes, prepared)
 
     def _undo(self, batch: Batch) -> None:
         for task, _ in batch.parts:

@@ -46,6 +46,7 @@ class NotedTransaction:
         self.offsets: list[Mapping[tuple[str, int], int]] = []
         self.aborted = 0
         self.fail: Exception | None = None
+        self.no_positions = False
         self._held: list[tuple[str, bytes | None, Any]] = []
         self._rows: dict[int, list[Change]] = {}
 
@@ -60,14 +61,22 @@ class NotedTransaction:
     def changelog(self, partition: int, changes: Sequence[Change]) -> None:
         self._rows[partition] = list(changes)
 
-    def commit(self, offsets: Mapping[tuple[str, int], int]) -> Mapping[int, int]:
+    def commit(
+        self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
+    ) -> Mapping[int, int]:
         if self.fail is not None:
             failure, self.fail = self.fail, None
+            if meanwhile is not None:
+                meanwhile()
             raise failure
         self.sent += self._held
         for partition, rows in self._rows.items():
             self.rows.setdefault(partition, []).extend(rows)
         self.offsets.append(dict(offsets))
+        if meanwhile is not None:
+            meanwhile()
+        if self.no_positions:
+            return {}
         return {partition: len(self.rows[partition]) for partition in self._rows}
 
     def abort(self) -> None:

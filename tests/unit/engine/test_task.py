@@ -536,7 +536,7 @@ def test_a_turn_that_was_committed_is_never_folded_again(failure: Exception) -> 
     """Whatever goes wrong after the commit: the worker must stop and catch up from the changelog."""
 
     class Failing(MemoryStore):
-        def write(self, changes: Any) -> None:
+        def write(self, changes: Any, prepared: None = None) -> None:
             raise failure
 
     bench = Bench(scripted(), Failing())
@@ -544,6 +544,25 @@ def test_a_turn_that_was_committed_is_never_folded_again(failure: Exception) -> 
         bench.turn(event(1, ("add", "x", 1)))
     assert bench.sent("out") == [1]
     assert len(bench.transaction.offsets) == 1
+
+
+def test_a_committed_turn_whose_changelog_position_is_unknown_is_not_folded_again() -> None:
+    bench = Bench(scripted())
+    bench.transaction.no_positions = True
+    with pytest.raises(InfrastructureError):
+        bench.turn(event(1, ("add", "x", 1)))
+    assert bench.sent("out") == [1]
+
+
+def test_a_failure_to_prepare_the_write_during_the_commit_is_not_folded_again() -> None:
+    class Failing(MemoryStore):
+        def prepare(self, changes: Any) -> None:
+            raise TypeError("a row that is no bytes")
+
+    bench = Bench(scripted(), Failing())
+    with pytest.raises(InfrastructureError):
+        bench.turn(event(1, ("add", "x", 1)))
+    assert bench.sent("out") == [1]
 
 
 def test_an_agent_without_tables_writes_no_changelog_and_no_store() -> None:

@@ -1,0 +1,1 @@
+"""Seeded schedules of faults over the in-process runner, each compared with an unbroken run."""
