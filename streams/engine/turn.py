@@ -163,11 +163,14 @@ class Turn:
         self._step("done")
         return report
 
-    def _persist(self, task: Task, changes: list[Change], prepared: Any) -> None:
+    def _persist(
+        self, task: Task, changes: list[Change], prepared: Any, positions: Mapping[int, int], wall: int
+    ) -> None:
+        position = (POSITION, _pair.pack(positions[task.partition], wall))
         if prepared is None:
-            task.store.write(changes)
+            task.store.write([*changes, position])
         else:
-            task.store.write(changes, prepared)
+            task.store.write([position], prepared)
 
     def _undo(self, batch: Batch) -> None:
         for task, _ in batch.parts:
