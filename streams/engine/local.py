@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
-from streams.engine.context import Sink
+from streams.engine.context import RecordLike, Sink
 from streams.engine.partitioner import partition_of
 from streams.engine.store import Change, MemoryStore, Store
 from streams.engine.task import POSITION, Task, _pair
@@ -35,6 +35,7 @@ class Abort(Exception):
     """The transaction coordinator aborts the transaction here; the worker goes on."""
 
 
+Part = tuple[Task, Mapping[str, Sequence[RecordLike]]]
 Fault = Callable[[str, int, str], None]
 """(agent, worker, step) with step one of fold, collect, commit, persist, done; may raise Crash, and up to the commit
 Abort. It may also move partitions (``LocalRunner.rebalance``): the turn in hand is then a zombie's."""
@@ -125,7 +126,7 @@ class LocalTransaction:
         runner = self._runner
         if meanwhile is not None:
             meanwhile()
-        if offsets and runner._running not in runner._tasks.values():
+        if offsets and not runner._running <= set(runner._tasks.values()):
             raise Abort("fenced: the partition has moved")  # the offsets carry the group's generation (KIP-447)
         for topic, key, value, partition in self._held:
             runner._appended(runner.log.append(topic, key, value, partition))
@@ -185,7 +186,7 @@ class LocalRunner:
             for agent in self.agents
         ]
         self._worker = 0
-        self._running: Task | None = None
+        self._running: set[Task] = set()
 
     # -- in and out -------------------------------------------------------------------------------------------------
 
@@ -304,17 +305,7 @@ class LocalRunner:
     def _turn(self, index: int, partition: int) -> bool:
         """One turn of one task; False when it has nothing to read."""
         task = self._task(index, partition)
-        sources: dict[str, Sequence[LocalRecord]] = {}
-        left = self._batch
-        for topic in task.agent.sources:
-            start = task.next[topic]
-            log = self.log.topics.get(topic)
-            found = log[partition][start : start + left] if log else []
-            if found:
-                sources[topic] = found
-                left -= len(found)
-                if not left:
-                    break
+        sources = self._waiting(task)
         if not sources:
             return False
         if task.agent._time_of is not None:
@@ -323,9 +314,23 @@ class LocalRunner:
                 self._until(task, topic, records[0])
             if self._tasks[index, partition] is not task:  # it moved while timers fired
                 return True
-        self._run(task, Batch([(task, sources)], self._batch - left))
-        self.time = max(self.time, task.stream_time)
+        self._run(index, [(task, sources)])
         return True
+
+    def _waiting(self, task: Task) -> dict[str, Sequence[LocalRecord]]:
+        """The next records of a task, a batch at most."""
+        sources: dict[str, Sequence[LocalRecord]] = {}
+        left = self._batch
+        for topic in task.agent.sources:
+            start = task.next[topic]
+            log = self.log.topics.get(topic)
+            found = log[task.partition][start : start + left] if log else []
+            if found:
+                sources[topic] = found
+                left -= len(found)
+                if not left:
+                    break
+        return sources
 
     def _until(self, task: Task, topic: str, record: LocalRecord) -> None:
         """Event time moves to the record's time: first whatever is due by then, wherever it is."""
@@ -352,16 +357,20 @@ class LocalRunner:
             if timers.next_due == due:  # else that timer was cancelled or moved
                 break
         self.time = max(self.time, due)
-        self._run(self._tasks[place], Batch([(self._tasks[place], {})]))
+        self._run(place[0], [(self._tasks[place], {})])
         return True
 
-    def _run(self, task: Task, batch: Batch) -> None:
-        index = next(i for i, agent in enumerate(self.agents) if agent is task.agent)
-        self._worker, self._running = self._owner[task.partition], task
+    def _run(self, index: int, parts: Sequence[Part]) -> None:
+        """One turn over parts of one agent and one worker."""
+        tasks = [task for task, _ in parts]
+        self._worker, self._running = self._owner[tasks[0].partition], set(tasks)
+        count = sum(len(records) for _, sources in parts for records in sources.values())
         try:
-            self._turns[index].run(batch)
+            self._turns[index].run(Batch(list(parts), count))
         except Abort:
-            self._queue(index, task.partition)
+            for task in tasks:
+                self._queue(index, task.partition)
         except Crash:
             self.crash(self._worker)
             raise
+        self.time = max(self.time, *(task.stream_time for task in tasks))

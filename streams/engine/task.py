@@ -132,12 +132,6 @@ class Task:
         if self.timers.next_due <= now:
             self.timers.fire(now, self._fired)
 
-    def advance(self, until: int) -> None:
-        """Move stream time on without a record (a replay's ``--until``), firing what is due."""
-        self.fire(until)
-        self.stream_time = max(self.stream_time, until)
-        self.ctx.now = max(self.ctx.now, until)
-
     def fold(self, topic: str, records: Sequence[RecordLike]) -> None:
         """Fold records of one source in order. Anything a reducer raises passes through: roll back and isolate."""
         ctx, fold, time_of, timers = self.ctx, self._fold, self.agent._time_of, self.timers

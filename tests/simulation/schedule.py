@@ -232,7 +232,7 @@ class Simulation:
 
 
 class Shuffled(LocalRunner):
-    """Picks any task that has something to do, not the first of the flow."""
+    """Picks any task that has something to do, not the first of the flow, and often several for one turn."""
 
     random: Random
 
@@ -240,11 +240,28 @@ class Shuffled(LocalRunner):
         while self._ready or self._fire_next(self.time):
             if not self._ready:
                 continue
-            place = self.random.choice(sorted(self._ready))
+            index, partition = place = self.random.choice(sorted(self._ready))
+            if self.random.random() < 0.5 and self._together(index, self._owner[partition]):
+                continue
             if not self._turn(*place):
                 self._ready.remove(place)
                 self._queued.discard(place)
                 self._ready.sort()
+
+    def _together(self, index: int, worker: int) -> bool:
+        """One turn over all partitions of an agent that its worker owns, as it is on Kafka."""
+        places = [place for place in sorted(self._ready) if place[0] == index and self._owner[place[1]] == worker]
+        tasks = [self._task(*place) for place in places]
+        for task in tasks:
+            for topic, records in self._waiting(task).items():
+                if task.agent._time_of is not None:
+                    self._until(task, topic, records[0])
+        if any(self._tasks[place] is not task for place, task in zip(places, tasks, strict=True)):
+            return True
+        parts = [(task, sources) for task in tasks if (sources := self._waiting(task))]
+        if parts:
+            self._run(index, parts)
+        return bool(parts)
 
 
 def same(what: str, broken: Mapping[Any, Any] | Any, unbroken: Any) -> None:

@@ -82,9 +82,8 @@ def commits_no_offsets_where_only_timers_fired(patch: pytest.MonkeyPatch) -> Non
     commit = local.LocalTransaction.commit
 
     def without(self: local.LocalTransaction, offsets: Mapping[tuple[str, int], int], *rest: Any) -> Mapping[int, int]:
-        running = self._runner._running
-        assert running is not None
-        moved = any(offset != running._durable[0].get(topic) for (topic, _), offset in offsets.items())
+        before = {task.partition: task._durable[0] for task in self._runner._running}
+        moved = any(offset != before[partition].get(topic) for (topic, partition), offset in offsets.items())
         return commit(self, offsets if moved else {}, *rest)
 
     patch.setattr(local.LocalTransaction, "commit", without)

@@ -13,8 +13,9 @@ from streams.engine.errors import InfrastructureError, SourceStopped
 from streams.engine.local import LocalRecord
 from streams.engine.store import MemoryStore
 from streams.engine.task import MARK, POSITION, Task, _pair
+from streams.engine.turn import Batch, Report, Turn
 from tests.unit.engine.agents import event, scripted
-from tests.unit.engine.support import Bench, JsonTopics, Unreachable, no_trace
+from tests.unit.engine.support import Bench, JsonTopics, NotedTransaction, Unreachable, no_trace
 
 
 def rows(bench: Bench, table: str) -> dict[str, Any]:
@@ -593,6 +594,82 @@ def test_a_position_follows_the_offsets_of_the_log_which_has_gaps() -> None:
     bench = Bench(scripted())
     bench.turn(LocalRecord("in", 0, 4, None, orjson.dumps(event(1))), LocalRecord("in", 0, 9, None, b"oops"))
     assert bench.task.next == {"in": 10}
+
+
+# -- several partitions in one turn -------------------------------------------------------------------------------
+
+
+class Two:
+    """A turn over two tasks of an agent."""
+
+    def __init__(self) -> None:
+        self.agent = scripted()
+        self.transaction = NotedTransaction()
+        self.stores = [MemoryStore(), MemoryStore()]
+        self.tasks = [
+            Task(self.agent, number, store, JsonTopics(), fatal=NotedTransaction.fatal)
+            for number, store in enumerate(self.stores)
+        ]
+        self.wall: int | None = None
+        self._turn = Turn(self.agent, self.transaction, lambda: self.wall, live=False)
+
+    def turn(self, *events: list[Any]) -> Report:
+        parts: Any = []
+        for task, found in zip(self.tasks, events, strict=True):
+            start = task.next.get("in", 0)
+            records = [
+                LocalRecord("in", task.partition, start + number, b"k", orjson.dumps(value))
+                for number, value in enumerate(found)
+            ]
+            parts.append((task, {"in": records} if records else {}))
+        return self._turn.run(Batch(parts, sum(len(found) for found in events)))
+
+
+def test_a_turn_commits_all_its_partitions_each_with_its_own_rows_and_positions() -> None:
+    two = Two()
+    report = two.turn([event(1, ("add", "x", 1))], [event(2, ("add", "y", 5)), event(3, ("add", "y", 5))])
+    assert report.records == 3
+    assert two.transaction.offsets == [{("in", 0): 1, ("in", 1): 2}]
+    assert [dict(two.transaction.rows[number]) for number in (0, 1)] == [
+        {b"a\0x": b"1", MARK + b"in": _pair.pack(1, 1)},
+        {b"a\0y": b"10", MARK + b"in": _pair.pack(2, 3)},
+    ]
+    assert [store.get(POSITION) for store in two.stores] == [_pair.pack(2, 0)] * 2
+
+
+def test_a_failing_record_of_one_partition_costs_the_others_nothing() -> None:
+    two = Two()
+    report = two.turn(
+        [event(1, ("add", "x", 1))], [event(2, ("add", "y", 5), ("boom", "no")), event(3, ("add", "y", 7))]
+    )
+    assert report.isolated
+    assert report.dead["rule"] == 1
+    assert [value for topic, value, _ in two.transaction.sent if topic == "out"] == [b"1", b"7"]
+    assert [task.next for task in two.tasks] == [{"in": 1}, {"in": 2}]
+    assert dict(two.transaction.rows[1])[b"a\0y"] == b"7"
+
+
+def test_an_abort_undoes_all_partitions() -> None:
+    two = Two()
+    two.turn([event(1, ("mutate", "x"))], [event(1, ("mutate", "y"))])
+    two.transaction.fail = Unreachable("away")
+    events = [event(2, ("mutate", "x"))], [event(2, ("mutate", "y"), ("boom", "no")), event(3, ("mutate", "y"))]
+    with pytest.raises(Unreachable):
+        two.turn(*events)
+    assert [task.next for task in two.tasks] == [{"in": 1}] * 2
+    two.turn(*events)
+    assert [value for topic, value, _ in two.transaction.sent if topic == "out"] == [b"[0]", b"[0]", b"[0,1]", b"[0,1]"]
+
+
+def test_a_turn_may_fold_in_one_partition_and_only_fire_in_another() -> None:
+    two = Two()
+    two.turn([event(1, ("set", "one", "x", 30))], [event(50)])
+    two.wall = 55
+    two.turn([], [event(60, ("emit", "y", 1))])
+    assert two.transaction.offsets[-1] == {("in", 0): 1, ("in", 1): 2}
+    fired, emitted = [orjson.loads(value or b"") for topic, value, _ in two.transaction.sent if topic == "out"]
+    assert fired == {"timer": "one", "due": 30, "now": 55}
+    assert emitted == 1
 
 
 # -- a reader beside it -------------------------------------------------------------------------------------------
