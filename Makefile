@@ -36,9 +36,11 @@ test: $(DEV) ## every test, those on the real broker included
 	@$(PY) -m pytest -q $(ARGS)
 
 check: $(DEV) ## ruff, mypy --strict and the import doors
-	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy
-	@$(PY) -m pytest -q tests/architecture $(ARGS)
+	@status=0; \
+	$(VENV)/bin/ruff check . || status=1; \
+	$(VENV)/bin/mypy || status=1; \
+	$(PY) -m pytest -q tests/architecture $(ARGS) || status=1; \
+	exit $$status
 
 rules: $(DEV) ## business rules against the tests that prove them
 	@$(PY) -m tests.architecture.rules_report $(ARGS)
