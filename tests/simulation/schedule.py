@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from streams.engine import Agent, Codecs
 from streams.engine.local import Abort, Crash, LocalRunner
-from streams.engine.store import Change, MemoryStore
+from streams.engine.store import Change, MemoryStore, Store
 
 BEFORE_COMMIT: Final = ("fold", "collect", "commit")
 AFTER_COMMIT: Final = ("persist", "done")
 MOST_FAULTS: Final = 25
-MOST_STEPS: Final = 10_000
-"""Steps of turns within which a schedule must come to rest; a common one takes a tenth."""
+MOST_STEPS: Final = 5_000
+"""Steps of turns within which a chunk must come to rest; a common one takes a tenth."""
 
 
 class Mismatch(AssertionError):
@@ -109,7 +109,16 @@ class Faults:
 class Simulation:
     """Runs agents under a plan; without ``faults`` it is the unbroken run."""
 
-    def __init__(self, agents: Sequence[Agent], codecs: Codecs, partitions: int, plan: Plan, broken: bool) -> None:
+    def __init__(
+        self,
+        agents: Sequence[Agent],
+        codecs: Codecs,
+        partitions: int,
+        plan: Plan,
+        broken: bool,
+        store: Callable[[], Store] | None = None,
+    ) -> None:
+        new = store or (UnloggedStore if broken else MemoryStore)
         self.plan = plan
         self.random = Random(f"schedule {plan.seed}")
         self.faults = Faults(self.random, plan) if broken else None
@@ -120,9 +129,8 @@ class Simulation:
             partitions,
             batch=plan.batch,
             workers=plan.workers if broken else 1,
-            received_at=1_600_000_000_000,
             fault=self.faults,
-            store=(lambda agent, partition, worker: UnloggedStore()) if broken else None,
+            store=lambda agent, partition, worker: new(),
         )
         if isinstance(self.runner, Shuffled):
             self.runner.random = self.random
@@ -139,6 +147,8 @@ class Simulation:
                 if self.faults is not None and self.plan.twice and self.random.random() < 0.1:
                     self.runner.send_bytes(*self.random.choice(sent))
             self.between()
+            if self.faults is not None:
+                self.faults.steps = 0
             self.whatever(self.runner.run)
         if end is not None:
             self.whatever(lambda: self.runner.advance(end))

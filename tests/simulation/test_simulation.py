@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
+from itertools import count
+from pathlib import Path
 
 import pytest
 
+from streams.engine.rocks import RocksStore
+from streams.engine.store import Store
 from tests.simulation import pipeline
 from tests.simulation.pipeline import LATEST, PARTITIONS, STATELESS, STEPS, Input
 from tests.simulation.schedule import AFTER_COMMIT, BEFORE_COMMIT, Mismatch, Plan, Simulation, same
@@ -38,11 +43,11 @@ def unbroken(story: int, batch: int, together: bool) -> Simulation:
     return simulation
 
 
-def run(seed: int) -> Simulation:
+def run(seed: int, store: Callable[[], Store] | None = None) -> Simulation:
     """Play a schedule; Mismatch if it ends otherwise than the unbroken run."""
     plan, story = plan_of(seed)
     told = Input.of(story, plan.shuffled)
-    broken = Simulation(pipeline.agents(), pipeline.Topics(), PARTITIONS, plan, broken=True)
+    broken = Simulation(pipeline.agents(), pipeline.Topics(), PARTITIONS, plan, broken=True, store=store)
     should = unbroken(story, plan.batch, plan.shuffled)
     try:
         broken.tell(told.chunks, told.end)
@@ -141,6 +146,21 @@ def test_the_schedules_are_nasty_and_the_stories_have_everything() -> None:
         assert reasons[expected] >= 5, (expected, reasons)
     assert fired["idle"] >= 50
     assert fired["wake"] >= 50
+
+
+def test_schedules_end_the_same_on_rocksdb(tmp_path: Path) -> None:
+    stores: list[RocksStore] = []
+    numbers = count()
+
+    def new() -> Store:
+        stores.append(RocksStore(tmp_path / str(next(numbers))))
+        return stores[-1]
+
+    for seed in range(8):
+        run(seed, new)
+        while stores:
+            stores.pop().close()
+    assert len(list(tmp_path.iterdir())) >= 10
 
 
 def _kind(what: str) -> tuple[str, str, str]:

@@ -1,0 +1,135 @@
+"""The project's own agents under the same schedules: real orders and the failure cases, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from random import Random
+from typing import Any
+
+import pytest
+
+from streams import agents, data, topology
+from streams.engine.table import Table
+from tests.scenarios.play import Record, records
+from tests.simulation.schedule import Mismatch, Plan, Simulation, same
+
+SCHEDULES = max(1, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 25)
+ONLY = os.environ.get("SIMULATION_SEED")
+PARTS = 4
+PARTITIONS = 4
+STEPS = ("order-facts", "order-events", "audit-log", "stock-commands", "channel-facts", "dead-letters")
+LATEST = ("order-states", "alerts")
+
+
+@cache
+def story() -> tuple[Record, ...]:
+    """All of the small cases, some of the large ones, and the first of the real orders, in order of arrival."""
+    found: list[Record] = []
+    for path in data.cases():
+        found += records(path)[:60]
+    return (*found, *records(data.SAMPLE)[:250])
+
+
+def chunks(events: tuple[Record, ...], seed: int) -> list[list[Record]]:
+    """A few events at a time: the next ones come when these have been dealt with."""
+    random, made, at = Random(f"chunks {seed}"), [], 0
+    while at < len(events):
+        size = random.randint(1, 25)
+        made.append(list(events[at : at + size]))
+        at += size
+    return made
+
+
+@cache
+def unbroken(number: int, batch: int, whole: bool = False) -> Simulation:
+    plan = Plan(number, workers=1, batch=batch, rate=0, shuffled=False, twice=False)
+    simulation = Simulation(agents.ALL, topology.load(), PARTITIONS, plan, broken=False)
+    simulation.tell(chunks(records_of(whole), number), None)
+    return simulation
+
+
+def records_of(whole: bool) -> tuple[Record, ...]:
+    return tuple(records(data.SAMPLE)) if whole else story()
+
+
+def run(seed: int, whole: bool = False) -> None:
+    batch = (1, 7, 100)[seed % 3]
+    plan = Plan.of(seed, batch)
+    number = seed % 2
+    broken = Simulation(agents.ALL, topology.load(), PARTITIONS, plan, broken=True)
+    should = unbroken(number, batch, whole)
+    assert broken.faults is not None
+    try:
+        broken.tell(chunks(records_of(whole), number), None)
+        compare(broken, should)
+    except Exception as error:
+        did = "\n  ".join(broken.faults.did)
+        raise Mismatch(f"SIMULATION_SEED={seed} {plan}: {type(error).__name__}: {error}\nfaults:\n  {did}") from error
+
+
+def compare(broken: Simulation, should: Simulation) -> None:
+    if broken.plan.twice:  # every copy is audited and counted; what an order is stays the same
+        same("order-states", final(broken), final(should))
+        return
+    for topic in STEPS:
+        same(topic, broken.records(topic), should.records(topic))
+    for topic in LATEST:
+        same(topic, broken.last(topic), should.last(topic))
+    rows, expected = broken.tables(), should.tables()
+    for name in expected:
+        if not name.startswith("alerts."):  # intake may say once more that a source is well again
+            same(name, rows[name], expected[name])
+    same("timers", broken.timers(), should.timers())
+
+
+def final(simulation: Simulation) -> dict[str, Any]:
+    """What the orders are in the end, by guid; ``version`` counts turns as well."""
+    states = {}
+    for key, value in simulation.runner.output("order-states"):
+        assert key is not None
+        states[key] = {**value, "version": 0}
+    return states
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_agents_end_every_schedule_as_the_unbroken_run(part: int) -> None:
+    if ONLY is not None:
+        if part == 0:
+            run(int(ONLY))
+        return
+    for seed in range(part, SCHEDULES, PARTS):
+        run(seed)
+
+
+def test_the_reducers_never_change_a_value_they_got(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept decoded from turn to turn is what the store has: else a restart would change an outcome."""
+    committed, looked = Table.committed, 0
+
+    def checked(self: Table) -> None:
+        nonlocal looked
+        committed(self)
+        for key, value in self._young.items():
+            looked += 1
+            assert self._encode(value) == self._store.get(self._prefix + self._key(key)), (self.name, key)
+
+    monkeypatch.setattr(Table, "committed", checked)
+    simulation = Simulation(agents.ALL, topology.load(), 1, Plan(0, 1, 5, 0, False, False), broken=False)
+    simulation.tell(chunks(story(), 0), None)
+    assert looked > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_the_whole_sample_survives_a_schedule() -> None:
+    for seed in (1, 2):
+        run(seed, whole=True)
+
+
+def test_the_story_has_what_can_go_wrong() -> None:
+    simulation = unbroken(0, 1)
+    stages = {letter["stage"] for _, letter in simulation.runner.output("dead-letters")}
+    assert stages >= {"decode"}
+    assert len(final(simulation)) >= 100
+    assert simulation.last("alerts")
