@@ -1,4 +1,4 @@
-"""What the engine lets pass, the producer takes and the topics take: else one record would block its source for ever."""
+"""What the engine lets pass, producer and topics take: else one record would block its source for ever."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def test_the_largest_row_fits_in_every_changelog() -> None:
     for agent in agents.ALL:
         if agent.stateful:
             allowed = int(topology.load().changelog(agent.name).config["max.message.bytes"])
-            assert MAX_VALUE_BYTES + MAX_KEY_LENGTH + ENVELOPE <= allowed, agent.name
+            assert allowed >= MAX_VALUE_BYTES + MAX_KEY_LENGTH + ENVELOPE, agent.name
 
 
 def test_the_dead_letter_of_the_largest_record_fits_in_its_topic() -> None:
     sources = [topic for topic in topology.load().topics if topic != "dead-letters"]
     largest = max(limit(name) for name in sources) + 4 * 4000 + ENVELOPE  # the record, and 4,000 characters of why
     assert largest <= PRODUCER
-    assert PRODUCER + ENVELOPE <= limit("dead-letters")
+    assert limit("dead-letters") >= PRODUCER + ENVELOPE

@@ -1,0 +1,180 @@
+"""What a runner does when a turn or a poll fails: read again, open anew, take less at a time, or give up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.engine.errors import InfrastructureError
+from streams.engine.runner import GIVE_UP_SECONDS, LEAST_BATCH, AgentRunner, Observer, RunnerConfig
+from streams.engine.turn import Batch, Report
+from tests.unit.engine.agents import scripted
+from tests.unit.engine.support import JsonTopics
+
+ABORTABLE = KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT))
+FATAL = KafkaException(KafkaError(KafkaError._FENCED, "fenced", fatal=True))
+_TASK: Any = SimpleNamespace()
+SOMETHING = Batch([(_TASK, {})], 3)
+
+
+class Told(Observer):
+    def __init__(self) -> None:
+        self.all: list[str] = []
+
+    def turn(self, agent: str, report: Report) -> None:
+        self.all.append("turn")
+
+    def aborted(self, agent: str) -> None:
+        self.all.append("aborted")
+
+    def fenced(self, agent: str) -> None:
+        self.all.append("fenced")
+
+
+class World(AgentRunner):
+    """A runner whose clients are stand-ins; ``errors`` are raised by the next turns, ``cannot`` by the next opens."""
+
+    def __init__(self) -> None:
+        self.told = Told()
+        super().__init__(scripted(), JsonTopics(), RunnerConfig({}, "w1", Path("data"), batch_size=1000), self.told)
+        self.errors: list[BaseException | None] = []
+        self.cannot: list[Exception] = []
+        self.did: list[str] = []
+        self.open()
+        self.did.clear()
+
+    def open(self) -> None:
+        self.did.append("open")
+        if self.cannot:
+            raise self.cannot.pop(0)
+        self.source = SimpleNamespace(  # type: ignore[assignment]
+            batch_size=self.config.batch_size,
+            rewind=lambda: self.did.append("rewind"),
+            close=lambda: self.did.append("close"),
+            poll=lambda timeout, now: self._next(Batch()),
+        )
+        self.transaction = SimpleNamespace(broken=False, close=lambda: None)  # type: ignore[assignment]
+        self._turn = SimpleNamespace(run=lambda batch: self._next(Report(records=batch.records)))  # type: ignore[assignment]
+
+    def _next(self, answer: Any) -> Any:
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+        return answer
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    hands = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr("time.monotonic", lambda: hands.now)
+    monkeypatch.setattr("time.sleep", lambda seconds: setattr(hands, "now", hands.now + seconds))
+    return hands
+
+
+@pytest.fixture
+def world(clock: Any) -> World:
+    return World()
+
+
+def test_an_abortable_error_costs_the_turn_and_the_records_are_read_again(world: World) -> None:
+    world.errors = [ABORTABLE]
+    assert world.turn(SOMETHING) == 0
+    assert world.did == ["rewind"]
+    assert world.turn(SOMETHING) == 3
+    assert world.told.all == ["aborted", "turn"]
+
+
+def test_a_poll_that_fails_is_no_batch(world: World) -> None:
+    world.errors = [ABORTABLE]
+    assert world.poll().parts == []
+    assert world.did == ["rewind"]
+
+
+def test_a_fatal_error_opens_all_clients_anew(world: World) -> None:
+    world.errors = [FATAL]
+    assert world.turn(SOMETHING) == 0
+    assert world.did == ["close", "open"]
+    assert world.told.all == ["aborted", "fenced"]
+
+
+def test_a_producer_that_cannot_even_abort_is_opened_anew(world: World) -> None:
+    assert world.transaction is not None
+    world.transaction.broken = True
+    world.errors = [ABORTABLE]
+    world.turn(SOMETHING)
+    assert world.did == ["close", "open"]
+
+
+def test_opening_anew_is_tried_until_it_works(world: World) -> None:
+    world.errors = [FATAL]
+    world.cannot = [InfrastructureError("no coordinator"), ABORTABLE]
+    world.turn(SOMETHING)
+    assert world.did.count("open") == 3
+    assert world.turn(SOMETHING) == 3
+
+
+def test_it_gives_up_when_opening_anew_fails_for_too_long(world: World, clock: Any) -> None:
+    world.errors = [FATAL]
+    world.cannot = [InfrastructureError("no coordinator")] * 1000
+    with pytest.raises(InfrastructureError, match="no coordinator"):
+        world.turn(SOMETHING)
+    assert clock.now == pytest.approx(1000 + GIVE_UP_SECONDS, abs=2)
+
+
+def test_it_gives_up_with_one_line_when_nothing_works_for_a_while(world: World, clock: Any) -> None:
+    for _ in range(5):
+        world.errors = [ABORTABLE]
+        world.turn(SOMETHING)
+        clock.now += GIVE_UP_SECONDS / 5
+    clock.now += 1
+    world.errors = [ABORTABLE]
+    with pytest.raises(InfrastructureError, match="agent scripted: nothing works for 120 s") as caught:
+        world.turn(SOMETHING)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_good_turn_or_an_idle_poll_begins_the_patience_anew(world: World, clock: Any) -> None:
+    for _ in range(5):
+        clock.now += GIVE_UP_SECONDS - 1
+        world.poll()
+        clock.now += GIVE_UP_SECONDS - 1
+        world.turn(SOMETHING)
+        world.errors = [ABORTABLE]
+        world.turn(SOMETHING)
+    assert world.told.all == ["turn", "aborted"] * 5
+
+
+def test_a_full_producer_queue_halves_the_batch_down_to_a_least_one(world: World) -> None:
+    assert world.source is not None
+    sizes = []
+    for _ in range(6):
+        world.errors = [BufferError("queue full")]
+        world.turn(SOMETHING)
+        sizes.append(world.source.batch_size)
+    assert sizes == [500, 250, 125, 62, LEAST_BATCH, LEAST_BATCH]
+    assert world.did == ["rewind"] * 6
+
+
+def test_after_a_hundred_good_turns_the_batch_grows_again_to_what_is_set(world: World) -> None:
+    assert world.source is not None
+    world.source.batch_size = 300
+    for _ in range(99):
+        world.turn(SOMETHING)
+    assert world.source.batch_size == 300
+    world.turn(SOMETHING)
+    assert world.source.batch_size == 600
+    for _ in range(300):
+        world.turn(SOMETHING)
+    assert world.source.batch_size == 1000
+
+
+@pytest.mark.parametrize("error", [InfrastructureError("disk full"), ValueError("a bug")])
+def test_what_is_not_the_transport_s_stops_the_runner(world: World, error: Exception) -> None:
+    world.errors = [error]
+    with pytest.raises(type(error)):
+        world.turn(SOMETHING)
+    assert world.did == []
