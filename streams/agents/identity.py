@@ -13,7 +13,8 @@ identity = Agent(
     sources=(rules.FACTS,),
     writes=(rules.FACTS, rules.ORDERS, rules.ALERTS, rules.CHANNELS),
 )
-TABLES = {name: identity.table(name) for name in rules.TABLES}
+# Only bindings are read again and again; what waits is read once, when it is released.
+TABLES = {name: identity.table(name, kept=1.0 if name == rules.CODES else 0.0) for name in rules.TABLES}
 
 _DELAYS = data.delays()
 

@@ -36,7 +36,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
     """The agent. `audit_raw`: the payload in audit-log as it came, as its SHA-256, or not at all."""
     rules = settings or OrderSettings()
     agent = Agent("orders", sources=(FACTS,), writes=(STATES, EVENTS, AUDIT))
-    table = agent.table("orders", encode=encode, decode=decode)
+    table = agent.table("orders", encode=encode, decode=decode, kept=0.4)  # 4-8 kB each once decoded
 
     @agent.time_of
     def time_of(fact: dict[str, Any]) -> int:

@@ -31,7 +31,8 @@ class Codecs(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TableSpec:
-    """One table of an agent: its name and value codec. Keys are text unless ``binary_keys``.
+    """One table of an agent: its name and value codec. Keys are text unless ``binary_keys``. ``kept`` is the share of
+    the usual number of decoded rows to keep in memory: less where rows are large or read once.
 
     Compared and hashed as an object: it is looked up several times per record.
     """
@@ -40,6 +41,7 @@ class TableSpec:
     encode: Callable[[Any], bytes] = orjson.dumps
     decode: Callable[[bytes], Any] = orjson.loads
     binary_keys: bool = False
+    kept: float = 1.0
 
 
 @dataclass(eq=False)
@@ -68,11 +70,12 @@ class Agent:
         encode: Callable[[Any], bytes] = orjson.dumps,
         decode: Callable[[bytes], Any] = orjson.loads,
         binary_keys: bool = False,
+        kept: float = 1.0,
     ) -> TableSpec:
         """Declare a table; its rows live in this agent's store and changelog under ``name``."""
         if name in self.tables or not name or "\0" in name:
             raise ValueError(f"agent {self.name}: table name {name!r} is empty, taken or has a NUL")
-        spec = TableSpec(name, encode, decode, binary_keys)
+        spec = TableSpec(name, encode, decode, binary_keys, kept)
         self.tables[name] = spec
         return spec
 

@@ -71,7 +71,7 @@ class Table(MutableMapping[Any, Any]):
         self, spec: TableSpec, store: Store, kept_rows: int = KEPT_ROWS, max_bytes: int = MAX_VALUE_BYTES
     ) -> None:
         self.name = spec.name
-        self.kept_rows = kept_rows
+        self.kept_rows = int(kept_rows * spec.kept)
         self._max_bytes = max_bytes
         self._prefix = spec.name.encode() + b"\0"
         self._store = store
