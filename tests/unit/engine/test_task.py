@@ -58,8 +58,9 @@ def test_now_is_the_later_of_stream_time_and_clock() -> None:
     bench = Bench(agent, wall=100)
     bench.turn(50, 150, 120)
     bench.wall = 200
-    bench.turn(10)
-    assert bench.sent("out") == [100, 150, 150, 200]
+    bench.turn(10, 250)
+    bench.turn(20)
+    assert bench.sent("out") == [100, 150, 150, 200, 250, 250]
 
 
 # -- emit_latest --------------------------------------------------------------------------------------------------
@@ -91,6 +92,13 @@ def test_emit_latest_of_a_failing_record_is_dropped_and_the_former_value_kept_in
     )
     states = [(key, value) for topic, value, key in bench.transaction.sent if topic == "states"]
     assert states == [(b"x", b"1"), (b"y", b"1"), (b"z", b"1")]
+
+
+def test_emit_latest_keeps_the_order_of_last_change_in_an_isolated_run_too() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("latest", "x", 1), ("latest", "y", 1)), event(2, ("boom", "no")), event(3, ("latest", "x", 2)))
+    states = [(key, value) for topic, value, key in bench.transaction.sent if topic == "states"]
+    assert states == [(b"y", b"1"), (b"x", b"2")]
 
 
 def test_emit_latest_takes_a_function_that_is_called_when_the_turn_ends() -> None:
@@ -442,6 +450,12 @@ def test_a_refusal_is_a_dead_letter_with_position_and_keeps_what_the_reducer_did
     assert not report.isolated
 
 
+def test_a_refusal_after_a_timer_has_fired_is_still_about_the_record() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("set", "one", "x", 10)), event(30, ("refuse", "no")))
+    assert [(letter["topic"], letter["offset"]) for letter in bench.dead] == [("in", 1)]
+
+
 def test_a_refusal_is_counted_once_when_another_record_of_the_turn_fails() -> None:
     bench = Bench(scripted())
     report = bench.turn(event(1, ("refuse", "no")), event(2, ("refuse", "left"), ("boom", "no")))
@@ -518,6 +532,17 @@ def test_an_aborted_turn_leaves_no_trace_and_the_same_records_fold_to_the_same_r
     bench.turn(*records)
     assert bench.sent("out") == [1, [0], 2, [0, 1], {"timer": "one", "due": 30, "now": 30}, 1]
     assert bench.sent("states") == [1]
+
+
+def test_an_abort_in_the_first_turn_after_a_restart_goes_back_to_the_marker() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(5, ("add", "x", 1)))
+    again = bench.reopened()
+    again.transaction.fail = Unreachable("away")
+    with no_trace(again), pytest.raises(Unreachable):
+        again.turn(event(9, ("add", "x", 1)))
+    assert again.transaction.aborted == 1
+    assert again.task.next == {"in": 1}
 
 
 def test_an_aborted_isolated_turn_leaves_no_trace() -> None:
