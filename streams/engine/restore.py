@@ -84,7 +84,7 @@ def _start(consumer: Consumer, topic: str, partition: int, store: Store) -> int:
     if stored is None:
         return low
     position, written = _pair.unpack(stored)
-    if position > high + 1_000_000 or position < low or time.time() * 1000 - written > STALE_MS:
+    if position > high or position < low or time.time() * 1000 - written > STALE_MS:
         log.warning("%s/%d: the local store cannot be continued; rebuilding it from the changelog", topic, partition)
         store.clear()
         return low
