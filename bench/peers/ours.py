@@ -100,11 +100,6 @@ def order_agent(run: Run) -> Agent:
             table[guid] = state
             ctx.emit(output, guid, merged)
 
-    @agent.time_of
-    def time_of(event: dict[str, Any]) -> int:
-        at: int = event["occurred_at"]
-        return at
-
     return agent
 
 
