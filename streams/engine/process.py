@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 from typing import Final
 
@@ -11,8 +13,16 @@ that never form cycles, while the kept rows live long: with Python's default of 
 went into collections that found nothing."""
 
 
+ARENAS: Final = 2
+"""Of glibc's malloc. A worker has dozens of threads, and an arena for each would keep what it once freed."""
+_M_ARENA_MAX: Final = -8
+
+
 def settle() -> None:
-    """Call once, when everything is imported and built: what exists now is left out of garbage collection."""
+    """Call once, when everything is imported and built and before threads start: what exists now is left out of garbage
+    collection."""
+    with contextlib.suppress(OSError, AttributeError):  # other C libraries have no mallopt
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 50)

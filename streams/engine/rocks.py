@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import rocksdict
 
@@ -19,15 +19,21 @@ BLOCK_CACHE_BYTES = 32 << 20
 WRITE_BUFFER_BYTES = 4 << 20
 """Per store; a worker may hold dozens of stores, and RocksDB's default of 64 MiB each would be gigabytes."""
 
+MEMTABLE_BYTES: Final = 48 << 20
+"""Of all stores of the process together; beyond it the fullest are flushed early."""
+
 _cache: rocksdict.Cache | None = None
+_memtables: rocksdict.WriteBufferManager | None = None
 
 
 def _options() -> rocksdict.Options:
-    global _cache
-    if _cache is None:
+    global _cache, _memtables
+    if _cache is None or _memtables is None:
         _cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
+        _memtables = rocksdict.WriteBufferManager(MEMTABLE_BYTES, False)
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
+    options.set_write_buffer_manager(_memtables)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(3)
     options.set_target_file_size_base(16 << 20)

@@ -30,7 +30,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
     "retry.backoff.ms": RETRY_BACKOFF_MS,
     "retry.backoff.max.ms": 50,
-    "linger.ms": 100,  # a commit flushes at once whatever this says; until then, fuller batches cost client and broker less
+    "linger.ms": 100,  # a commit flushes at once whatever this says; until then, full batches cost everybody less
     "partitioner": "murmur2_random",  # the same partition for a key as Java clients choose
     "message.max.bytes": 8_000_000,  # a dead letter holds a record of up to 4 MiB, the largest that topics.yaml allows
     "queue.buffering.max.messages": 1_000_000,
