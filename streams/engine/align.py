@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from heapq import heapify, heappop, heapreplace
 from typing import Any, Final
 
-HELD_BATCHES: Final = 8
+HELD_BATCHES: Final = 4
 """Batches of records held at most, over all places."""
 STRIDE: Final = 50
 """Records taken from a place at a time: looking at the time of each one would cost more than it gains."""
