@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
+from streams.engine.agent import changelog_topic
 from streams.engine.codec import avro
 from streams.engine.codec import json as json_codec
 from streams.engine.codec.registry import Registry, Schema, connect
@@ -118,7 +119,7 @@ class Topology:
 
     def changelog_topic(self, agent: str) -> str:
         """The name of an agent's changelog."""
-        return f"oms-{agent}-changelog"
+        return changelog_topic(agent)
 
     def is_changelog(self, name: str) -> bool:
         """Whether this is the name of some agent's changelog."""
