@@ -54,7 +54,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
             return
         if decision.state is not state:
             orders[guid] = decision.state
-        decision.audit["raw"] = payload(fact, audit_raw)
+        decision.audit["raw"] = payload(fact, ctx.value, audit_raw)
         ctx.emit(AUDIT, guid, decision.audit)
         for event in decision.events:
             ctx.emit(EVENTS, guid, event)
@@ -64,11 +64,12 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
     return agent
 
 
-def payload(fact: dict[str, Any], audit_raw: AuditRaw) -> str | None:
-    """What audit-log keeps of the payload (DQ-13): the sender's own text, or the fact as JSON where there is none."""
+def payload(fact: dict[str, Any], record: bytes, audit_raw: AuditRaw) -> str | None:
+    """What audit-log keeps of the payload (DQ-13): the sender's own text, or the fact as JSON (the record that brought
+    it) where there is none."""
     if audit_raw == "drop":
         return None
-    raw: str = fact.get("raw") or orjson.dumps(fact).decode()
+    raw: str = fact.get("raw") or record.decode()
     return raw if audit_raw == "keep" else f"sha256:{sha256(raw.encode()).hexdigest()}"
 
 
