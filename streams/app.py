@@ -23,6 +23,7 @@ from mode.utils.objects import cached_property
 from streams.config import Settings
 from streams.datadir import lock_data_dir, write_web_file
 from streams.engine import Agent, Codecs
+from streams.engine.codec import compiled
 from streams.engine.errors import EngineError, InfrastructureError, SourceStopped
 from streams.engine.health import Health, Observers
 from streams.engine.metrics import Metrics
@@ -243,6 +244,7 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
         web_file = write_web_file(settings, f"http://{settings.web_host}:{port}")
         names = ", ".join(agent.name for agent in chosen)
         log.info("worker %s: %s; web at http://%s:%d", settings.worker_id, names, settings.web_host, port)
+        log.info("avro codec: %s", compiled.in_force())
         settle()
         try:
             return run(app)
