@@ -1,4 +1,5 @@
-"""Brings the topics of one agent into step: records are handed out by the time they were written.
+"""Brings the topics of one agent into step: records are handed out by the time they were written, those of topics
+that come first before all others.
 
 A consumer hands out what was fetched, a megabyte of one topic after a megabyte of another. Of a backlog, an agent of
 several topics would so read most payments long before their orders, and whoever joins them would have to park them
@@ -24,10 +25,11 @@ Place = tuple[str, int]
 
 
 class Aligner:
-    """What is held back, in order of offset by place."""
+    """What is held back, in order of offset by place. Records of the topics in ``first`` are handed out before others."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: tuple[str, ...] = ()) -> None:
         self.size = 0
+        self._first = first
         self._held: dict[Place, list[Any]] = {}
 
     def put(self, grouped: Mapping[int, Mapping[str, list[Any]]]) -> None:
@@ -39,7 +41,7 @@ class Aligner:
 
     def take(self, count: int) -> Grouped:
         """About ``count`` records, the oldest by their time of writing; each place's in order of offset."""
-        heap = [(held[0].timestamp()[1], place) for place, held in self._held.items()]
+        heap = [(self._age(place, held), place) for place, held in self._held.items()]
         heapify(heap)
         taken: Grouped = {}
         while heap and count > 0:
@@ -51,11 +53,14 @@ class Aligner:
             self.size -= len(part)
             taken.setdefault(partition, {}).setdefault(topic, []).extend(part)
             if held:
-                heapreplace(heap, (held[0].timestamp()[1], place))
+                heapreplace(heap, (self._age(place, held), place))
             else:
                 heappop(heap)
                 del self._held[place]
         return taken
+
+    def _age(self, place: Place, held: list[Any]) -> int:
+        return -1 if place[0] in self._first else int(held[0].timestamp()[1])
 
     def sizes(self) -> dict[Place, int]:
         """Records held by place; places without any are left out."""
