@@ -269,7 +269,24 @@ static inline int read_count(Reader *r, uint64_t *count) {
     return 0;
 }
 
+static inline int is_ascii(const uint8_t *at, size_t size) {
+    uint64_t word, all = 0;
+    for (; size >= sizeof word; at += sizeof word, size -= sizeof word) {
+        memcpy(&word, at, sizeof word);
+        all |= word;
+    }
+    uint8_t rest = 0;
+    while (size) rest |= at[--size];
+    return !(all & 0x8080808080808080u) && rest < 128;
+}
+
 static PyObject *text_of(Reader *r, Py_ssize_t size) {
+    /* Most texts are short ASCII, and Python's decoder has more to prepare for. It has ready texts of one character. */
+    if (LIKELY(size > 1 && is_ascii(r->at, (size_t)size))) {
+        PyObject *text = PyUnicode_New(size, 127);
+        if (text != NULL) memcpy(PyUnicode_1BYTE_DATA(text), r->at, (size_t)size);
+        return text;
+    }
     PyObject *text = PyUnicode_DecodeUTF8((const char *)r->at, size, NULL);
     if (UNLIKELY(text == NULL) && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
         PyErr_Clear();
@@ -467,8 +484,9 @@ static void raise_error(PyObject *error) {
     Py_DECREF(error);
 }
 
+static PyObject *decode_at(Decoder *self, PyObject *payload, Py_ssize_t at);
+
 static PyObject *decode(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
-    Decoder *self = (Decoder *)callable;
     if (PyVectorcall_NARGS(nargsf) != 2 || (kwnames != NULL && PyTuple_GET_SIZE(kwnames))) {
         PyErr_SetString(PyExc_TypeError, "a decoder takes a payload and a position");
         return NULL;
@@ -477,13 +495,17 @@ static PyObject *decode(PyObject *callable, PyObject *const *args, size_t nargsf
         PyErr_Format(PyExc_TypeError, "a payload is bytes, not %s", Py_TYPE(args[0])->tp_name);
         return NULL;
     }
-    Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
     Py_ssize_t at = PyLong_AsSsize_t(args[1]);
     if (at < 0) {
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "a position is not negative");
         return NULL;
     }
-    const uint8_t *data = (const uint8_t *)PyBytes_AS_STRING(args[0]);
+    return decode_at((Decoder *)callable, args[0], at);
+}
+
+static PyObject *decode_at(Decoder *self, PyObject *payload, Py_ssize_t at) {
+    Py_ssize_t size = PyBytes_GET_SIZE(payload);
+    const uint8_t *data = (const uint8_t *)PyBytes_AS_STRING(payload);
     Reader reader = {data + (at < size ? at : size), data + size, NULL};
     PyObject *record;
     if (self->drop_nulls) {
@@ -510,6 +532,48 @@ static PyObject *decode(PyObject *callable, PyObject *const *args, size_t nargsf
     }
     if (error != NULL) raise_error(error);
     return NULL;
+}
+
+/* ---- payloads by their header --------------------------------------------------------------------------------------- */
+
+/* Nearly all payloads of a topic begin with the same header: those go to its decoder from here, the others, and what is no
+ * payload at all, to Python. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+    PyObject *otherwise;
+    PyObject *head;    /* bytes; NULL until it is known */
+    Decoder *decoder;
+} Switch;
+
+static PyObject *choose(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
+    Switch *self = (Switch *)callable;
+    if (LIKELY(self->head != NULL && PyVectorcall_NARGS(nargsf) == 1 && kwnames == NULL && PyBytes_CheckExact(args[0]))) {
+        Py_ssize_t size = PyBytes_GET_SIZE(self->head);
+        if (LIKELY(PyBytes_GET_SIZE(args[0]) >= size) &&
+            LIKELY(memcmp(PyBytes_AS_STRING(args[0]), PyBytes_AS_STRING(self->head), (size_t)size) == 0)) {
+            return decode_at(self->decoder, args[0], size);
+        }
+    }
+    return PyObject_Vectorcall(self->otherwise, args, nargsf, kwnames);
+}
+
+static void decoder_dealloc(Decoder *self);
+
+/* Takes the first header it is told of: what a call in progress uses is never let go. */
+static PyObject *learn(Switch *self, PyObject *args) {
+    PyObject *head, *decoder;
+    if (!PyArg_ParseTuple(args, "SO", &head, &decoder)) return NULL;
+    /* The type has no subclasses, and the module no state to ask for it. */
+    if (Py_TYPE(decoder)->tp_dealloc != (destructor)decoder_dealloc) {
+        PyErr_SetString(PyExc_TypeError, "a decoder is expected");
+        return NULL;
+    }
+    if (self->head == NULL) {
+        self->decoder = (Decoder *)Py_NewRef(decoder);
+        self->head = Py_NewRef(head);
+    }
+    Py_RETURN_NONE;
 }
 
 /* ---- encoding ---------------------------------------------------------------------------------------------------- */
@@ -889,8 +953,8 @@ static PyObject *encode(PyObject *callable, PyObject *const *args, size_t nargsf
 
 /* ---- types and module -------------------------------------------------------------------------------------------- */
 
-/* There is no tp_clear on purpose: what a codec refers to makes no cycle of its own, and a half-cleared plan that is still
- * called would be a crash. */
+/* There is no tp_clear on purpose: a half-cleared codec that is still called would be a crash. Cycles go through a Python
+ * function (`otherwise`, `explain`), which the collector can clear. */
 
 static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"plan", "error", "drop_nulls", NULL};
@@ -972,6 +1036,34 @@ static void encoder_dealloc(Encoder *self) {
     Py_DECREF(type);
 }
 
+static PyObject *switch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"otherwise", NULL};
+    PyObject *otherwise;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", names, &otherwise)) return NULL;
+    Switch *self = (Switch *)type->tp_alloc(type, 0);
+    if (self == NULL) return NULL;
+    self->call = choose;
+    self->otherwise = Py_NewRef(otherwise);
+    return (PyObject *)self;
+}
+
+static int switch_traverse(Switch *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->otherwise);
+    Py_VISIT(self->decoder);
+    return 0;
+}
+
+static void switch_dealloc(Switch *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(self->otherwise);
+    Py_XDECREF(self->head);
+    Py_XDECREF(self->decoder);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
 #if PY_VERSION_HEX >= 0x030C0000
 #define OFFSET_TYPE Py_T_PYSSIZET
 #define OFFSET_FLAGS Py_READONLY
@@ -988,6 +1080,14 @@ static PyMemberDef decoder_members[] = {
 static PyMemberDef encoder_members[] = {
     {"__vectorcalloffset__", OFFSET_TYPE, offsetof(Encoder, call), OFFSET_FLAGS, NULL},
     {NULL, 0, 0, 0, NULL},
+};
+static PyMemberDef switch_members[] = {
+    {"__vectorcalloffset__", OFFSET_TYPE, offsetof(Switch, call), OFFSET_FLAGS, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+static PyMethodDef switch_methods[] = {
+    {"learn", (PyCFunction)learn, METH_VARARGS, "learn(head, decoder): payloads that begin with `head` go to `decoder`."},
+    {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot decoder_slots[] = {
@@ -1009,10 +1109,22 @@ static PyType_Slot encoder_slots[] = {
     {0, NULL},
 };
 
+static PyType_Slot switch_slots[] = {
+    {Py_tp_doc, "Switch(otherwise): called with a payload; gives it to the decoder of its header, or to `otherwise`."},
+    {Py_tp_new, switch_new},
+    {Py_tp_dealloc, switch_dealloc},
+    {Py_tp_traverse, switch_traverse},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, switch_members},
+    {Py_tp_methods, switch_methods},
+    {0, NULL},
+};
+
 #define TYPE_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE)
 
 static PyType_Spec decoder_spec = {"streams.engine.codec._native.Decoder", sizeof(Decoder), 0, TYPE_FLAGS, decoder_slots};
 static PyType_Spec encoder_spec = {"streams.engine.codec._native.Encoder", sizeof(Encoder), 0, TYPE_FLAGS, encoder_slots};
+static PyType_Spec switch_spec = {"streams.engine.codec._native.Switch", sizeof(Switch), 0, TYPE_FLAGS, switch_slots};
 
 static int add_type(PyObject *module, PyType_Spec *spec) {
     PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
@@ -1024,7 +1136,8 @@ static int add_type(PyObject *module, PyType_Spec *spec) {
 
 static int fill(PyObject *module) {
     if (PyModule_AddStringConstant(module, "SOURCE", SOURCE) < 0) return -1;
-    return add_type(module, &decoder_spec) < 0 ? -1 : add_type(module, &encoder_spec);
+    if (add_type(module, &decoder_spec) < 0 || add_type(module, &encoder_spec) < 0) return -1;
+    return add_type(module, &switch_spec);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};

@@ -77,9 +77,11 @@ def decoder(registry: Registry, schema: Schema, *, drop_nulls: bool = False) -> 
         read = readers.get(head)
         if read is None:
             read = readers[head] = _reader(registry, head, schema, drop_nulls)
+            found(head, read)
         return read(data, HEADER_BYTES)
 
-    return decode
+    quick, found = compiled.by_header(decode)
+    return quick
 
 
 def header(schema_id: int) -> bytes:

@@ -24,6 +24,17 @@ def compile_decoder(shape: Record, *, drop_nulls: bool = False) -> Callable[[byt
     return _native.Decoder(plan(shape), DecodeError, drop_nulls)
 
 
+def by_header(decode: Callable[[bytes], Any]) -> tuple[Callable[[bytes], Any], Callable[[bytes, Any], None]]:
+    """As compiled.by_header: a switch before `decode`, and what tells it of a header and its decoder."""
+    switch = _native.Switch(decode)
+
+    def learn(head: bytes, decoder: Any) -> None:
+        if isinstance(decoder, _native.Decoder):
+            switch.learn(head, decoder)
+
+    return switch, learn
+
+
 def plan(shape: Shape, null: int = -1) -> tuple[Any, ...]:
     """The shape as _native.c takes it: kind, index of null in the union or -1, and what the kind needs."""
     match shape:

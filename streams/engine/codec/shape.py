@@ -8,10 +8,12 @@ from streams.engine.codec.errors import EncodeError
 
 PRIMITIVES: Final = frozenset({"boolean", "int", "long", "double", "string", "bytes"})
 NO_DEFAULT: Final = object()
+DEEPEST: Final = 9
+"""Types inside each other. Python compiles no more than 20 nested blocks, and an array takes two."""
 
 
 class UnsupportedError(Exception):
-    """The schema uses what the compiled codecs leave to fastavro: other unions, fixed, float, null, recursion."""
+    """The schema uses what compiled codecs leave to fastavro: other unions, fixed, float, null, recursion, depth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ Shape = Primitive | Nullable | Record | Array | Map | Enum
 def shape_of(schema: Any, _names: dict[str, Any] | None = None, _open: tuple[str, ...] = ()) -> Shape:
     """The tree of a schema. Raises UnsupportedError; ValueError or KeyError on what is no schema at all."""
     names = {} if _names is None else _names
+    if len(_open) > DEEPEST:
+        raise UnsupportedError(f"nested more than {DEEPEST} deep")
     if isinstance(schema, str):
         if schema in PRIMITIVES:
             return Primitive(schema)
@@ -85,14 +89,16 @@ def shape_of(schema: Any, _names: dict[str, Any] | None = None, _open: tuple[str
         others = [item for item in schema if item != "null"]
         if len(schema) != 2 or len(others) != 1:
             raise UnsupportedError("a union that is not null and one type")
+        if isinstance(others[0], list):
+            raise UnsupportedError("a union in a union")
         return Nullable(shape_of(others[0], names, _open), schema.index("null"))
     kind = schema["type"]
     if kind in PRIMITIVES:
         return Primitive(kind, time=schema.get("logicalType") == "timestamp-millis")
     if kind == "array":
-        return Array(shape_of(schema["items"], names, _open))
+        return Array(shape_of(schema["items"], names, (*_open, "")))
     if kind == "map":
-        return Map(shape_of(schema["values"], names, _open))
+        return Map(shape_of(schema["values"], names, (*_open, "")))
     if kind not in ("record", "enum"):
         raise UnsupportedError(f"type {kind}")
     name = str(schema["name"]).rpartition(".")[2]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from streams import topology
 from streams.engine.codec import compiled
+from streams.engine.codec import shape as shape_module
 from streams.engine.codec.avro import plain
 from streams.engine.codec.errors import DecodeError, EncodeError
 from streams.engine.codec.shape import Record, shape_of
@@ -243,6 +244,23 @@ def test_not_a_number_survives() -> None:
     assert math.isnan(decode(encode({"x": math.nan}), 0)["x"])
 
 
+def nested(inner: Any, depth: int) -> Any:
+    return {"type": "array", "items": nested(inner, depth - 1)} if depth else inner
+
+
+@pytest.mark.parametrize("kind", ["array", "map"])
+def test_the_deepest_schema_that_is_compiled_is_really_compiled(kind: str) -> None:
+    content: Any = 7
+    schema: Any = "long"
+    for _ in range(shape_module.DEEPEST - 1):
+        content = [content] if kind == "array" else {"a": content}
+        schema = ["null", {"type": "array", "items": schema} if kind == "array" else {"type": "map", "values": schema}]
+    encode, decode = compiled.writer(record_of(schema), b""), compiled.reader(record_of(schema))
+    assert encode
+    assert decode
+    assert decode(encode({"x": content}), 0) == {"x": content}
+
+
 @pytest.mark.parametrize(
     "field_type",
     [
@@ -253,6 +271,8 @@ def test_not_a_number_survives() -> None:
         {"type": "fixed", "name": "F", "size": 2},
         {"type": "array", "items": {"type": "record", "name": "Empty", "fields": []}},
         ["null", "R"],
+        ["null", ["null", "string"]],
+        nested("long", 10),
     ],
     ids=str,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -24,7 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams import topology
-from streams.engine.codec import compile_decode, compile_encode, compiled, native
+from streams.engine.codec import avro, compile_decode, compile_encode, compiled, native
 from streams.engine.codec.errors import CodecError, DecodeError, EncodeError
 from streams.engine.codec.shape import Array, Map, Nullable, Record, Shape, shape_of
 from tests.conftest import IN_CI
@@ -274,14 +275,22 @@ def test_containers_that_change_while_they_are_encoded_do_no_harm() -> None:
         value.update(a=Saboteur(), b=items, c=table)
         return value
 
-    def suicidal() -> dict[str, Any]:
+    def undone(place: str) -> dict[str, Any]:
+        """All of it is let go, what is being walked through too."""
         value: dict[str, Any] = {}
-        value.update(a=Saboteur(value), b=[], c={})
+        value.update(a=Saboteur(), b=[Saboteur() for _ in range(5)], c={"k": Saboteur(), "l": Saboteur()})
+        if place == "a":
+            value["a"] = Saboteur(value)
+        elif place == "b":
+            value["b"][0] = Saboteur(value)
+        else:
+            value["c"]["k"] = Saboteur(value)
         return value
 
     quick, plain = encoders(shape)
-    for make in (sabotaged, suicidal):
-        assert outcome(quick, make()) == outcome(plain, make())
+    assert outcome(quick, sabotaged()) == outcome(plain, sabotaged())
+    for place in "abc":
+        assert outcome(quick, undone(place)) == outcome(plain, undone(place))
 
 
 @built
@@ -349,6 +358,9 @@ def test_wrong_use_is_a_type_error_and_no_crash() -> None:
         lambda: decode("", 0),
         lambda: decode(None, 0),
         lambda: decode(b"", "0"),
+        lambda: extension().Switch(len).learn(b"", len),
+        lambda: extension().Switch(len).learn("", decode),
+        lambda: extension().Switch(len)(b"", b""),
         lambda: extension().Decoder(native.plan(shape), int, False),
         lambda: extension().Decoder((), DecodeError, False),
         lambda: extension().Encoder(native.plan(shape), "", EncodeError),
@@ -358,6 +370,90 @@ def test_wrong_use_is_a_type_error_and_no_crash() -> None:
             call()
     with pytest.raises(ValueError):
         decode(b"", -1)
+
+
+class Ids:
+    """A registry that numbers the schemas it is given."""
+
+    def __init__(self, *schemas: Any) -> None:
+        self.schemas = schemas
+
+    def id_of(self, subject: str, schema: Any) -> int:
+        return self.schemas.index(schema)
+
+    def by_id(self, schema_id: int) -> Any:
+        return self.schemas[schema_id]
+
+
+@built
+def test_the_short_cut_takes_its_header_only() -> None:
+    """Before and after it knows a header: other versions, other headers, and what is no payload go the long way."""
+    new = record_of("string", ["null", "long"])
+    new["fields"][1]["default"] = None
+    old = {**new, "fields": new["fields"][:1]}
+    ids = Ids(new, old)
+    decode = avro.decoder(ids, new)
+    assert type(decode) is extension().Switch
+
+    class Payload(bytes):
+        pass
+
+    now, before = avro.encoder(ids, "r", new)({"a": "x", "b": 1}), avro.encoder(ids, "r", old)({"a": "y"})
+    for _ in range(3):
+        assert decode(before) == {"a": "y", "b": None}
+        assert decode(now) == decode(Payload(now)) == {"a": "x", "b": 1}
+        for bad, reason in [
+            (None, "no value: a null record holds no event"),
+            (b"", "0 bytes are too few for a schema id"),
+            (now[:4], "4 bytes are too few for a schema id"),
+            (now[:5], "truncated"),
+            (now[:-1], "truncated"),
+            (now + b"\x00", "1 bytes after the end of the record"),
+            (b"\x01" + now[1:], "magic byte is 1, not 0: not in the Confluent wire format"),
+        ]:
+            assert outcome(decode, bad) == (DecodeError, reason, None)
+
+
+@built
+def test_a_decoder_that_nobody_has_is_collected() -> None:
+    schema = record_of("string")
+    ids = Ids(schema)
+    payload = avro.encoder(ids, "r", schema)({"a": "x"})
+
+    def alive() -> int:
+        gc.collect()
+        return sum(type(thing).__module__ == "streams.engine.codec._native" for thing in gc.get_objects())
+
+    before = alive()
+    decode = avro.decoder(ids, schema)
+    decode(payload)
+    assert alive() == before + 2, "the switch and its decoder"
+    del decode
+    assert alive() == before
+
+
+@built
+def test_codecs_that_come_and_go_leave_nothing() -> None:
+    shape = shaped(topology.load().schema("order-states"))
+    plan, field = native.plan(shape), ("a", ("long", -1, None), ["default"])
+    default = field[2]
+
+    def run() -> None:
+        for _ in range(50):
+            with pytest.raises(DecodeError):
+                extension().Decoder(plan, DecodeError, False)(b"", 0)
+            extension().Encoder(plan, b"", EncodeError)
+            extension().Encoder(("record", -1, (field,)), b"", EncodeError)
+            with pytest.raises(ValueError):  # half of it is built when the fault is found
+                extension().Encoder(("record", -1, (field, ("b", plan), ("c", ("float", -1, None)))), b"", EncodeError)
+
+    run()
+    gc.collect()  # the errors' tracebacks
+    blocks, held = sys.getallocatedblocks(), sys.getrefcount(default)
+    run()
+    gc.collect()
+    assert sys.getallocatedblocks() - blocks < 50
+    assert sys.getrefcount(default) == held
 
 
 def deep(levels: int) -> tuple[Any, ...]:
