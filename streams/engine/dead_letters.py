@@ -60,13 +60,15 @@ class Limits:
 
 @dataclass(slots=True)
 class LimitState:
-    """Counts of one source in one worker. ``observe`` answers why to stop, or None."""
+    """Counts of one source in one worker. A turn's counts hold once it is ``committed``; ``rolled_back`` undoes them:
+    the same records will be counted when they are read again."""
 
     limits: Limits = field(default_factory=Limits)
     row: int = 0
     window_start: int = 0
     seen: int = 0
     failed: int = 0
+    _durable: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def observe(self, good: int, now: int) -> None:
         """A turn folded ``good`` records without failure."""
@@ -76,6 +78,7 @@ class LimitState:
             self.seen += good
 
     def failure(self, now: int) -> str | None:
+        """A record failed by rule; answers why to stop, or None."""
         self._roll(now)
         self.row += 1
         self.seen += 1
@@ -85,6 +88,12 @@ class LimitState:
         if self.seen >= self.limits.least and self.failed > self.limits.share * self.seen:
             return f"{self.failed} of {self.seen} records failed by rule within {self.limits.window_ms // 1000} s"
         return None
+
+    def committed(self) -> None:
+        self._durable = self.row, self.window_start, self.seen, self.failed
+
+    def rolled_back(self) -> None:
+        self.row, self.window_start, self.seen, self.failed = self._durable
 
     def _roll(self, now: int) -> None:
         if now - self.window_start >= self.limits.window_ms:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -139,16 +139,16 @@ class AgentRunner:
     def turn(self, batch: Batch) -> int:
         """One turn over the batch; answers the number of records folded (0 if it had to be aborted)."""
         assert self._turn is not None
-        before = {topic: replace(state) for topic, state in self._limits.items()}
         try:
             report = self._turn.run(batch)
         except KafkaTransaction.fatal as error:
-            self._limits = before  # the same records will fail again
+            for state in self._limits.values():
+                state.rolled_back()
             self._recover(error)
             return 0
         self._regrow()
-        if self._limits and not report.isolated:
-            self._observe(batch)
+        if self._limits:
+            self._count(batch, report.isolated)
         self.observer.turn(self.agent.name, report)
         self._good()
         return report.records
@@ -242,12 +242,15 @@ class AgentRunner:
         if why is not None:
             raise SourceStopped(f"agent {self.agent.name} stopped reading {topic}: {why}")
 
-    def _observe(self, batch: Batch) -> None:
+    def _count(self, batch: Batch, isolated: bool) -> None:
+        """The turn is durable, and so are the counts of an isolated run; else all its records were good."""
         now = self._wall()
-        for _, sources in batch.parts:
+        for _, sources in () if isolated else batch.parts:
             for topic, records in sources.items():
                 if topic in self._limits:
                     self._limits[topic].observe(len(records), now)
+        for state in self._limits.values():
+            state.committed()
 
 
 def _static_member_taken(error: BaseException) -> bool:
