@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from streams.engine.agent import Agent, Codecs, changelog_topic
+from streams.engine.agent import Agent, Codecs, changelog_topic, consumer_group
 from streams.engine.dead_letters import Limits, LimitState
 from streams.engine.errors import InfrastructureError, SourceStopped
 from streams.engine.source import KafkaSource
@@ -42,7 +42,6 @@ class RunnerConfig:
     conf: Mapping[str, Any]
     worker_id: str
     data_dir: Path
-    prefix: str = "oms"
     client_id: str = "oms"
     batch_size: int = 10_000
     session_timeout_ms: int = 6000
@@ -96,14 +95,10 @@ class AgentRunner:
         self._calm = 0
         self._taken_at: list[float] = []
 
-    @property
-    def group(self) -> str:
-        return f"{self.config.prefix}-{self.agent.name}"
-
     def open(self) -> None:
         """Fence a predecessor of this worker id, join the group. Assignment and restore happen in later steps."""
-        config = self.config
-        name = f"{self.group}-{config.worker_id}"
+        config, group = self.config, consumer_group(self.agent)
+        name = f"{group}-{config.worker_id}"
         conf = {**config.conf, "client.id": config.client_id}
         self.transaction = KafkaTransaction(
             conf, name, changelog_topic(self.agent), lambda: self.source.group_metadata() if self.source else None
@@ -112,7 +107,7 @@ class AgentRunner:
             self.agent,
             self._codecs,
             conf,
-            group=self.group,
+            group=group,
             instance=name,
             folder=config.data_dir / self.agent.name,
             batch_size=config.batch_size,
