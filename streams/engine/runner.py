@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from streams.engine.agent import Agent, Codecs, changelog_topic, consumer_group
 from streams.engine.dead_letters import Limits, LimitState
-from streams.engine.errors import InfrastructureError, SourceStopped
+from streams.engine.errors import InfrastructureError, Misconfigured, SourceStopped
 from streams.engine.source import KafkaSource
-from streams.engine.transaction import KafkaTransaction, is_fatal, reason
+from streams.engine.transaction import KafkaTransaction, failure, is_fatal, reason
 from streams.engine.turn import Batch, Report, Turn
 
 log = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ class AgentRunner:
         assert self.transaction is not None
         name = self.agent.name
         if time.monotonic() - self._good_at > GIVE_UP_SECONDS:
-            raise InfrastructureError(f"agent {name}: nothing works for {GIVE_UP_SECONDS:.0f} s: {reason(error)}")
+            raise failure(f"agent {name}: nothing works for {GIVE_UP_SECONDS:.0f} s", error)
         if _static_member_taken(error):
             self._taken()
         self.observer.aborted(name)
@@ -201,7 +201,7 @@ class AgentRunner:
         now = time.monotonic()
         self._taken_at = [at for at in self._taken_at if now - at < TAKEN_SECONDS] + [now]
         if len(self._taken_at) >= TAKEN_TIMES:
-            raise InfrastructureError(
+            raise Misconfigured(
                 f"agent {self.agent.name}: another worker runs under worker id {self.config.worker_id}"
             )
 
@@ -214,7 +214,9 @@ class AgentRunner:
                 break
             except _CANNOT_OPEN as error:
                 if time.monotonic() - started > GIVE_UP_SECONDS:
-                    raise
+                    if isinstance(error, InfrastructureError):
+                        raise
+                    raise failure(f"agent {self.agent.name}: cannot open anew", error) from error
                 log.warning("%s: cannot open anew yet: %s", self.agent.name, reason(error))
                 time.sleep(1.0)
         self._good_at = started

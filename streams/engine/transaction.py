@@ -13,7 +13,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.engine.context import Sink
-from streams.engine.errors import InfrastructureError
+from streams.engine.errors import InfrastructureError, Misconfigured
 from streams.engine.one_thread import OneThread
 from streams.engine.store import Change
 
@@ -57,7 +57,7 @@ class KafkaTransaction:
         try:
             self._producer.init_transactions(INIT_SECONDS)
         except KafkaException as error:
-            raise InfrastructureError(f"cannot start transactions as {transactional_id}: {reason(error)}") from error
+            raise failure(f"cannot start transactions as {transactional_id}", error) from error
         self._thread = OneThread(transactional_id)
 
     @property
@@ -141,6 +141,25 @@ def reason(error: BaseException) -> str:
     """One line of a client error."""
     first = error.args[0] if error.args else error
     return first.str() if isinstance(first, KafkaError) else " ".join(str(first).split())[:300]
+
+
+_REFUSALS: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+
+
+def failure(what: str, error: BaseException) -> InfrastructureError:
+    """The error that stops a worker, in one line: `Misconfigured` where the broker answered and will not have us."""
+    first = error.args[0] if error.args else None
+    refused = isinstance(first, KafkaError) and first.code() in _REFUSALS
+    return (Misconfigured if refused else InfrastructureError)(f"{what}: {reason(error)}")
 
 
 def is_fatal(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.engine.errors import InfrastructureError
+from streams.engine.errors import InfrastructureError, Misconfigured
 from streams.engine.runner import GIVE_UP_SECONDS, LEAST_BATCH, AgentRunner, Observer, RunnerConfig
 from streams.engine.turn import Batch, Report
 from tests.unit.engine.agents import scripted
@@ -117,10 +117,16 @@ def test_opening_anew_is_tried_until_it_works(world: World) -> None:
     assert world.turn(SOMETHING) == 3
 
 
-def test_it_gives_up_when_opening_anew_fails_for_too_long(world: World, clock: Any) -> None:
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(InfrastructureError("no coordinator"), "no coordinator"), (ABORTABLE, "agent scripted: cannot open anew: ")],
+)
+def test_it_gives_up_when_opening_anew_fails_for_too_long(
+    world: World, clock: Any, error: Exception, says: str
+) -> None:
     world.errors = [FATAL]
-    world.cannot = [InfrastructureError("no coordinator")] * 1000
-    with pytest.raises(InfrastructureError, match="no coordinator"):
+    world.cannot = [error] * 1000
+    with pytest.raises(InfrastructureError, match=says):
         world.turn(SOMETHING)
     assert clock.now == pytest.approx(1000 + GIVE_UP_SECONDS, abs=2)
 
@@ -135,6 +141,13 @@ def test_it_gives_up_with_one_line_when_nothing_works_for_a_while(world: World, 
     with pytest.raises(InfrastructureError, match="agent scripted: nothing works for 120 s") as caught:
         world.turn(SOMETHING)
     assert "\n" not in str(caught.value)
+
+
+def test_what_the_broker_refuses_all_the_time_is_told_apart_from_one_that_is_away(world: World, clock: Any) -> None:
+    clock.now += GIVE_UP_SECONDS + 1
+    world.errors = [KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))]
+    with pytest.raises(Misconfigured, match=r"nothing works for 120 s: .*authoriz"):
+        world.turn(SOMETHING)
 
 
 def test_a_good_turn_or_an_idle_poll_begins_the_patience_anew(world: World, clock: Any) -> None:
