@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 
+import orjson
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
@@ -197,7 +198,9 @@ def test_a_poison_record_goes_to_dead_letters_and_the_others_pass(family: Family
     wait_until(arrived, 10, "three dead letters")
     assert len(letters) == 3
     assert sum(b'"stage":"decode"' in value for value in letters) == 2
-    assert sum(b"asked to fail" in value for value in letters) == 1
+    (failed,) = [orjson.loads(value) for value in letters if b"asked to fail" in value]
+    assert (failed["error"], failed["agent"]) == ("ValueError: asked to fail", family.name)
+    assert 'raise ValueError("asked to fail")' in failed["traceback"]
     assert family.findings() == []
 
 
