@@ -39,7 +39,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for server in dict.fromkeys(server for server, _ in NEEDS.values()):
         mine = [text for text in told if f"no {server}: " in text]
         if mine:
-            reason = mine[0].partition(f"no {server}: ")[2].rstrip("')")
+            reason = mine[0].partition(f"no {server}: ")[2].removesuffix("')")
             line = f"{len(mine)} tests on the {server} SKIPPED: {reason}"
             terminalreporter.write_line(line, yellow=True, bold=True)
 
