@@ -19,7 +19,7 @@ from streams.engine.agent import Agent, Codecs, changelog_topic, consumer_group
 from streams.engine.dead_letters import Limits, LimitState
 from streams.engine.errors import InfrastructureError, Misconfigured, SourceStopped
 from streams.engine.source import KafkaSource
-from streams.engine.transaction import KafkaTransaction, failure, is_fatal, reason
+from streams.engine.transaction import KafkaTransaction, failure, is_fatal, is_timeout, reason
 from streams.engine.turn import Batch, Report, Turn
 
 log = logging.getLogger(__name__)
@@ -184,14 +184,14 @@ class AgentRunner:
         if _static_member_taken(error):
             self._taken()
         self.observer.aborted(name)
-        if isinstance(error, BufferError):
+        log.warning("%s: turn aborted: %s", name, reason(error))
+        # Too much for the producer's queue, or perhaps more than a slow broker takes in the time of a commit.
+        if (isinstance(error, BufferError) or is_timeout(error)) and self.source.batch_size > LEAST_BATCH:
             self.source.batch_size = max(LEAST_BATCH, self.source.batch_size // 2)
-            log.warning("%s: producer queue full, batches of %d from now on", name, self.source.batch_size)
-        else:
-            log.warning("%s: turn aborted: %s", name, reason(error))
+            log.warning("%s: batches of %d from now on", name, self.source.batch_size)
         if self.transaction.broken or is_fatal(error) or _static_member_taken(error):
             self.observer.fenced(name)
-            self._reopen()
+            self._reopen(self.source.batch_size)
         else:
             self.source.rewind()
 
@@ -205,7 +205,7 @@ class AgentRunner:
                 f"agent {self.agent.name}: another worker runs under worker id {self.config.worker_id}"
             )
 
-    def _reopen(self) -> None:
+    def _reopen(self, batch_size: int) -> None:
         started = self._good_at
         while True:
             try:
@@ -220,6 +220,8 @@ class AgentRunner:
                 log.warning("%s: cannot open anew yet: %s", self.agent.name, reason(error))
                 time.sleep(1.0)
         self._good_at = started
+        assert self.source is not None
+        self.source.batch_size = batch_size
 
     def _regrow(self) -> None:
         assert self.source is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -11,7 +12,9 @@ import orjson
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from streams.engine.transaction import COMMIT_SECONDS, STUCK_SECONDS
 from tests.integration.conftest import Family
+from tests.servers.kafka import KafkaServer
 from tests.support.process import WorkerProcess
 from tests.support.progress import Groups, wait_until
 from tests.support.records import read
@@ -143,6 +146,23 @@ def test_what_a_killed_worker_left_open_does_not_hold_up_its_successor(family: F
     family.wait_for_steps(750)
     assert time.monotonic() - killed < 10
     assert "left open" in second.text()
+    assert family.findings() == []
+
+
+@pytest.mark.slow
+def test_a_commit_given_up_that_the_broker_makes_all_the_same_counts_once(family: Family, kafka: KafkaServer) -> None:
+    """The broker stands still for longer than a commit is waited for, then finds it among the requests that wait."""
+    worker = family.start("w1", "--batch", "20", "--slow", "0.002")  # a fifth of its time it commits
+    family.feed(events(2000, pause=True))
+    family.wait_for_steps(100)
+    assert kafka.pid is not None
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        worker.wait_for("turn aborted: ", COMMIT_SECONDS + STUCK_SECONDS + 3)
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+    family.wait_for_steps(2000)
+    assert worker.alive
     assert family.findings() == []
 
 

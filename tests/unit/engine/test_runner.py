@@ -16,6 +16,7 @@ from tests.unit.engine.agents import scripted
 from tests.unit.engine.support import JsonTopics
 
 ABORTABLE = KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT))
+TIMEOUT = KafkaException(KafkaError(KafkaError._TIMED_OUT))
 FATAL = KafkaException(KafkaError(KafkaError._FENCED, "fenced", fatal=True))
 _TASK: Any = SimpleNamespace()
 SOMETHING = Batch([(_TASK, {})], 3)
@@ -170,6 +171,26 @@ def test_a_full_producer_queue_halves_the_batch_down_to_a_least_one(world: World
         sizes.append(world.source.batch_size)
     assert sizes == [500, 250, 125, 62, LEAST_BATCH, LEAST_BATCH]
     assert world.did == ["rewind"] * 6
+
+
+def test_a_batch_that_is_set_smaller_than_the_least_one_does_not_grow_by_a_failure(world: World) -> None:
+    assert world.source is not None
+    world.source.batch_size = LEAST_BATCH - 1
+    world.errors = [BufferError("queue full")]
+    world.turn(SOMETHING)
+    assert world.source.batch_size == LEAST_BATCH - 1
+
+
+def test_a_commit_that_takes_too_long_halves_the_batch_and_opening_anew_keeps_it(world: World) -> None:
+    """Else a broker that is too slow for a full batch would be given the same one again and again."""
+    world.errors = [TIMEOUT]
+    world.turn(SOMETHING)
+    assert world.source is not None
+    assert world.source.batch_size == 500
+    world.errors = [FATAL]
+    world.turn(SOMETHING)
+    assert world.did == ["rewind", "close", "open"]
+    assert world.source.batch_size == 500
 
 
 def test_after_a_hundred_good_turns_the_batch_grows_again_to_what_is_set(world: World) -> None:
