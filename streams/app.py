@@ -24,14 +24,14 @@ from streams.config import Settings
 from streams.datadir import lock_data_dir, write_web_file
 from streams.engine import Agent, Codecs
 from streams.engine.codec import compiled
-from streams.engine.errors import EngineError, InfrastructureError, SourceStopped
+from streams.engine.codec.errors import RegistryError
+from streams.engine.errors import EngineError, SourceStopped
 from streams.engine.health import Health, Observers
 from streams.engine.metrics import Metrics
 from streams.engine.process import settle
 from streams.engine.runner import AgentRunner, Observer, RunnerConfig
 from streams.engine.source import check_topics
 from streams.engine.turn import Batch
-from streams.errors import OmsError
 from streams.web import add_pages, free_port
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class SourceService(Service):
         except BaseException as error:
             self.failure = error
             self.app_failed.set()
-            if not isinstance(error, (EngineError, asyncio.CancelledError)):
+            if not isinstance(error, (EngineError, RegistryError, asyncio.CancelledError)):
                 log.exception("%s: unexpected failure", self.name)
             raise
         finally:
@@ -212,7 +212,7 @@ async def serve(app: OmsApp, stop: asyncio.Event) -> None:
 
 
 def run(app: OmsApp) -> int:
-    """Run to the end: SIGTERM and SIGINT stop gracefully. 0, or raises OmsError with one clear line."""
+    """Run to the end: SIGTERM and SIGINT stop gracefully. 0, or raises EngineError with one clear line."""
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -221,23 +221,18 @@ def run(app: OmsApp) -> int:
             loop.add_signal_handler(number, stop.set)
         await serve(app, stop)
 
-    try:
-        asyncio.run(main())
-    except EngineError as error:
-        raise OmsError(str(error)) from error
+    asyncio.run(main())
     return 0
 
 
 def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
-    """Run the project's agents (all, or these by name) as one worker until stopped."""
+    """Run the project's agents (all, or these by name) as one worker until stopped. 0, or raises OmsError, EngineError
+    or RegistryError with one clear line."""
     from streams import catalogue, topology
 
     chosen = catalogue.choose(agents, settings.audit_raw)
     reg = topology.load(registry=settings.registry)
-    try:
-        check_topics({"bootstrap.servers": settings.broker, **settings.kafka}, chosen)
-    except InfrastructureError as error:
-        raise OmsError(str(error)) from error
+    check_topics({"bootstrap.servers": settings.broker, **settings.kafka}, chosen)
     with lock_data_dir(settings):
         port = settings.web_port or free_port(settings.web_host)
         app = build(settings, chosen, reg, web_port=port, on_stopped=catalogue.source_stopped(reg))

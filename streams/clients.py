@@ -28,11 +28,14 @@ class LastError:
     """What a client complained of last; given to the person when a wait ends in vain."""
 
     text: str = field(default="")
+    refused: bool = False
+    """The broker answered and did not accept the credentials."""
 
     def __call__(self, error: KafkaError) -> None:
         # "All brokers down" follows every real cause and would hide it.
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self.text = str(error.str())
+            self.refused = error.code() == KafkaError._AUTHENTICATION
 
 
 def _make(kind: Any, settings: Settings, more: dict[str, Any]) -> Any:
@@ -73,7 +76,8 @@ def consumer(settings: Settings, **more: Any) -> Consumer:
 
 
 def require_broker(settings: Settings, wait_s: float = BROKER_WAIT_S) -> ClusterMetadata:
-    """The cluster's metadata; waits up to `wait_s` seconds. Raises BrokerUnreachableError with the last cause seen."""
+    """The cluster's metadata; waits up to `wait_s` seconds. Raises BrokerUnreachableError with the last cause seen, or
+    OmsError if the broker refuses the credentials."""
     last = LastError()
     client = admin(settings, error_cb=last)
     try:
@@ -81,6 +85,8 @@ def require_broker(settings: Settings, wait_s: float = BROKER_WAIT_S) -> Cluster
     except KafkaException as error:
         client.poll(0)
         cause = last.text or str(error.args[0].str())
+        if last.refused:
+            raise OmsError(f"broker {settings.broker}: {cause}; see OMS_KAFKA_SASL_*") from None
         raise BrokerUnreachableError(
             f"no broker at {settings.broker} within {wait_s:g} s ({cause}); set OMS_BROKER or --broker"
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,14 +30,20 @@ Folder = Annotated[
 def list_(
     topic: OfTopic = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the newest so many.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Only what this agent refused.")] = None,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where a rule failed.")] = False,
     folder: Folder = None,
     broker: Broker = None,
     as_json: Json = False,
 ) -> None:
-    """What was refused, where it stood and why; the payload stays out of it."""
+    """What was refused, where it stood, by which agent and why; the payload stays out of it."""
     from streams.commands.order_view import clock
 
-    letters = [letter for letter in _letters(folder, broker) if topic in (None, letter["topic"])]
+    letters = [
+        letter
+        for letter in _letters(folder, broker)
+        if topic in (None, letter["topic"]) and agent in (None, letter.get("agent"))
+    ]
     for letter in letters[-limit:] if limit else letters:
         size = len(letter["value"] or b"")
         if as_json:
@@ -44,7 +51,10 @@ def list_(
             emit_json({**shown, "bytes": size})
             continue
         where = f"{letter['topic']}:{_number(letter['partition'])}:{_number(letter['offset'])}"
-        typer.echo(f"{clock(letter['at'])}  {where}  {letter['stage']}  {size} bytes  {letter['error']}")
+        who = letter.get("agent") or "-"
+        typer.echo(f"{clock(letter['at'])}  {where}  {letter['stage']}  {who}  {size} bytes  {letter['error']}")
+        if traceback and letter.get("traceback"):
+            typer.echo(indent(letter["traceback"].rstrip("\n"), "    "))
     note(f"{len(letters):,} dead letters")
 
 

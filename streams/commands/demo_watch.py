@@ -47,6 +47,7 @@ class Watch:
         from confluent_kafka import TopicPartition
 
         from streams.clients import consumer, require_topics
+        from streams.engine.agent import consumer_group
 
         topics = [*self._outputs, *self._internal]
         metadata = require_topics(self._settings, topics)
@@ -55,7 +56,7 @@ class Watch:
         self._reader = consumer(self._settings)
         self._reader.assign(places)
         for agent in self._agents:
-            self._groups[agent.name] = consumer(self._settings, **{"group.id": f"oms-{agent.name}"})
+            self._groups[agent.name] = consumer(self._settings, **{"group.id": consumer_group(agent)})
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -96,9 +96,10 @@ def member_urls(settings: Settings) -> list[str]:
 
     from streams import catalogue
     from streams.clients import admin, require_broker
+    from streams.engine.agent import consumer_group
 
     require_broker(settings, BROKER_S)
-    names = [f"oms-{agent.name}" for agent in catalogue.choose(None)]
+    names = [consumer_group(agent) for agent in catalogue.choose(None)]
     client = admin(settings)  # kept: its futures die with it
     urls: dict[str, None] = {}
     try:

@@ -108,6 +108,8 @@ def dead_line(line: Any, at: int) -> dict[str, Any]:
         "key": None,
         "value": line.raw,
         "at": at,
+        "agent": None,
+        "traceback": None,
     }
 
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
-from streams.commands.worker import SUPERVISOR_VARIABLE
+from streams.commands.worker import AWAY, SUPERVISOR_VARIABLE
 from streams.config import Settings
 
-# Exit codes a restart cannot mend: a wrong setting, an unreachable broker, wrong use. The child has said why.
+# Exit codes a restart cannot mend: a wrong setting, a missing topic, wrong use. The child has said why.
 FATAL = (1, 2)
 STOP_S = 30.0
 _POLL_S = 0.05
@@ -107,7 +107,8 @@ class Supervisor:
             log.warning("worker %s was ended by %s: restarting at once", name, _signal_name(-code))
             child.due = now
             return
-        log.warning("worker %s ended with code %d: restarting in %.1f s", name, code, child.delay)
+        why = "cannot go on for now" if code == AWAY else f"ended with code {code}"
+        log.warning("worker %s %s: restarting in %.1f s", name, why, child.delay)
         child.due = now + child.delay
         child.delay = min(child.delay * 2, _LONGEST_DELAY_S)
 

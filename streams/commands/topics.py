@@ -23,7 +23,7 @@ Partitions = Annotated[
 
 @app.command("apply")
 def apply(broker: Broker = None, partitions: Partitions = None, as_json: Json = False) -> None:
-    """Make missing topics and mend settings; exit 1 if something differs that cannot be mended this way."""
+    """Make missing topics, mend settings, register schemas; exit 1 if something differs that cannot be mended so."""
     found = bring_up(settings_of(broker=broker, partitions=partitions))
     _tell(found, as_json, changed=True)
     if not all(difference.mendable for difference in found):
@@ -32,7 +32,7 @@ def apply(broker: Broker = None, partitions: Partitions = None, as_json: Json = 
 
 @app.command("diff")
 def diff(broker: Broker = None, partitions: Partitions = None, as_json: Json = False) -> None:
-    """Where the broker is not as topics.yaml says; exit 1 if it is not."""
+    """Where broker and schema registry are not as topics.yaml says; exit 1 if they are not."""
     found = differences(settings_of(broker=broker, partitions=partitions))
     _tell(found, as_json, changed=False)
     if found:
@@ -73,17 +73,20 @@ def read(
 
 
 def bring_up(settings: Settings) -> list[Difference]:
-    """Apply topics.yaml, the changelogs of all agents included; what was different. Raises OmsError."""
-    from streams import topics_admin
+    """Apply topics.yaml, the changelogs of all agents included; what was different. Raises OmsError, and RegistryError
+    before any topic is touched."""
+    from streams import registry_admin, topics_admin
 
-    return topics_admin.apply(*_arguments(settings))
+    conf, topology, agents = _arguments(settings)
+    return [*registry_admin.apply(topology), *topics_admin.apply(conf, topology, agents)]
 
 
 def differences(settings: Settings) -> list[Difference]:
-    """Where the broker differs from topics.yaml. Raises OmsError."""
-    from streams import topics_admin
+    """Where broker and registry differ from topics.yaml. Raises OmsError or RegistryError."""
+    from streams import registry_admin, topics_admin
 
-    return topics_admin.diff(*_arguments(settings))
+    conf, topology, agents = _arguments(settings)
+    return [*registry_admin.diff(topology), *topics_admin.diff(conf, topology, agents)]
 
 
 def _arguments(settings: Settings) -> tuple[dict[str, Any], Topology, list[str]]:
@@ -102,4 +105,4 @@ def _tell(found: list[Difference], as_json: bool, *, changed: bool) -> None:
     for each in found:
         typer.echo(f"{'mended ' if changed and each.mendable else ''}{each}")
     if not found:
-        typer.echo("the broker is as topics.yaml says")
+        typer.echo("all is as topics.yaml says")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.commands.common import Broker, settings_of
-from streams.errors import OmsError, UsageError
+from streams.errors import BrokerUnreachableError, OmsError, UsageError
 
 if TYPE_CHECKING:
     from streams.config import Settings
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Set by the supervisor in its children's environment: a child whose parent is no longer that process stops gracefully.
 SUPERVISOR_VARIABLE = "OMS_SUPERVISOR_PID"
 CRASHED = 70  # EX_SOFTWARE: a bug, worth a restart; 1 and 2 are not, they would come again
+# EX_TEMPFAIL, from a child to its supervisor: broker, registry or disk is away. To others a finding like any (1).
+AWAY = 75
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +41,17 @@ def worker(
     log_level: Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Run the agents against a broker until stopped (Ctrl-C or SIGTERM), in N processes."""
-    from streams import logs
-    from streams.clients import require_broker
+    from streams import clients, logs
 
     if log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise UsageError("--log-level: must be one of DEBUG, INFO, WARNING, ERROR")
     logs.setup(log_level)
     settings = settings_of(broker=broker, data_dir=data_dir, worker_id=worker_id, web_port=web_port)
     names = _agent_names(agents)
-    require_broker(settings)
     if processes > 1:
         from streams.commands.supervisor import Supervisor
 
+        clients.admin(settings)  # a setting that no client takes is said once, not by every child
         arguments = ["--log-level", log_level, *(["--agents", ",".join(names)] if names else [])]
         code = Supervisor(settings, processes, arguments).run()
     else:
@@ -68,36 +69,46 @@ def _agent_names(text: str | None) -> list[str] | None:
 
 
 def _run(settings: Settings, names: list[str] | None) -> int:
-    """One worker in this process. The exit code of `run_worker`, or CRASHED for a bug."""
+    """One worker in this process: 0, CRASHED for a bug, or OmsError - to a supervisor AWAY where that may pass."""
     from streams.app import run_worker
+    from streams.clients import require_broker
+    from streams.engine.codec.errors import RegistryError
+    from streams.engine.errors import EngineError
 
-    _follow_supervisor()
+    supervisor = _supervisor()
+    if supervisor:
+        _follow(supervisor)
     try:
-        return int(run_worker(settings, agents=names))
-    except OmsError:
-        raise
-    except Exception as error:
-        if _is_infrastructure(error):
-            raise OmsError(str(error)) from None
+        require_broker(settings)
+        return run_worker(settings, agents=names)
+    except (OmsError, EngineError, RegistryError) as error:
+        code = AWAY if supervisor and _may_pass(error) else getattr(error, "exit_code", 1)
+        raise OmsError(str(error), exit_code=code) from None
+    except Exception:
         log.exception("worker %s crashed", settings.worker_id)
         return CRASHED
 
 
-def _is_infrastructure(error: Exception) -> bool:
-    from streams.engine.codec.errors import RegistryError
-    from streams.engine.errors import InfrastructureError
+def _may_pass(error: Exception) -> bool:
+    """Whether the same start may work later: something is away or unwell, and nothing is set wrongly."""
+    from streams.engine.codec.errors import RegistryUnavailableError
+    from streams.engine.errors import InfrastructureError, Misconfigured
 
-    return isinstance(error, InfrastructureError | RegistryError)
+    passing = (BrokerUnreachableError, RegistryUnavailableError, InfrastructureError)
+    return isinstance(error, passing) and not isinstance(error, Misconfigured)
 
 
-def _follow_supervisor() -> None:
+def _supervisor() -> int | None:
+    """Process id of the supervisor that started this worker, if one did."""
+    text = os.environ.get(SUPERVISOR_VARIABLE, "")
+    return int(text) if text.isdigit() else None
+
+
+def _follow(supervisor: int) -> None:
     """Stop gracefully when the supervisor is gone, so that a killed supervisor leaves no workers behind."""
-    supervisor = os.environ.get(SUPERVISOR_VARIABLE, "")
-    if not supervisor.isdigit():
-        return
 
     def watch() -> None:
-        while os.getppid() == int(supervisor):
+        while os.getppid() == supervisor:
             time.sleep(0.5)
         print("oms: the supervisor is gone, stopping", file=sys.stderr)
         os.kill(os.getpid(), signal.SIGTERM)

@@ -8,7 +8,7 @@ import heapq
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -77,15 +77,27 @@ def find(folder: Path, *stems: str) -> Path | None:
     return None
 
 
-def rows(path: Path) -> Iterator[tuple[int, Row]]:
+def found(folder: Path, what: str, *stems: str) -> Path:
+    """The same, or a ConvertError that says what is missing."""
+    path = find(folder, *stems)
+    if path is None:
+        names = ", ".join(f"{stem}.csv[.gz]" for stem in stems)
+        raise ConvertError(f"{folder}: no {what}; looked for {names}")
+    return path
+
+
+def rows(path: Path, *columns: str) -> Iterator[tuple[int, Row]]:
     """(line number, row) of a CSV file, plain or gzip; column names and values lose surrounding blanks.
 
-    ConvertError when the file cannot be read as UTF-8 CSV or a row has other columns than the header.
+    ConvertError when the file cannot be read as UTF-8 CSV, lacks one of `columns`, or a row has other columns than
+    the header.
     """
     try:
         with _text(path) as text:
             reader = csv.reader(text)
             header = [name.strip() for name in next(reader, [])]
+            if missing := [column for column in columns if column not in header]:
+                raise ConvertError(f"{path}: no column {', '.join(missing)}")
             for cells in reader:
                 if len(cells) != len(header):
                     raise ConvertError(f"{path}:{reader.line_num}: {len(cells)} columns, the header has {len(header)}")
@@ -94,10 +106,13 @@ def rows(path: Path) -> Iterator[tuple[int, Row]]:
         raise ConvertError(f"{path}: cannot be read as CSV: {error}") from None
 
 
-def need(path: Path, row: Row, number: int, *columns: str) -> None:
-    """ConvertError when the row lacks one of the columns."""
-    if missing := [column for column in columns if column not in row]:
-        raise ConvertError(f"{path}:{number}: no column {', '.join(missing)}")
+@contextmanager
+def row_of(path: Path, number: int) -> Iterator[None]:
+    """A value of the row that cannot be converted (ValueError) becomes a ConvertError that names file and row."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConvertError(f"{path}:{number}: {error}") from None
 
 
 def in_time_order(groups: Iterable[list[Line]]) -> Iterator[Line]:

@@ -18,23 +18,23 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from streams.convert.common import (
-    ConvertError,
     Line,
     Row,
     Sort,
     compact,
     find,
+    found,
     in_time_order,
     line,
     local_ms,
     minor,
-    need,
+    row_of,
     rows,
     zone,
 )
@@ -55,6 +55,8 @@ _TIMES = (
     "order_delivered_carrier_date",
     "order_delivered_customer_date",
 )
+_COLUMNS = ("order_id", "customer_id", "order_status", "order_estimated_delivery_date", *_TIMES)
+_ITEM_COLUMNS = ("order_id", "order_item_id", "product_id", "shipping_limit_date", "price", "freight_value")
 # The published names first; then the names of a partial copy, whose items cover only some of its orders.
 _ORDERS = ("olist_orders_dataset", "orders_union_full_timestamps", "orders_8135_seconds")
 _ITEMS = ("olist_order_items_dataset", "order_items", "order_items_for_8135")
@@ -85,15 +87,16 @@ def convert(
     items and payments; uses customers, products and category names where they are. Raises ConvertError, naming file
     and row.
     """
-    path = _table(src, "orders", _ORDERS)
+    path = found(src, "table of orders", *_ORDERS)
     heads: list[tuple[int, int, Row]] = []
-    for number, row in rows(path):
-        if orders is not None and row.get("order_id") not in orders:
+    for number, row in rows(path, *_COLUMNS):
+        if orders is not None and row["order_id"] not in orders:
             continue
         if limit is not None and len(heads) >= limit:
             break
-        need(path, row, number, "order_id", "customer_id", "order_status", "order_estimated_delivery_date", *_TIMES)
-        heads.append((_first(path, number, row), number, row))
+        with row_of(path, number):
+            first = min(local_ms(row[name], zone(ZONE)) for name in _TIMES if row[name])
+        heads.append((first, number, row))
     tables = _read(src, {row["order_id"] for _, _, row in heads})
     if sort == "time":
         heads.sort(key=lambda head: head[:2])
@@ -112,10 +115,8 @@ def estimated_at(created: Mapping[str, Any]) -> int:
 
 
 def _order(path: Path, number: int, row: Row, tables: _Tables) -> list[Line]:
-    try:
+    with row_of(path, number):
         return list(_events(row, tables))
-    except ValueError as error:
-        raise ConvertError(f"{path}:{number}: {error}") from None
 
 
 def _events(row: Row, tables: _Tables) -> Iterator[Line]:
@@ -240,39 +241,23 @@ def _raw(row: Row, name: str) -> str:
     return compact({name: row[name]})
 
 
-def _first(path: Path, number: int, row: Row) -> int:
-    try:
-        return min(local_ms(row[name], zone(ZONE)) for name in _TIMES if row[name])
-    except ValueError as error:
-        raise ConvertError(f"{path}:{number}: {error}") from None
-
-
-def _table(src: Path, what: str, stems: Iterable[str]) -> Path:
-    path = find(src, *stems)
-    if path is None:
-        names = ", ".join(f"{stem}.csv[.gz]" for stem in stems)
-        raise ConvertError(f"{src}: no table of {what}; looked for {names}")
-    return path
-
-
 def _read(src: Path, wanted: set[str]) -> _Tables:
     tables = _Tables()
-    items = _table(src, "items", _ITEMS)
-    for number, row in rows(items):
-        need(items, row, number, "order_id", "order_item_id", "product_id", "shipping_limit_date", "price")
+    items = found(src, "table of items", *_ITEMS)
+    for _, row in rows(items, *_ITEM_COLUMNS):
         if row["order_id"] in wanted:
             tables.items[row["order_id"]].append(row)
     for listed in tables.items.values():
         listed.sort(key=lambda row: int(row["order_item_id"]))
-    payments = _table(src, "payments", _PAYMENTS)
-    for number, row in rows(payments):
-        need(payments, row, number, "order_id", "payment_sequential", "payment_value")
+    payments = found(src, "table of payments", *_PAYMENTS)
+    for _, row in rows(payments, "order_id", "payment_sequential", "payment_value"):
         if row["order_id"] in wanted:
             tables.payments[row["order_id"]].append(row)
     for listed in tables.payments.values():
         listed.sort(key=lambda row: int(row["payment_sequential"]))
     if items.name.startswith("order_items_for_8135"):
-        tables.covered = {row["order_id"] for _, row in rows(_table(src, "orders with items", ["orders_8135_seconds"]))}
+        covered = found(src, "table of orders with items", "orders_8135_seconds")
+        tables.covered = {row["order_id"] for _, row in rows(covered, "order_id")}
     if path := find(src, *_CUSTOMERS):
         tables.customers = {row["customer_id"]: row for _, row in rows(path)}
     tables.categories = _categories(src)

@@ -13,17 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streams.convert.common import (
-    ConvertError,
     Line,
     Row,
     Sort,
     compact,
-    find,
+    found,
     in_time_order,
     line,
     local_ms,
     minor,
-    need,
+    row_of,
     rows,
     zone,
 )
@@ -42,18 +41,13 @@ def convert(src: Path, *, limit: int | None = None, sort: Sort = "time") -> Iter
 
     Money in fen, times in ms UTC; `limit`: only the first so many orders. Raises ConvertError, naming file and row.
     """
-    path = src if src.is_file() else find(src, "tmall_order_report")
-    if path is None:
-        raise ConvertError(f"{src}: no Tmall order report; looked for tmall_order_report.csv[.gz]")
+    path = src if src.is_file() else found(src, "Tmall order report", "tmall_order_report")
     groups: list[list[Line]] = []
-    for number, row in rows(path):
+    for number, row in rows(path, *_COLUMNS):
         if limit is not None and len(groups) >= limit:
             break
-        need(path, row, number, *_COLUMNS)
-        try:
+        with row_of(path, number):
             groups.append(list(_events(row)))
-        except ValueError as error:
-            raise ConvertError(f"{path}:{number}: {error}") from None
     if sort == "source":
         return (entry for group in groups for entry in group)
     return in_time_order(sorted(groups, key=lambda group: group[0]["value"]["event_time"]))

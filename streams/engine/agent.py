@@ -111,6 +111,11 @@ class Agent:
         return function
 
 
+def consumer_group(agent: Agent | str) -> str:
+    """The consumer group of the agent's workers; with the worker's id also their instance and transactional id."""
+    return f"oms-{agent if isinstance(agent, str) else agent.name}"
+
+
 def changelog_topic(agent: Agent | str) -> str:
     """The compacted topic with every row of every table of the agent, and its position marker."""
     return f"oms-{agent if isinstance(agent, str) else agent.name}-changelog"

@@ -7,8 +7,9 @@ bad release does not drain a topic into dead-letters (arroyo's DLQ limits, KIP-1
 
 from __future__ import annotations
 
-import traceback
+import sys
 from dataclasses import dataclass, field
+from traceback import StackSummary, TracebackException
 from typing import Any, Final
 
 from streams.engine.context import RecordLike
@@ -16,32 +17,66 @@ from streams.engine.context import RecordLike
 DEAD_LETTERS: Final = "dead-letters"
 DECODE, CONTRACT, RULE = "decode", "contract", "rule"
 ERROR_CHARACTERS: Final = 4000
+TRACEBACK_CHARACTERS: Final = 16_000
+"""Of a longer one the end is kept: the innermost frames and the error."""
 
 
-def dead_letter(record: RecordLike, error: str, stage: str, at: int) -> dict[str, Any]:
-    """The dead-letters value of contract.md, key and value as the bytes they were; ``at`` is ms."""
+def dead_letter(record: RecordLike, error: str | Exception, stage: str, agent: str, at: int) -> dict[str, Any]:
+    """The dead-letters value of contract.md, key and value as the bytes they were; ``at`` is ms.
+
+    ``error`` is the reason in one line, or what a rule raised: then its traceback goes along.
+    """
     return {
         "topic": record.topic(),
         "partition": record.partition(),
         "offset": record.offset(),
-        "error": error[:ERROR_CHARACTERS],
+        "error": (error if isinstance(error, str) else describe(error))[:ERROR_CHARACTERS],
         "stage": stage,
         "key": record.key(),
         "value": record.value(),
         "at": at,
+        "agent": agent,
+        "traceback": None if isinstance(error, str) else traceback_of(error),
     }
 
 
 def describe(error: BaseException) -> str:
-    """Type, message and the innermost frames in one line."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    frames.reverse()
-    where = " < ".join(f"{frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})" for frame in frames)
+    """Type and message in one line."""
     try:
-        text = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
+        text = _encodable(" ".join(str(error).split()))
     except Exception:  # a broken __str__ must not keep the record from being buried
         text = "(no text)"
-    return f"{type(error).__name__}: {text} at {where}"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def traceback_of(error: BaseException) -> str | None:
+    """The traceback with its causes as Python prints it, but the same on every machine and Python: files by their path
+    within the package, and no marks under the lines."""
+    try:
+        told = TracebackException.from_exception(error)
+        _plain(told)
+        return _encodable("".join(told.format()))[-TRACEBACK_CHARACTERS:]
+    except Exception:
+        return None
+
+
+def _plain(told: TracebackException) -> None:
+    told.stack = StackSummary.from_list(
+        [(_within(frame.filename), frame.lineno or 0, frame.name, frame.line) for frame in told.stack]
+    )
+    for other in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
+        if other is not None:
+            _plain(other)
+
+
+def _within(file: str) -> str:
+    """The path below the folder that it was imported from."""
+    roots = [root for root in sys.path if root and file.startswith(root.rstrip("/") + "/")]
+    return file.removeprefix(max(roots, key=len).rstrip("/") + "/") if roots else file.rpartition("/")[2]
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +95,15 @@ class Limits:
 
 @dataclass(slots=True)
 class LimitState:
-    """Counts of one source in one worker. ``observe`` answers why to stop, or None."""
+    """Counts of one source in one worker. A turn's counts hold once it is ``committed``; ``rolled_back`` undoes them:
+    the same records will be counted when they are read again."""
 
     limits: Limits = field(default_factory=Limits)
     row: int = 0
     window_start: int = 0
     seen: int = 0
     failed: int = 0
+    _durable: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def observe(self, good: int, now: int) -> None:
         """A turn folded ``good`` records without failure."""
@@ -76,6 +113,7 @@ class LimitState:
             self.seen += good
 
     def failure(self, now: int) -> str | None:
+        """A record failed by rule; answers why to stop, or None."""
         self._roll(now)
         self.row += 1
         self.seen += 1
@@ -85,6 +123,12 @@ class LimitState:
         if self.seen >= self.limits.least and self.failed > self.limits.share * self.seen:
             return f"{self.failed} of {self.seen} records failed by rule within {self.limits.window_ms // 1000} s"
         return None
+
+    def committed(self) -> None:
+        self._durable = self.row, self.window_start, self.seen, self.failed
+
+    def rolled_back(self) -> None:
+        self.row, self.window_start, self.seen, self.failed = self._durable
 
     def _roll(self, now: int) -> None:
         if now - self.window_start >= self.limits.window_ms:

@@ -10,7 +10,11 @@ class EngineError(Exception):
 
 
 class InfrastructureError(EngineError):
-    """Broker, disk or registry is unusable: the worker stops with this line and exit code 1."""
+    """Broker or disk is unusable: the worker stops with this line. Started again later it may work."""
+
+
+class Misconfigured(InfrastructureError):
+    """A topic, a right or a name is not as it must be: the worker stops with this line, and waiting mends nothing."""
 
 
 class SourceStopped(EngineError):

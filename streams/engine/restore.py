@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from streams.engine.errors import InfrastructureError
 from streams.engine.store import Change, Store
 from streams.engine.task import MARK, POSITION, _pair
-from streams.engine.transaction import TRANSACTION_TIMEOUT_MS, reason
+from streams.engine.transaction import TRANSACTION_TIMEOUT_MS, failure
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def restore(conf: Mapping[str, Any], topic: str, stores: Mapping[int, Restoring]
         consumer.assign(places)
         return _read(conf, consumer, topic, stores, progress)
     except KafkaException as error:
-        raise InfrastructureError(f"cannot restore from {topic}: {reason(error)}") from error
+        raise failure(f"cannot restore from {topic}", error) from error
     finally:
         consumer.close()
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from streams.engine.agent import Agent, Codecs, changelog_topic
+from streams.engine.agent import Agent, Codecs, changelog_topic, consumer_group
 from streams.engine.dead_letters import Limits, LimitState
-from streams.engine.errors import InfrastructureError, SourceStopped
+from streams.engine.errors import InfrastructureError, Misconfigured, SourceStopped
 from streams.engine.source import KafkaSource
-from streams.engine.transaction import KafkaTransaction, is_fatal, reason
+from streams.engine.transaction import KafkaTransaction, failure, is_fatal, is_timeout, reason
 from streams.engine.turn import Batch, Report, Turn
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,6 @@ class RunnerConfig:
     conf: Mapping[str, Any]
     worker_id: str
     data_dir: Path
-    prefix: str = "oms"
     client_id: str = "oms"
     batch_size: int = 4_000
     session_timeout_ms: int = 6000
@@ -96,14 +95,10 @@ class AgentRunner:
         self._calm = 0
         self._taken_at: list[float] = []
 
-    @property
-    def group(self) -> str:
-        return f"{self.config.prefix}-{self.agent.name}"
-
     def open(self) -> None:
         """Fence a predecessor of this worker id, join the group. Assignment and restore happen in later steps."""
-        config = self.config
-        name = f"{self.group}-{config.worker_id}"
+        config, group = self.config, consumer_group(self.agent)
+        name = f"{group}-{config.worker_id}"
         conf = {**config.conf, "client.id": config.client_id}
         self.transaction = KafkaTransaction(
             conf, name, changelog_topic(self.agent), lambda: self.source.group_metadata() if self.source else None
@@ -112,7 +107,7 @@ class AgentRunner:
             self.agent,
             self._codecs,
             conf,
-            group=self.group,
+            group=group,
             instance=name,
             folder=config.data_dir / self.agent.name,
             batch_size=config.batch_size,
@@ -139,16 +134,16 @@ class AgentRunner:
     def turn(self, batch: Batch) -> int:
         """One turn over the batch; answers the number of records folded (0 if it had to be aborted)."""
         assert self._turn is not None
-        before = {topic: replace(state) for topic, state in self._limits.items()}
         try:
             report = self._turn.run(batch)
         except KafkaTransaction.fatal as error:
-            self._limits = before  # the same records will fail again
+            for state in self._limits.values():
+                state.rolled_back()
             self._recover(error)
             return 0
         self._regrow()
-        if self._limits and not report.isolated:
-            self._observe(batch)
+        if self._limits:
+            self._count(batch, report.isolated)
         self.observer.turn(self.agent.name, report)
         self._good()
         return report.records
@@ -185,18 +180,18 @@ class AgentRunner:
         assert self.transaction is not None
         name = self.agent.name
         if time.monotonic() - self._good_at > GIVE_UP_SECONDS:
-            raise InfrastructureError(f"agent {name}: nothing works for {GIVE_UP_SECONDS:.0f} s: {reason(error)}")
+            raise failure(f"agent {name}: nothing works for {GIVE_UP_SECONDS:.0f} s", error)
         if _static_member_taken(error):
             self._taken()
         self.observer.aborted(name)
-        if isinstance(error, BufferError):
+        log.warning("%s: turn aborted: %s", name, reason(error))
+        # Too much for the producer's queue, or perhaps more than a slow broker takes in the time of a commit.
+        if (isinstance(error, BufferError) or is_timeout(error)) and self.source.batch_size > LEAST_BATCH:
             self.source.batch_size = max(LEAST_BATCH, self.source.batch_size // 2)
-            log.warning("%s: producer queue full, batches of %d from now on", name, self.source.batch_size)
-        else:
-            log.warning("%s: turn aborted: %s", name, reason(error))
+            log.warning("%s: batches of %d from now on", name, self.source.batch_size)
         if self.transaction.broken or is_fatal(error) or _static_member_taken(error):
             self.observer.fenced(name)
-            self._reopen()
+            self._reopen(self.source.batch_size)
         else:
             self.source.rewind()
 
@@ -206,11 +201,11 @@ class AgentRunner:
         now = time.monotonic()
         self._taken_at = [at for at in self._taken_at if now - at < TAKEN_SECONDS] + [now]
         if len(self._taken_at) >= TAKEN_TIMES:
-            raise InfrastructureError(
+            raise Misconfigured(
                 f"agent {self.agent.name}: another worker runs under worker id {self.config.worker_id}"
             )
 
-    def _reopen(self) -> None:
+    def _reopen(self, batch_size: int) -> None:
         started = self._good_at
         while True:
             try:
@@ -219,10 +214,14 @@ class AgentRunner:
                 break
             except _CANNOT_OPEN as error:
                 if time.monotonic() - started > GIVE_UP_SECONDS:
-                    raise
+                    if isinstance(error, InfrastructureError):
+                        raise
+                    raise failure(f"agent {self.agent.name}: cannot open anew", error) from error
                 log.warning("%s: cannot open anew yet: %s", self.agent.name, reason(error))
                 time.sleep(1.0)
         self._good_at = started
+        assert self.source is not None
+        self.source.batch_size = batch_size
 
     def _regrow(self) -> None:
         assert self.source is not None
@@ -242,12 +241,15 @@ class AgentRunner:
         if why is not None:
             raise SourceStopped(f"agent {self.agent.name} stopped reading {topic}: {why}")
 
-    def _observe(self, batch: Batch) -> None:
+    def _count(self, batch: Batch, isolated: bool) -> None:
+        """The turn is durable, and so are the counts of an isolated run; else all its records were good."""
         now = self._wall()
-        for _, sources in batch.parts:
+        for _, sources in () if isolated else batch.parts:
             for topic, records in sources.items():
                 if topic in self._limits:
                     self._limits[topic].observe(len(records), now)
+        for state in self._limits.values():
+            state.committed()
 
 
 def _static_member_taken(error: BaseException) -> bool:

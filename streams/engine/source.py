@@ -17,13 +17,13 @@ from confluent_kafka.admin import AdminClient
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
 from streams.engine.align import HELD_BATCHES, Aligner, Grouped, Place
-from streams.engine.errors import EngineError, InfrastructureError
+from streams.engine.errors import EngineError, Misconfigured
 from streams.engine.restore import Restoring, restore
 from streams.engine.rocks import RocksStore
 from streams.engine.store import MemoryStore, Store
 from streams.engine.takeover import fence_dead_owners
 from streams.engine.task import OnOutcome, Task
-from streams.engine.transaction import KafkaTransaction, is_fatal, reason
+from streams.engine.transaction import KafkaTransaction, failure, is_fatal, reason
 from streams.engine.turn import Batch
 
 log = logging.getLogger(__name__)
@@ -302,23 +302,23 @@ class KafkaSource:
 
 
 def check_topics(conf: Mapping[str, Any], agents: Sequence[Agent], timeout: float = 10.0) -> dict[str, int]:
-    """Partitions by topic. Raises InfrastructureError in one line for an unreachable broker or an unfit topic."""
+    """Partitions by topic. Raises InfrastructureError for an unreachable broker, Misconfigured for an unfit topic."""
     try:
         found = AdminClient({**conf}).list_topics(timeout=timeout).topics
     except KafkaException as error:
-        raise InfrastructureError(f"no broker answers at {conf.get('bootstrap.servers')}: {reason(error)}") from error
+        raise failure(f"no broker answers at {conf.get('bootstrap.servers')}", error) from error
     counts = {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
     for agent in agents:
         needed = [*agent.sources, *agent.writes, *([changelog_topic(agent)] if agent.stateful else [])]
         missing = [name for name in needed if name not in counts]
         if missing:
-            raise InfrastructureError(
+            raise Misconfigured(
                 f"agent {agent.name}: topic {', '.join(missing)} is missing on the broker; run `oms topics apply`"
             )
         same = [*agent.sources, *([changelog_topic(agent)] if agent.stateful else [])]
         if len({counts[name] for name in same}) > 1:
             shown = ", ".join(f"{name} has {counts[name]}" for name in same)
-            raise InfrastructureError(f"agent {agent.name}: its topics must have equal partition counts, but {shown}")
+            raise Misconfigured(f"agent {agent.name}: its topics must have equal partition counts, but {shown}")
     return counts
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from streams.engine.agent import Agent, Codecs, TableSpec
 from streams.engine.codec.errors import DecodeError, RegistryError
 from streams.engine.context import Context, RecordLike, Sink
-from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, dead_letter, describe
+from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, dead_letter
 from streams.engine.errors import EngineError
 from streams.engine.store import Change, Store
 from streams.engine.table import KEPT_ROWS, MAX_VALUE_BYTES, Table, after
@@ -265,9 +265,8 @@ class Task:
 
     def _bury(self, record: RecordLike, error: str | Exception, stage: str) -> None:
         self.dead[stage] = self.dead.get(stage, 0) + 1
-        text = error if isinstance(error, str) else describe(error)
         at = self.ctx.now if self._wall is None else self._wall
-        value = dead_letter(record, text, stage, at)
+        value = dead_letter(record, error, stage, self.agent.name, at)
         self._sink(DEAD_LETTERS, self.ctx._encoders[DEAD_LETTERS](value), record.topic())
 
     # -- reading from outside ---------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.engine.context import Sink
-from streams.engine.errors import InfrastructureError
+from streams.engine.errors import InfrastructureError, Misconfigured
 from streams.engine.one_thread import OneThread
 from streams.engine.store import Change
 
@@ -23,8 +23,12 @@ RETRY_BACKOFF_MS: Final = 5
 """librdkafka waits this long between the steps of a transaction. Its default of 100 made a commit take 25-100 ms
 instead of 3-8."""
 INIT_SECONDS: Final = 30.0
-STUCK_SECONDS: Final = 5.0
-"""A commit that is not over this long after its timeout never will be."""
+COMMIT_SECONDS: Final = 5.0
+"""Longest wait for a commit, a thousand times what one takes. That it is given up too early does no harm, whatever the
+broker makes of it later: the new producer's ``init_transactions`` waits for its end or fences it, and then the restore
+finds in the changelog what was committed. It only costs the second or two of opening anew."""
+STUCK_SECONDS: Final = 1.0
+"""A commit that is not over this long after its deadline never will be."""
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
@@ -57,7 +61,7 @@ class KafkaTransaction:
         try:
             self._producer.init_transactions(INIT_SECONDS)
         except KafkaException as error:
-            raise InfrastructureError(f"cannot start transactions as {transactional_id}: {reason(error)}") from error
+            raise failure(f"cannot start transactions as {transactional_id}", error) from error
         self._thread = OneThread(transactional_id)
 
     @property
@@ -85,24 +89,27 @@ class KafkaTransaction:
     def commit(
         self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
     ) -> Mapping[int, int]:
-        # Past its timeout librdkafka can wait for ever for a group coordinator that is gone (librdkafka#5456, #5511).
-        # The thread that waits is then left behind; a new producer of this id fences whatever it may still do.
+        # Past its timeout librdkafka can wait for ever for a group coordinator that is gone. The thread that waits is
+        # then left behind; a new producer of this id fences whatever it may still do.
         try:
             self._thread.start(lambda: self._commit(offsets))
             try:
                 if meanwhile is not None:
                     meanwhile()
             finally:
-                self._thread.wait(TRANSACTION_TIMEOUT_MS / 1000 + STUCK_SECONDS)
+                self._thread.wait(COMMIT_SECONDS + STUCK_SECONDS)
         except TimeoutError:
-            self._open = False
-            self.broken = True
+            self._give_up()
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the commit is stuck in the client")) from None
+        except KafkaException as error:
+            if is_timeout(error):  # an abort would wait as long for the same coordinator
+                self._give_up()
+            raise
         self._open = False
         return self._positions
 
     def _commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        deadline = time.monotonic() + TRANSACTION_TIMEOUT_MS / 1000
+        deadline = time.monotonic() + COMMIT_SECONDS
         if offsets:
             name = self._name  # who committed: a successor looks for what this worker may have left open
             places = [TopicPartition(topic, number, offset, name) for (topic, number), offset in offsets.items()]
@@ -110,13 +117,17 @@ class KafkaTransaction:
             _retried(lambda left: self._producer.send_offsets_to_transaction(places, metadata, left), deadline)
         _retried(self._producer.commit_transaction, deadline)
 
+    def _give_up(self) -> None:
+        self._open = False
+        self.broken = True
+
     def abort(self) -> None:
         """Abort what is open. Never raises: a producer that cannot even abort is ``broken``."""
         if not self._open:
             return
         self._open = False
         try:
-            _retried(self._producer.abort_transaction, time.monotonic() + TRANSACTION_TIMEOUT_MS / 1000)
+            _retried(self._producer.abort_transaction, time.monotonic() + COMMIT_SECONDS)
         except KafkaException:
             self.broken = True
 
@@ -141,6 +152,30 @@ def reason(error: BaseException) -> str:
     """One line of a client error."""
     first = error.args[0] if error.args else error
     return first.str() if isinstance(first, KafkaError) else " ".join(str(first).split())[:300]
+
+
+_REFUSALS: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+
+
+def failure(what: str, error: BaseException) -> InfrastructureError:
+    """The error that stops a worker, in one line: `Misconfigured` where the broker answered and will not have us."""
+    first = error.args[0] if error.args else None
+    refused = isinstance(first, KafkaError) and first.code() in _REFUSALS
+    return (Misconfigured if refused else InfrastructureError)(f"{what}: {reason(error)}")
+
+
+def is_timeout(error: BaseException) -> bool:
+    first = error.args[0] if error.args else None
+    return isinstance(first, KafkaError) and first.code() == KafkaError._TIMED_OUT
 
 
 def is_fatal(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Producer
 
 from streams.engine import Agent
+from streams.engine.agent import consumer_group
 from tests.servers.kafka import KafkaServer
 from tests.support.process import WorkerProcess
 from tests.support.progress import QUIET, Groups, Place, wait_until
@@ -78,7 +79,7 @@ class Chaos:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.names = [agent.name for agent in self.agents]
-        self.groups = Groups(self.kafka.bootstrap, {f"oms-{agent.name}": agent.sources for agent in self.agents})
+        self.groups = Groups(self.kafka.bootstrap, {consumer_group(agent): agent.sources for agent in self.agents})
 
     def play(self, faults: list[str]) -> None:
         """Each fault at a random moment of the next seconds; the one after it once all agents are at work again."""
@@ -105,7 +106,7 @@ class Chaos:
         """Where the groups stand, of those places that moved within the last moments; every agent has some.
         Alerts are left out: they come now and then, and silence would be taken for a stand-still."""
         found: dict[Place, int] = {}
-        fed = {f"oms-{agent}" for agent in self.names if agent != "alerts"}
+        fed = {consumer_group(agent) for agent in self.names if agent != "alerts"}
 
         def all_move() -> bool:
             first = self.groups.committed()

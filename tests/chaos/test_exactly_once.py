@@ -19,6 +19,7 @@ import pytest
 
 from streams import catalogue, topics_admin, topology
 from streams.engine import Agent
+from streams.engine.agent import consumer_group
 from streams.topology import Topology
 from tests.chaos.driver import RECOVERY_SECONDS, Chaos, Encoded, Load
 from tests.chaos.load import inputs
@@ -97,7 +98,7 @@ def drain(broker: str, agents: list[Agent], groups: Groups) -> None:
         for agent in agents:
             for topic in agent.sources:
                 last = {record.partition: record.offset + 1 for record in read(broker, topic)}
-                if any(stand.get((f"oms-{agent.name}", topic, part), 0) < offset for part, offset in last.items()):
+                if any(stand.get((consumer_group(agent), topic, part), 0) < offset for part, offset in last.items()):
                     return False
         return True
 

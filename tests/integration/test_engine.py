@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import time
 
+import orjson
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from streams.engine.transaction import COMMIT_SECONDS, STUCK_SECONDS
 from tests.integration.conftest import Family
+from tests.servers.kafka import KafkaServer
 from tests.support.process import WorkerProcess
 from tests.support.progress import Groups, wait_until
 from tests.support.records import read
@@ -145,6 +149,23 @@ def test_what_a_killed_worker_left_open_does_not_hold_up_its_successor(family: F
     assert family.findings() == []
 
 
+@pytest.mark.slow
+def test_a_commit_given_up_that_the_broker_makes_all_the_same_counts_once(family: Family, kafka: KafkaServer) -> None:
+    """The broker stands still for longer than a commit is waited for, then finds it among the requests that wait."""
+    worker = family.start("w1", "--batch", "20", "--slow", "0.002")  # a fifth of its time it commits
+    family.feed(events(2000, pause=True))
+    family.wait_for_steps(100)
+    assert kafka.pid is not None
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        worker.wait_for("turn aborted: ", COMMIT_SECONDS + STUCK_SECONDS + 3)
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+    family.wait_for_steps(2000)
+    assert worker.alive
+    assert family.findings() == []
+
+
 def test_offsets_set_back_by_hand_double_nothing(family: Family) -> None:
     worker = family.start()
     family.feed(events(2000))
@@ -197,7 +218,9 @@ def test_a_poison_record_goes_to_dead_letters_and_the_others_pass(family: Family
     wait_until(arrived, 10, "three dead letters")
     assert len(letters) == 3
     assert sum(b'"stage":"decode"' in value for value in letters) == 2
-    assert sum(b"asked to fail" in value for value in letters) == 1
+    (failed,) = [orjson.loads(value) for value in letters if b"asked to fail" in value]
+    assert (failed["error"], failed["agent"]) == ("ValueError: asked to fail", family.name)
+    assert 'raise ValueError("asked to fail")' in failed["traceback"]
     assert family.findings() == []
 
 

@@ -2,7 +2,7 @@
 
 `file:[FOLDER]` reads FOLDER/ids.lock.json: subject -> versions, each with its id, fingerprint and the file that keeps
 the schema as it was. Ids are stable for ever; `python -m streams.engine.codec.registry lock` adds versions and never
-changes or removes one. `http(s)://[USER:PASSWORD@]HOST/PATH` speaks the two calls of the Confluent schema registry
+changes or removes one. `http(s)://[USER:PASSWORD@]HOST/PATH` speaks the few calls of the Confluent schema registry
 API that are needed here (Apicurio offers it under /apis/ccompat/v7). Subjects are named `TOPIC-value`
 (TopicNameStrategy).
 """
@@ -34,6 +34,7 @@ UNKNOWN_FOR_S: Final = 30.0
 _UNKNOWN_MAX: Final = 10_000
 # Servers refuse an absurd id in several ways; none of them says that the registry is unwell.
 _NO_SUCH_ID: Final = frozenset({400, 404, 422})
+_NOT_FOUND: Final = frozenset({404})
 
 
 class Registry(Protocol):
@@ -154,13 +155,11 @@ class HttpRegistry:
         self._lock = threading.Lock()
 
     def id_of(self, subject: str, schema: Schema) -> int:
-        """Register `schema` under `subject`, or find it there; the server checks compatibility."""
+        """Register `schema` under `subject`, or find it there; the server checks what `require` told it to."""
         key = subject, fingerprint(schema)
         with self._lock:
             if key not in self._ids:
-                name = urllib.parse.quote(subject, safe="")
-                body = {"schemaType": "AVRO", "schema": json.dumps(schema, ensure_ascii=False)}
-                answer = self._ask(f"/subjects/{name}/versions?normalize=true", body)
+                answer = self._ask(f"/subjects/{_quoted(subject)}/versions?normalize=true", _body(schema))
                 if answer is None or not isinstance(answer.get("id"), int):
                     raise RegistryError(f"registry {self.url}: no id for {subject} in its answer")
                 self._ids[key] = answer["id"]
@@ -188,17 +187,38 @@ class HttpRegistry:
             self._schemas[schema_id] = schema
         return self._schemas[schema_id]
 
-    def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
-        """The JSON answer; None if there is no such id. RegistryUnavailableError if the server is away or unwell."""
+    def has(self, subject: str, schema: Schema) -> bool:
+        """Whether `schema` is a version of `subject`; registers nothing."""
+        return self._ask(f"/subjects/{_quoted(subject)}?normalize=true", _body(schema), absent=_NOT_FOUND) is not None
+
+    def required(self, subject: str) -> str | None:
+        """The compatibility that the server requires of new versions of `subject`; None if it has no such subject."""
+        answer = self._ask(f"/config/{_quoted(subject)}?defaultToGlobal=true")
+        return None if answer is None else str(answer.get("compatibilityLevel"))
+
+    def require(self, subject: str, level: str) -> None:
+        """Have the server refuse new versions of `subject` that are not compatible: BACKWARD_TRANSITIVE, say."""
+        self._ask(f"/config/{_quoted(subject)}", {"compatibility": level}, method="PUT")
+
+    def _ask(
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        method: str | None = None,
+        absent: frozenset[int] = frozenset(),
+    ) -> dict[str, Any] | None:
+        """The JSON answer; None if what is asked for is not there, which an `absent` status says of a request with a
+        body. RegistryUnavailableError if the server is away or unwell."""
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = self._headers | ({"Content-Type": "application/vnd.schemaregistry.v1+json"} if data else {})
-        request = urllib.request.Request(self.url + path, data=data, headers=headers)
+        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
                 answer = json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
-                if data is None and error.code in _NO_SUCH_ID:
+                if error.code in (_NO_SUCH_ID if data is None else absent):
                     return None
                 said = _message_of(error.read(2000))
             kind = RegistryUnavailableError if error.code >= 500 or error.code == 429 else RegistryError
@@ -209,6 +229,14 @@ class HttpRegistry:
         if not isinstance(answer, dict):
             raise RegistryError(f"registry {self.url}: its answer to {path.partition('?')[0]} is not an object")
         return answer
+
+
+def _quoted(subject: str) -> str:
+    return urllib.parse.quote(subject, safe="")
+
+
+def _body(schema: Schema) -> dict[str, str]:
+    return {"schemaType": "AVRO", "schema": json.dumps(schema, ensure_ascii=False)}
 
 
 def _message_of(body: bytes) -> str:

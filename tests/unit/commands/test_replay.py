@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -200,12 +201,34 @@ def test_an_unknown_code_is_a_finding(tmp_path: Path) -> None:
 
 
 @pytest.mark.rule("DQ-08")
+def test_where_a_rule_failed_is_shown_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("no such rule")
+
+    # The module: the package has the agent itself under its name.
+    monkeypatch.setattr(import_module("streams.agents.orders"), "reduce", broken)
+    out = replayed(tmp_path, line("orders", ORDER))
+    plain = oms("deadletters", "list", "--from", out).stdout
+    told = oms("deadletters", "list", "--from", out, "--traceback").stdout
+    (shown,) = plain.splitlines()
+    assert "  rule  orders  " in shown
+    assert shown.endswith("KeyError: 'no such rule'")
+    assert told.startswith(plain + "    Traceback (most recent call last):\n")
+    assert told.endswith("    KeyError: 'no such rule'\n")
+    (letter,) = [json.loads(text) for text in oms("deadletters", "list", "--from", out, "--json").stdout.splitlines()]
+    assert (letter["agent"], letter["traceback"].splitlines()[-1]) == ("orders", "KeyError: 'no such rule'")
+    assert "value" not in letter
+
+
+@pytest.mark.rule("DQ-08")
 def test_dead_letters_of_a_replay_become_input_lines_again(tmp_path: Path) -> None:
     raw = json.dumps({"topic": "payments", "bytes": "AAEC", "key": "K"})
     out = replayed(tmp_path, line("orders", ORDER, lines=[]), raw, "half a line", line("orders", ORDER), code=1)
     listed = oms("deadletters", "list", "--from", out)
     assert listed.stdout.count("\n") == 3
-    assert "in.jsonl:-:3" in listed.stdout
+    assert "in.jsonl:-:3  decode  -  " in listed.stdout
+    assert "  contract  intake  " in listed.stdout
+    assert oms("deadletters", "list", "--from", out, "--agent", "intake").stdout.count("\n") == 2
     again = tmp_path / "again.jsonl"
     assert oms("deadletters", "replay", "--all", "--from", out, "--out", again).exit_code == 0
     first, second, third = again.read_text().splitlines()

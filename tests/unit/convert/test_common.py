@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from streams.convert.common import ConvertError, in_time_order, line, local_ms, minor, rows, write, zone
+from streams.convert.common import (
+    ConvertError,
+    found,
+    in_time_order,
+    line,
+    local_ms,
+    minor,
+    row_of,
+    rows,
+    write,
+    zone,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,26 @@ def test_a_row_with_missing_columns_is_named_by_file_and_line(tmp_path: Path) ->
     path.write_text("a,b\n1,2\n3\n", encoding="utf-8")
     with pytest.raises(ConvertError, match=r"t\.csv:3: 1 columns, the header has 2"):
         list(rows(path))
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "a,b\n", ""])
+def test_a_column_that_is_needed_and_missing_is_named_rows_or_not(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConvertError, match=r"t\.csv: no column (a, )?c$"):
+        list(rows(path, "a", "c"))
+
+
+def test_a_table_that_is_missing_is_named_with_the_files_it_could_be_in(tmp_path: Path) -> None:
+    with pytest.raises(ConvertError, match=r": no table of x; looked for one\.csv\[\.gz\], two\.csv\[\.gz\]$"):
+        found(tmp_path, "table of x", "one", "two")
+    (tmp_path / "two.csv").touch()
+    assert found(tmp_path, "table of x", "one", "two") == tmp_path / "two.csv"
+
+
+def test_a_value_that_is_wrong_is_named_by_file_and_row() -> None:
+    with pytest.raises(ConvertError, match=r"^t\.csv:7: not an amount: 'x'$"), row_of(Path("t.csv"), 7):
+        minor("x")
 
 
 def test_a_broken_gzip_file_is_one_clear_line(tmp_path: Path) -> None:

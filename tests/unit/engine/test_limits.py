@@ -74,6 +74,18 @@ def test_a_row_goes_on_over_windows() -> None:
     assert state.failure(600_000) is not None
 
 
+def test_a_turn_that_is_rolled_back_leaves_the_counts_where_the_last_durable_one_put_them() -> None:
+    state = LimitState()
+    state.observe(20, 1_000_000)
+    failures(state, 4, 1_000_000)
+    state.committed()
+    failures(state, 5, 1_060_000)
+    state.rolled_back()
+    assert (state.row, state.seen, state.failed) == (4, 24, 4)
+    assert failures(state, 5, 1_059_999) == [None] * 5
+    assert (state.seen, state.failed) == (29, 9), "the window did not roll"
+
+
 # -- the runner ---------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +192,7 @@ def test_an_aborted_turn_is_not_counted() -> None:
         batch = Batch([(world.bench.task, {"in": records})], 5)
         assert world.runner.turn(batch) == 0
     assert world.source.rewound == 3
+    assert world.runner._limits["in"].row == 4
     assert world.runner.turn(batch) == 5
     with pytest.raises(SourceStopped):
         world.turn("x")

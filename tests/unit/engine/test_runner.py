@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.engine.errors import InfrastructureError
+from streams.engine.errors import InfrastructureError, Misconfigured
 from streams.engine.runner import GIVE_UP_SECONDS, LEAST_BATCH, AgentRunner, Observer, RunnerConfig
 from streams.engine.turn import Batch, Report
 from tests.unit.engine.agents import scripted
 from tests.unit.engine.support import JsonTopics
 
 ABORTABLE = KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT))
+TIMEOUT = KafkaException(KafkaError(KafkaError._TIMED_OUT))
 FATAL = KafkaException(KafkaError(KafkaError._FENCED, "fenced", fatal=True))
 _TASK: Any = SimpleNamespace()
 SOMETHING = Batch([(_TASK, {})], 3)
@@ -117,10 +118,16 @@ def test_opening_anew_is_tried_until_it_works(world: World) -> None:
     assert world.turn(SOMETHING) == 3
 
 
-def test_it_gives_up_when_opening_anew_fails_for_too_long(world: World, clock: Any) -> None:
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(InfrastructureError("no coordinator"), "no coordinator"), (ABORTABLE, "agent scripted: cannot open anew: ")],
+)
+def test_it_gives_up_when_opening_anew_fails_for_too_long(
+    world: World, clock: Any, error: Exception, says: str
+) -> None:
     world.errors = [FATAL]
-    world.cannot = [InfrastructureError("no coordinator")] * 1000
-    with pytest.raises(InfrastructureError, match="no coordinator"):
+    world.cannot = [error] * 1000
+    with pytest.raises(InfrastructureError, match=says):
         world.turn(SOMETHING)
     assert clock.now == pytest.approx(1000 + GIVE_UP_SECONDS, abs=2)
 
@@ -135,6 +142,13 @@ def test_it_gives_up_with_one_line_when_nothing_works_for_a_while(world: World, 
     with pytest.raises(InfrastructureError, match="agent scripted: nothing works for 120 s") as caught:
         world.turn(SOMETHING)
     assert "\n" not in str(caught.value)
+
+
+def test_what_the_broker_refuses_all_the_time_is_told_apart_from_one_that_is_away(world: World, clock: Any) -> None:
+    clock.now += GIVE_UP_SECONDS + 1
+    world.errors = [KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))]
+    with pytest.raises(Misconfigured, match=r"nothing works for 120 s: .*authoriz"):
+        world.turn(SOMETHING)
 
 
 def test_a_good_turn_or_an_idle_poll_begins_the_patience_anew(world: World, clock: Any) -> None:
@@ -157,6 +171,26 @@ def test_a_full_producer_queue_halves_the_batch_down_to_a_least_one(world: World
         sizes.append(world.source.batch_size)
     assert sizes == [500, 250, 125, 62, LEAST_BATCH, LEAST_BATCH]
     assert world.did == ["rewind"] * 6
+
+
+def test_a_batch_that_is_set_smaller_than_the_least_one_does_not_grow_by_a_failure(world: World) -> None:
+    assert world.source is not None
+    world.source.batch_size = LEAST_BATCH - 1
+    world.errors = [BufferError("queue full")]
+    world.turn(SOMETHING)
+    assert world.source.batch_size == LEAST_BATCH - 1
+
+
+def test_a_commit_that_takes_too_long_halves_the_batch_and_opening_anew_keeps_it(world: World) -> None:
+    """Else a broker that is too slow for a full batch would be given the same one again and again."""
+    world.errors = [TIMEOUT]
+    world.turn(SOMETHING)
+    assert world.source is not None
+    assert world.source.batch_size == 500
+    world.errors = [FATAL]
+    world.turn(SOMETHING)
+    assert world.did == ["rewind", "close", "open"]
+    assert world.source.batch_size == 500
 
 
 def test_after_a_hundred_good_turns_the_batch_grows_again_to_what_is_set(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,6 +11,7 @@ import pytest
 
 from streams.engine import Agent, Context, EngineError
 from streams.engine.codec.errors import DecodeError, RegistryError, RegistryUnavailableError
+from streams.engine.dead_letters import TRACEBACK_CHARACTERS
 from streams.engine.errors import InfrastructureError, SourceStopped
 from streams.engine.local import LocalRecord
 from streams.engine.store import MemoryStore
@@ -138,8 +141,12 @@ def test_a_failing_record_alone_is_buried_with_traceback_and_position_and_the_ot
     assert rows(bench, "b") == {}
     (letter,) = bench.dead
     assert (letter["topic"], letter["partition"], letter["offset"], letter["stage"]) == ("in", 0, 1, "rule")
-    assert letter["error"].startswith("Boom: no such word at run (agents.py:")
-    assert "fold (agents.py:" in letter["error"]
+    assert letter["error"] == "Boom: no such word"
+    assert letter["agent"] == "scripted"
+    told = letter["traceback"].splitlines()
+    assert told[0] == "Traceback (most recent call last):"
+    assert re.fullmatch(r'  File "tests/unit/engine/agents.py", line \d+, in run', told[-3])
+    assert told[-2:] == ["    raise Boom(text)", "tests.unit.engine.agents.Boom: no such word"]
     assert letter["key"] == "k"
     assert orjson.loads(letter["value"])["at"] == 2
     assert bench.task.next == {"in": 3}
@@ -283,9 +290,46 @@ def test_an_exception_that_cannot_be_shown_is_buried_all_the_same() -> None:
 
     bench = Bench(agent)
     bench.turn(1, 2)
-    assert [letter["error"].partition(" at ")[0] for letter in bench.dead] == [
-        "Mute: (no text)",
+    assert [letter["error"] for letter in bench.dead] == ["Mute: (no text)", "ValueError: half \\ud800 of a pair"]
+    assert [letter["traceback"].splitlines()[-1].rpartition(".")[2] for letter in bench.dead] == [
+        "Mute: <exception str() failed>",
         "ValueError: half \\ud800 of a pair",
+    ]
+
+
+def test_a_traceback_has_its_causes_is_bounded_and_names_no_folder_of_this_machine() -> None:
+    agent = Agent("deep", sources=("in",), writes=())
+
+    def sink(levels: int) -> None:
+        if levels:
+            sink(levels - 1)
+        raise ValueError("x" * 3 * TRACEBACK_CHARACTERS)
+
+    @agent.fold
+    def fold(ctx: Context, key: bytes | None, fact: Any) -> None:
+        try:
+            {}[fact]
+        except KeyError as error:
+            if fact:
+                raise LookupError("no such fact") from error
+            sink(50)
+
+    bench = Bench(agent)
+    bench.turn(1, 0)
+    short, long = (letter["traceback"] for letter in bench.dead)
+    assert "KeyError: 1\n\nThe above exception was the direct cause" in short
+    assert short.endswith("LookupError: no such fact\n")
+    assert str(Path(__file__).parents[3]) not in short
+    assert "^" not in short
+    assert len(long) == TRACEBACK_CHARACTERS
+
+
+def test_only_a_failed_rule_has_a_traceback() -> None:
+    bench = Bench(scripted())
+    bench.turn(event(1, ("refuse", "too late")), b"?")
+    assert [(letter["stage"], letter["agent"], letter["traceback"]) for letter in bench.dead] == [
+        ("contract", "scripted", None),
+        ("decode", "scripted", None),
     ]
 
 
@@ -333,7 +377,8 @@ def test_a_failing_timer_is_buried_once_and_not_tried_again() -> None:
     assert rows(bench, "b") == {}
     (letter,) = bench.dead
     assert (letter["topic"], letter["offset"], letter["key"]) == ("scripted:timer:boom", 10, "x")
-    assert letter["error"].startswith("Boom: x at")
+    assert letter["error"] == "Boom: x"
+    assert "in due" in letter["traceback"]
     assert not bench.turn(event(40)).isolated
     assert len(bench.dead) == 1
 
