@@ -4,6 +4,7 @@ from streams.agents.alerts import alerts
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.agents.orders import orders
+from streams.agents.reports import reports
 
-ALL = (intake, identity, orders, alerts)
+ALL = (intake, identity, orders, reports, alerts)
 """Every agent, in the order of the flow."""

@@ -10,6 +10,7 @@ from typing import Any
 from streams.domain.alert import Policies
 from streams.domain.contract import Contract, Limits
 from streams.domain.identity import Delays
+from streams.domain.report.settings import StockReports
 from streams.domain.status_map import MapError, StatusMaps, parse
 
 FOLDER = Path(__file__).parent
@@ -44,3 +45,9 @@ def delays(path: Path = FOLDER / "limits.json") -> Delays:
 def alert_policies(path: Path = FOLDER / "alerts.json") -> Policies:
     """Who is told about what."""
     return Policies.parse(_read(path))
+
+
+@cache
+def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
+    """When the stock reports are made, and who follows up."""
+    return StockReports.parse(_read(path)["stock"])
