@@ -10,6 +10,7 @@ from typing import Any
 from streams.domain.alert import Policies
 from streams.domain.contract import Contract, Limits
 from streams.domain.identity import Delays
+from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.report.settings import StockReports
 from streams.domain.status_map import MapError, StatusMaps, parse
 
@@ -39,6 +40,12 @@ def contract(path: Path = FOLDER / "limits.json") -> Contract:
 def delays(path: Path = FOLDER / "limits.json") -> Delays:
     """How long an orphan may wait."""
     return Delays(**_read(path)["identity"])
+
+
+@cache
+def inventory(path: Path = FOLDER / "limits.json") -> InventorySettings:
+    """How long stock is held, when selling is paused."""
+    return InventorySettings(**_read(path)["inventory"])
 
 
 @cache
