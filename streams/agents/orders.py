@@ -1,6 +1,6 @@
 """The orders agent: folds every fact about an order into its one state.
 
-    order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
+order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def load(
     from streams.commands.stock_file import read
 
     moment = _moment(at)
-    events, wrong = read(file)
+    events, wrong = read(file, moment)
     if wrong:
         _refuse(file, wrong, as_json)
     run = _run_name(file, moment)

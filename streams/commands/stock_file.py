@@ -160,8 +160,10 @@ KINDS: Final[Mapping[str, Kind]] = {
 }  # fmt: skip
 
 
-def read(path: Path) -> tuple[list[Event], list[Bad]]:
-    """The events of the file in its order, and every line that is wrong. OmsError (exit 2) if it is no such file."""
+def read(path: Path, at: int) -> tuple[list[Event], list[Bad]]:
+    """The events of the file in its order, and every line that is wrong. OmsError (exit 2) if it is no such file.
+
+    `at`: event time of the events, ms."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -181,7 +183,7 @@ def read(path: Path) -> tuple[list[Event], list[Bad]]:
             if len(row) > len(header):
                 raise ValueError(f"has {len(row)} cells, the header {len(header)}")
             cells = dict(zip(header, (cell.strip() for cell in row), strict=False))
-            events.append(_event(number, cells, said))
+            events.append(_event(number, cells, said, at))
         except ValueError as error:
             wrong.append(Bad(number, str(error)))
     if not events and not wrong:
@@ -212,7 +214,7 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise OmsError(f"{path}: a column is named twice in the header", exit_code=2)
 
 
-def _event(number: int, cells: Mapping[str, str], said: dict[tuple[str, ...], int]) -> Event:
+def _event(number: int, cells: Mapping[str, str], said: dict[tuple[str, ...], int], at: int) -> Event:
     """The event of one line. ValueError with the reason; `said` remembers on which line a thing was spoken of."""
     name = cells.get("kind") or "stock"
     kind = KINDS.get(name)
@@ -233,7 +235,7 @@ def _event(number: int, cells: Mapping[str, str], said: dict[tuple[str, ...], in
             value[column] = COLUMNS[column](text)
         except ValueError as error:
             raise ValueError(f"{column}: {error}") from None
-    value = _finished(name, value)
+    value = _finished(name, value, at)
     for part in _spoken_of(kind, value):
         first = said.setdefault((name, *part), number)
         if first != number:
@@ -243,13 +245,15 @@ def _event(number: int, cells: Mapping[str, str], said: dict[tuple[str, ...], in
     return Event(number, kind.event_type, str(value[kind.key]), value)
 
 
-def _finished(name: str, value: dict[str, Any]) -> dict[str, Any]:
+def _finished(name: str, value: dict[str, Any], at: int) -> dict[str, Any]:
     """The line's value as the event says it; ValueError where its cells contradict each other."""
     if name == "stock":
         return {"pool": "sales", **value}
     if name == "activity":
         if value["starts_at"] >= value["ends_at"]:
             raise ValueError("starts_at is not before ends_at")
+        if value["ends_at"] <= at:
+            raise ValueError("ends_at: the activity is over already")
         return {**{column: cell for column, cell in value.items() if column != "sku"}, "skus": _words(value["sku"])}
     if name == "alternative" and value["sku"] in value.get("alternatives", ()):
         raise ValueError("a SKU is no alternative to itself")

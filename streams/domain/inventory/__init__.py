@@ -7,6 +7,7 @@
     breaker    oversell breaker (INV-11)              warehouse  received, moved, counted (INV-10)
     references what operations set                    options    what to offer instead (CUS-05)
     change     what a message does, as a value        view       the record of inventory-states
+    reconcile  a partition's part of the daily reports (INV-13, 16)
 """
 
 from streams.domain.inventory.inventory import due, step, time_of

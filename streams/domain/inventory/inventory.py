@@ -99,7 +99,8 @@ def _reference(change: Change, fact: Message, settings: Settings) -> Change:
         channel = figure["channel"]
         if at < stock.channel_stock.get(channel, [0, 0])[1]:
             return change.refuse("a channel's stock older than the one known")
-        change.touch().channel_stock = {**stock.channel_stock, channel: [figure["quantity"], at]}
+        ours = max(0, stock.available)  # kept beside it: what is sold later is no difference (INV-13)
+        change.touch().channel_stock = {**stock.channel_stock, channel: [figure["quantity"], at, ours]}
     else:
         return change.refuse("no such reference about stock")
     return change.finish()

@@ -29,7 +29,7 @@ STOCK_COMMANDS: Final = ("release_sku", "resume_sku")
 CHANNELS: Final = "channel-facts"
 SKU_TOPIC: Final = "stock-commands"
 
-_WORD: Final = 256
+WORD: Final = 256
 _UNITS: Final = 10**15
 _LATEST: Final = 4_102_444_800_000
 _ITEMS: Final = 10_000
@@ -43,8 +43,8 @@ def word(value: Any) -> str | None:
     """A code that may become part of a key."""
     if type(value) is not str or not value or value.isspace():
         return "is not a text"
-    if len(value) > _WORD:
-        return f"is longer than {_WORD} characters"
+    if len(value) > WORD:
+        return f"is longer than {WORD} characters"
     if "\0" in value:
         return "holds a NUL character"
     try:

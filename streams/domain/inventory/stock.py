@@ -50,7 +50,7 @@ class Stock:
     counts: dict[str, list[int]] = field(default_factory=dict)
     """Warehouse NUL pool -> [at, counted, level before it] of the newest snapshot (INV-16)."""
     channel_stock: dict[str, list[int]] = field(default_factory=dict)
-    """Channel -> [quantity it shows, at] (INV-13)."""
+    """Channel -> [quantity it shows, at, units free to sell then] (INV-13)."""
 
     sales: int = 0
     aside: int = 0

@@ -224,3 +224,20 @@ def test_one_sku_is_shown_with_levels_holds_and_changes(tmp_path: Path) -> None:
 def test_an_unknown_sku_is_a_finding(tmp_path: Path) -> None:
     result = oms("stock", "NONE", "--from", folder(tmp_path, [RECEIVED], []))
     assert (result.exit_code, "no SKU 'NONE'" in result.stderr) == (1, True)
+
+
+@pytest.mark.rule("INV-01", "INV-10")
+def test_what_was_loaded_is_there_after_a_replay_and_adds_up(tmp_path: Path) -> None:
+    source, events, out = tmp_path / "stock.csv", tmp_path / "stock.jsonl", tmp_path / "out"
+    source.write_text("sku,warehouse,pool,quantity\nBAG,HZ,,87\nBAG,SH,reserved,20\nCUP,HZ,,5\n")
+    assert oms("stock", "load", source, "--out", events, "--at", AT).exit_code == 0
+    received = {"event_id": "r-1", "event_type": "stock_received", "event_time": AT + 1000, "source": "wms-hz",
+                "sku": "BAG", "warehouse": "HZ", "quantity": 13}  # fmt: skip
+    more = tmp_path / "more.jsonl"
+    more.write_text(json.dumps({"topic": "wms", "value": received}))
+    assert oms("replay", events, more, events, "--out", out).exit_code == 0
+    checked = oms("stock", "check", "--from", out)
+    assert checked.exit_code == 0, checked.output
+    shown = json.loads(oms("stock", "BAG", "--from", out, "--json").stdout)
+    assert shown["state"]["available"] == 100
+    assert [(row["pool"], row["delta"]) for row in shown["changes"]] == [("sales", 87), ("reserved", 20), ("sales", 13)]

@@ -12,9 +12,23 @@ from typer.testing import CliRunner, Result
 from streams.cli import app
 from streams.commands.stock_file import COLUMNS, KINDS, Event, ops_value, read
 from streams.domain.contract import check
+from streams.domain.inventory.references import routes
 
 AT = "2026-01-22T20:00:00+08:00"
 AT_MS = 1_769_083_200_000
+LATER = AT_MS + 3_600_000
+
+
+EVERY_KIND = (
+    "kind,sku,warehouse,quantity,channel,activity,quota,starts_at,ends_at,freeze_ratio,flash,lat,lon,"
+    "alternatives,discount,nearby,next_batch_at,ttl_ms,qps,api",
+    f"activity,BAG;CUP,,,,newyear,,{AT},1769086800000,0.5,true,,,,,,,,,",
+    "quota,BAG,,,douyin,newyear,50,,,,,,,,,,,,,",
+    "warehouse,,HZ,,,,,,,,,30.25,120.17,,,,,,,",
+    f"alternative,BAG,,,,,,,,,,,,CUP;MUG,15,HZ;SH,{AT},,,",
+    "channel,,,,douyin,,,,,,,,,,,,,1800000,1200,false",
+    "channel_stock,BAG,,80,tmall,,,,,,,,,,,,,,,",
+)
 
 
 def oms(*arguments: object, **environ: str) -> Result:
@@ -36,7 +50,7 @@ def loaded(tmp_path: Path, *lines: str) -> list[dict[str, Any]]:
 
 def reasons(tmp_path: Path, *lines: str) -> list[tuple[int, str]]:
     out = tmp_path / "out.jsonl"
-    result = oms("stock", "load", csv(tmp_path, *lines), "--out", out, "--json")
+    result = oms("stock", "load", csv(tmp_path, *lines), "--out", out, "--at", AT, "--json")
     assert result.exit_code == 1, result.output
     assert not out.exists()
     said = json.loads(result.stdout)
@@ -59,17 +73,7 @@ def test_a_plain_stock_list_sets_levels_of_the_sales_pool_unless_it_names_anothe
 
 @pytest.mark.rule("INV-03", "INV-04", "INV-12", "CUS-05")
 def test_every_kind_of_line_becomes_its_event(tmp_path: Path) -> None:
-    lines = loaded(
-        tmp_path,
-        "kind,sku,warehouse,quantity,channel,activity,quota,starts_at,ends_at,freeze_ratio,flash,lat,lon,"
-        "alternatives,discount,nearby,next_batch_at,ttl_ms,qps,api",
-        f"activity,BAG;CUP,,,,newyear,,{AT},1769086800000,0.5,true,,,,,,,,,",
-        "quota,BAG,,,douyin,newyear,50,,,,,,,,,,,,,",
-        "warehouse,,HZ,,,,,,,,,30.25,120.17,,,,,,,",
-        f"alternative,BAG,,,,,,,,,,,,CUP;MUG,15,HZ;SH,{AT},,,",
-        "channel,,,,douyin,,,,,,,,,,,,,1800000,1200,false",
-        "channel_stock,BAG,,80,tmall,,,,,,,,,,,,,,,",
-    )
+    lines = loaded(tmp_path, *EVERY_KIND)
     assert [(line["value"]["event_type"], line["key"], json.loads(line["value"]["value"])) for line in lines] == [
         (
             "activity_set", "newyear",
@@ -100,6 +104,14 @@ def test_what_is_sent_passes_the_contract_and_is_named_by_file_time_and_line(tmp
     assert len(set(ids)) == 4
     for line in first:
         assert check("ops", line["value"]) is None
+
+
+def test_intake_takes_every_kind_that_the_file_may_hold(tmp_path: Path) -> None:
+    lines = loaded(tmp_path, *EVERY_KIND, "stock,BAG,HZ,87,,,,,,,,,,,,,,,,")
+    for line in lines:
+        found = routes(line["value"])
+        assert not isinstance(found, str), (line["value"]["value"], found)
+        assert found
 
 
 @pytest.mark.parametrize(
@@ -134,8 +146,9 @@ def test_a_bad_line_is_refused_with_its_number_and_reason(tmp_path: Path, line: 
     [
         ("activity,BAG,,a,2026-01-22T20:00:00,1769086800000,", "starts_at: time: a time without an offset"),
         ("activity,BAG,,a,1769086800000,1769086800000,", "starts_at is not before ends_at"),
-        ("activity,BAG;;CUP,,a,1,2,", "a name between two semicolons is empty"),
-        ("activity,BAG;BAG,,a,1,2,", "names the same twice"),
+        ("activity,BAG,,a,1769079600000,1769083200000,", "ends_at: the activity is over already"),
+        ("activity,BAG;;CUP,,a,1,1769086800000,", "a name between two semicolons is empty"),
+        ("activity,BAG;BAG,,a,1,1769086800000,", "names the same twice"),
         ("alternative,BAG,,,,,CUP;BAG", "a SKU is no alternative to itself"),
         ("alternative,BAG,,,,,", "alternative needs one of alternatives, nearby, next_batch_at"),
         ("channel,,douyin,,,,", "channel needs one of ttl_ms, qps, api"),
@@ -151,7 +164,7 @@ def test_two_lines_that_say_the_same_are_refused_because_nobody_knows_which_one_
     lines = ["sku,warehouse,pool,quantity", "BAG,HZ,,1", "BAG,HZ,reserved,1", "BAG,SH,,1", "BAG,HZ,sales,2"]
     assert reasons(tmp_path, *lines) == [(5, "says again what line 2 says")]
     header = "kind,activity,sku,starts_at,ends_at"
-    lines = [header, "activity,a,BAG;CUP,1,2", "activity,b,CUP,1,2", "activity,a,MUG;CUP,1,2"]
+    lines = [header, f"activity,a,BAG;CUP,1,{LATER}", f"activity,b,CUP,1,{LATER}", f"activity,a,MUG;CUP,1,{LATER}"]
     assert reasons(tmp_path, *lines) == [(4, "says again what line 2 says")]
 
 
@@ -189,7 +202,7 @@ def test_a_file_that_is_no_stock_file_is_wrong_use(tmp_path: Path, content: byte
 def test_a_byte_order_mark_and_quoted_cells_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
     path.write_bytes(b'\xef\xbb\xbfSKU, Warehouse ,quantity\r\n"A, ""B""",HZ, 7 \r\n')
-    events, wrong = read(path)
+    events, wrong = read(path, AT_MS)
     assert not wrong
     assert events == [
         Event(2, "reference_set", 'A, "B"', {"kind": "stock", "pool": "sales", "sku": 'A, "B"', "warehouse": "HZ",
