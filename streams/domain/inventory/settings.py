@@ -30,7 +30,7 @@ class Settings:
     break_units: int = 30
     break_window_ms: int = 5 * MINUTE_MS
     """More than so many units oversold in a window pause the SKU (INV-11)."""
-    lines: int = 1_000
+    lines: int = 500
     """Of one order with one SKU."""
     units: int = 10**15
     """In one figure."""
