@@ -10,6 +10,7 @@ from typing import Any
 from streams.domain.alert import Policies
 from streams.domain.contract import Contract, Limits
 from streams.domain.identity import Delays
+from streams.domain.order import OrderSettings, StockRules, TierRules
 from streams.domain.status_map import MapError, StatusMaps, parse
 
 FOLDER = Path(__file__).parent
@@ -38,6 +39,16 @@ def contract(path: Path = FOLDER / "limits.json") -> Contract:
 def delays(path: Path = FOLDER / "limits.json") -> Delays:
     """How long an orphan may wait."""
     return Delays(**_read(path)["identity"])
+
+
+@cache
+def order_settings(path: Path = FOLDER / "limits.json") -> OrderSettings:
+    """Tiers, and what the stock and the stages of an order may take."""
+    orders = _read(path)["orders"]
+    tiers = orders["tiers"]
+    return OrderSettings(
+        tiers=TierRules(tuple(tiers["co_signed"]), dict(tiers["large_minor"])), stock=StockRules(**orders["stock"])
+    )
 
 
 @cache
