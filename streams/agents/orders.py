@@ -1,17 +1,34 @@
 """The orders agent: folds every fact about an order into its one state.
 
-order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
+    order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
+                                                  -> stock-commands, channel-facts, alert-facts
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final, Literal
 
 import orjson
 
-from streams.domain.order import OrderSettings, OrderState, UnknownOrder, from_row, record, reduce, to_row
+from streams.domain.order import (
+    REPLY,
+    TIMER,
+    OrderSettings,
+    OrderState,
+    Send,
+    UnknownOrder,
+    answer,
+    due,
+    due_at,
+    from_row,
+    record,
+    reduce,
+    to_row,
+)
+from streams.domain.rules import data
 from streams.engine import Agent, Context
 
 AuditRaw = Literal["keep", "hash", "drop"]
@@ -20,6 +37,7 @@ FACTS: Final = "order-facts"
 STATES: Final = "order-states"
 EVENTS: Final = "order-events"
 AUDIT: Final = "audit-log"
+OTHERS: Final = ("stock-commands", "channel-facts", "alert-facts")
 
 
 def encode(state: OrderState) -> bytes:
@@ -34,8 +52,8 @@ def decode(data: bytes) -> OrderState:
 
 def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) -> Agent:
     """The agent. `audit_raw`: the payload in audit-log as it came, as its SHA-256, or not at all."""
-    rules = settings or OrderSettings()
-    agent = Agent("orders", sources=(FACTS,), writes=(STATES, EVENTS, AUDIT))
+    rules = settings or data.order_settings()
+    agent = Agent("orders", sources=(FACTS,), writes=(STATES, EVENTS, AUDIT, *OTHERS))
     table = agent.table("orders", encode=encode, decode=decode, kept=0.4)  # 4-8 kB each once decoded
 
     @agent.time_of
@@ -45,21 +63,48 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
     @agent.fold
     def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
         guid: str = fact["order_guid"]
-        orders = ctx[table]
-        state = orders.get(guid)
+        state = ctx[table].get(guid)
         try:
+            if fact["event_type"] == REPLY:
+                answered = answer(state, fact, ctx.now, rules)
+                if answered.audit is not None:
+                    answered.audit["raw"] = payload(fact, audit_raw)
+                    ctx.emit(AUDIT, guid, answered.audit)
+                settle(ctx, guid, state, answered.state, answered.sends, answered.changed)
+                return
             decision = reduce(state, fact, ctx.now, rules)
         except UnknownOrder as error:
             ctx.refuse(str(error), stage="rule")
             return
-        if decision.state is not state:
-            orders[guid] = decision.state
         decision.audit["raw"] = payload(fact, audit_raw)
         ctx.emit(AUDIT, guid, decision.audit)
         for event in decision.events:
             ctx.emit(EVENTS, guid, event)
-        if decision.changed:
-            ctx.emit_latest(STATES, guid, partial(record, guid, decision.state))
+        settle(ctx, guid, state, decision.state, decision.sends, decision.changed)
+
+    @agent.on_timer
+    def fire(ctx: Context, kind: str, key: str, at: int) -> None:
+        state = ctx[table].get(key)
+        if state is not None and state.stock is not None:
+            fired = due(key, state, at, rules.stock)
+            settle(ctx, key, None, fired.state, fired.sends, fired.changed)
+
+    def settle(
+        ctx: Context, guid: str, old: OrderState | None, new: OrderState, sends: Iterable[Send], changed: bool
+    ) -> None:
+        """Keep the state, send what follows. `old` is None where no timer of the order is set."""
+        if new is not old:
+            ctx[table][guid] = new
+            earliest = due_at(new)
+            if earliest != due_at(old):
+                if earliest is None:
+                    ctx.timers.cancel(TIMER, guid)
+                else:
+                    ctx.timers.set(TIMER, guid, earliest)
+        for topic, name, value in sends:
+            ctx.emit(topic, name, value)
+        if changed:
+            ctx.emit_latest(STATES, guid, partial(record, guid, new))
 
     return agent
 

@@ -11,6 +11,7 @@ from streams.domain.alert import Policies
 from streams.domain.contract import Contract, Limits
 from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
+from streams.domain.order import OrderSettings, StockRules, TierRules
 from streams.domain.report.settings import StockReports
 from streams.domain.status_map import MapError, StatusMaps, parse
 
@@ -46,6 +47,16 @@ def delays(path: Path = FOLDER / "limits.json") -> Delays:
 def inventory(path: Path = FOLDER / "limits.json") -> InventorySettings:
     """How long stock is held, when selling is paused."""
     return InventorySettings(**_read(path)["inventory"])
+
+
+@cache
+def order_settings(path: Path = FOLDER / "limits.json") -> OrderSettings:
+    """Tiers, and what the stock and the stages of an order may take."""
+    orders = _read(path)["orders"]
+    tiers = orders["tiers"]
+    return OrderSettings(
+        tiers=TierRules(tuple(tiers["co_signed"]), dict(tiers["large_minor"])), stock=StockRules(**orders["stock"])
+    )
 
 
 @cache
