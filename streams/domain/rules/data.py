@@ -10,6 +10,7 @@ from typing import Any
 from streams.domain.alert import Policies
 from streams.domain.contract import Contract, Limits
 from streams.domain.identity import Delays
+from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.order import OrderSettings, StockRules, TierRules
 from streams.domain.status_map import MapError, StatusMaps, parse
 
@@ -49,6 +50,12 @@ def order_settings(path: Path = FOLDER / "limits.json") -> OrderSettings:
     return OrderSettings(
         tiers=TierRules(tuple(tiers["co_signed"]), dict(tiers["large_minor"])), stock=StockRules(**orders["stock"])
     )
+
+
+@cache
+def inventory(path: Path = FOLDER / "limits.json") -> InventorySettings:
+    """How long stock is held, when selling is paused."""
+    return InventorySettings(**_read(path)["inventory"])
 
 
 @cache
