@@ -101,18 +101,17 @@ def play(one: pipeline.Stage, sale: Sale, kill: bool = False) -> Sold:
             book.until(runner, lambda: book.answered("A") >= sale.orders // 2, "half of the orders were answered")
             kill_group(runner)
             runner = one.worker(sale.processes)
-        ended = watch.settled(runner)
-        book.until(runner, lambda: book.answered("A") >= sale.orders, "all orders were answered")
+        ended = watch.until(runner, lambda: book.read().answered("A") >= sale.orders, "all orders were answered")
 
         paying = sorted(book.holders("A"))[: sale.paying]
         load.send(one.broker.bootstrap, payments(one, paying, start + PAID_AFTER_MS))
-        book.until(runner, lambda: book.told("A", "confirm") >= sale.paying, "the payments were confirmed")
+        book.until(runner, lambda: book.told("A", "confirm") >= sale.paying, "the payments")
 
         load.send(one.broker.bootstrap, orders(one, "B", sale.second, start + SECOND_AFTER_MS, BURST_MS))
         book.until(runner, lambda: book.answered("B") >= sale.second, "the second wave was answered")
         others = sorted(book.holders("B"))
         load.send(one.broker.bootstrap, payments(one, others, start + SECOND_AFTER_MS + PAID_AFTER_MS))
-        book.until(runner, lambda: book.told("B", "confirm") >= len(others), "the second wave's payments were confirmed")
+        book.until(runner, lambda: book.told("B", "confirm") >= len(others), "the second wave's payments")
         Watch(one).settled(runner)
         book.read()
         check(one)
@@ -201,7 +200,7 @@ class Book:
         self.outcome: dict[str, str | None] = {}  # order number: the last outcome its state shows
         self.stock: dict[str, Any] | None = None
 
-    def read(self) -> None:
+    def read(self) -> Book:
         for topic in self.TOPICS:
             places = self._next[topic]
             for message in read(self._one.broker.bootstrap, topic, places):
@@ -215,6 +214,7 @@ class Book:
                     self._state(self._decode[topic](value))
                 elif message.key() == SKU.encode():
                     self.stock = self._decode[topic](value)
+        return self
 
     def _fact(self, value: bytes) -> None:
         if b'"_stock"' not in value:
@@ -235,8 +235,7 @@ class Book:
             self.read()
             if reached():
                 return
-            if runner.ended():
-                raise Failed(f"the worker ended with exit code {runner.exit_code}\n{last_words(runner)}")
+            alive(runner)
             now = sum(sum(places) for places in self._next.values())
             if now != before:
                 moved, before = time.monotonic(), now
@@ -283,22 +282,47 @@ class Watch:
     def __init__(self, one: pipeline.Stage, topics: tuple[str, ...] = ("order-facts", "order-states")) -> None:
         admin = AdminClient({"bootstrap.servers": one.broker.bootstrap, "log_level": 2})
         self._ends = Ends(admin, dict.fromkeys(topics, pipeline.PARTITIONS))
-        self.base = self._ends()
+        self.last = self._ends()
+        self.moved = time.time()
 
-    def settled(self, runner: Runner, moved_first: bool = False) -> float:
-        """Waits until nothing has moved for a while; when the last move was seen, epoch seconds. ``moved_first``:
-        something has to move before that."""
-        last, at, heard = self.base, time.time(), time.monotonic()
-        while True:
-            if runner.ended():
-                raise Failed(f"the worker ended with exit code {runner.exit_code}\n{last_words(runner)}")
-            look = self._ends()
-            if look != last:
-                last, at, heard = look, time.time(), time.monotonic()
-            waited = time.monotonic() - heard
-            if waited > (STALL_SECONDS if moved_first and last == self.base else SETTLE_SECONDS):
-                return at
+    def moves(self) -> bool:
+        """Whether something has come since the last look."""
+        look = self._ends()
+        if look == self.last:
+            return False
+        self.last, self.moved = look, time.time()
+        return True
+
+    def settled(self, runner: Runner, each: Callable[[], None] = lambda: None) -> float:
+        """Waits until nothing has moved for a while, calling ``each`` after a move; when the last one was seen, epoch
+        seconds."""
+        heard = time.monotonic()
+        while time.monotonic() - heard < SETTLE_SECONDS:
+            alive(runner)
+            if self.moves():
+                heard = time.monotonic()
+                each()
             time.sleep(POLL_SECONDS)
+        return self.moved
+
+    def until(self, runner: Runner, reached: Callable[[], bool], what: str) -> float:
+        """Settles again and again until it is so; when the last move was seen, epoch seconds."""
+        deadline = time.monotonic() + STALL_SECONDS
+        while True:
+            before = self.moved
+            ended = self.settled(runner)
+            if reached():
+                return ended
+            if ended != before:
+                deadline = time.monotonic() + STALL_SECONDS
+            if time.monotonic() > deadline:
+                raise Failed(f"stood still before {what}\n{last_words(runner)}")
+
+
+def alive(runner: Runner) -> None:
+    """Failed, with its last words, if the worker has ended."""
+    if runner.ended():
+        raise Failed(f"the worker ended with exit code {runner.exit_code}\n{last_words(runner)}")
 
 
 def check(one: pipeline.Stage) -> None:

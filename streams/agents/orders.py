@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from streams.domain.inventory import messages
 from streams.domain.order import (
     REPLY,
     TIMER,
@@ -37,7 +38,7 @@ FACTS: Final = "order-facts"
 STATES: Final = "order-states"
 EVENTS: Final = "order-events"
 AUDIT: Final = "audit-log"
-OTHERS: Final = ("stock-commands", "channel-facts", "alert-facts")
+OTHERS: Final = (messages.COMMANDS, "channel-facts", messages.ALERTS)
 
 
 def encode(state: OrderState) -> bytes:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from streams.domain.inventory import messages
 from streams.domain.order import lanes, reserved
 from streams.domain.order.reserved import CONFIRM, SILENT, STAGE, TICKET, UNDEDUCTED, UNPAID
 from streams.domain.order.state import OrderState
 from streams.domain.order.stock import Send, StockRules, by_sku, confirm_again, has_ended, undeducted
 from streams.domain.rules.nodes import PAID
 
-ALERTS: Final = "alert-facts"
 TIMER: Final = "order"
 """Kind of the one timer of an order; its key is the guid."""
 
@@ -82,7 +82,9 @@ def close(guid: str, raised: int, at: int, sends: list[Send]) -> None:
     """Close these alerts of an order."""
     for bit, (rule, key) in _KINDS.items():
         if raised & bit:
-            sends.append((ALERTS, f"{key}/{guid}", {"do": "close", "rule": rule, "at": at, "order_guid": guid}))
+            sends.append(
+                (messages.ALERTS, f"{key}/{guid}", {"do": "close", "rule": rule, "at": at, "order_guid": guid})
+            )
 
 
 def fire(guid: str, state: OrderState, at: int, rules: StockRules, sends: list[Send]) -> None:
@@ -94,7 +96,7 @@ def fire(guid: str, state: OrderState, at: int, rules: StockRules, sends: list[S
     def raise_(bit: int, title: str, detail: str, **more: Any) -> None:
         rule, key = _KINDS[bit]
         said = {"do": "open", "rule": rule, "title": title, "detail": detail, "at": at, "order_guid": guid, **more}
-        sends.append((ALERTS, f"{key}/{guid}", {**said, "channel": state.channel}))
+        sends.append((messages.ALERTS, f"{key}/{guid}", {**said, "channel": state.channel}))
 
     raised = stock.raised
     if stock.branch_due is not None and stock.branch_due <= passed:

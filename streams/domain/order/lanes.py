@@ -63,13 +63,13 @@ def lane_of(state: OrderState) -> int:
     return state.tier
 
 
-def told(order_guid: str, state: OrderState, lane: int, do: str, at: int) -> tuple[str, dict[str, Any]] | None:
+def told(order_guid: str, state: OrderState, lane: int, enter: bool, at: int) -> tuple[str, dict[str, Any]] | None:
     """(channel, fact): the order enters or leaves a lane. None for an order without a channel."""
     if state.channel is None:
         return None
     fact = {
         "event_type": LANE_FACT,
-        "do": do,
+        "enter": enter,
         "lane": LANES[lane],
         "channel": state.channel,
         "order_guid": order_guid,

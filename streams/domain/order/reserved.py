@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from streams.domain.inventory import messages
+
 # What the last command asked for, one letter per line of the SKU; also what an order wants of a line.
 UNSENT, RESERVE, CONFIRM, RELEASE = "-", "r", "c", "x"
 
@@ -15,14 +17,14 @@ UNSENT, RESERVE, CONFIRM, RELEASE = "-", "r", "c", "x"
 UNTOLD, HELD, REFUSED, CONFIRMED, OVERSOLD = "-", "h", "r", "c", "o"
 RELEASED, EXPIRED, RETURNED, UNMANAGED = "l", "e", "t", "u"
 OUTCOMES: Final[dict[str, str]] = {
-    "held": HELD,
-    "refused": REFUSED,
-    "confirmed": CONFIRMED,
-    "oversold": OVERSOLD,
-    "released": RELEASED,
-    "expired": EXPIRED,
-    "returned": RETURNED,
-    "unmanaged": UNMANAGED,
+    messages.HELD: HELD,
+    messages.REFUSED: REFUSED,
+    messages.CONFIRMED: CONFIRMED,
+    messages.OVERSOLD: OVERSOLD,
+    messages.RELEASED: RELEASED,
+    messages.EXPIRED: EXPIRED,
+    messages.RETURNED: RETURNED,
+    messages.UNMANAGED: UNMANAGED,
 }
 NAMES: Final[dict[str, str | None]] = {UNTOLD: None} | {letter: name for name, letter in OUTCOMES.items()}
 DEDUCTED: Final = CONFIRMED + OVERSOLD

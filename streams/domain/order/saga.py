@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streams.domain.inventory.options import advice
 from streams.domain.order import audit, deadlines, lanes, reserved, stock
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.lanes import TierRules
@@ -79,7 +80,7 @@ def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer
     changed = new.lane != state.lane or _shown(state) != _shown(new)
     if changed:
         new.version += 1
-    row = _row(state, new, fact, news, rules) if news else None
+    row = _row(state, new, fact, news) if news else None
     return Answer(new, row, sends, changed)
 
 
@@ -112,8 +113,8 @@ def _go_on(
     lane, moved = lanes.lane_of(state), False
     if lane != state.lane:
         moved = True
-        for number, do in ((state.lane, "leave"), (lane, "enter")):
-            if number and (said := lanes.told(guid, state, number, do, at)):
+        for number, enter in ((state.lane, False), (lane, True)):
+            if number and (said := lanes.told(guid, state, number, enter, at)):
                 sends.append((CHANNELS, *said))
         state.lane = lane
     if state.stock is not None:
@@ -139,7 +140,7 @@ def _shown(state: OrderState) -> Any:
     return kept.held_ms, [(group.told, group.reasons) for group in kept.groups]
 
 
-def _row(old: OrderState, new: OrderState, fact: Fact, news: list[list[Any]], rules: StockRules) -> dict[str, Any]:
+def _row(old: OrderState, new: OrderState, fact: Fact, news: list[list[Any]]) -> dict[str, Any]:
     """The audit of an answer that had no units for the order (INV-06, INV-07, INV-08; CUS-05 never says no alone)."""
     outcomes = {OUTCOMES[line[1]] for line in news}
     rule = "INV-08" if OVERSOLD in outcomes else "INV-07" if REFUSED in outcomes else "INV-06"
@@ -147,17 +148,8 @@ def _row(old: OrderState, new: OrderState, fact: Fact, news: list[list[Any]], ru
     for line in news:
         text = f"line {line[0]} {line[1]}" + (f": {line[2]}" if line[2] else "")
         if len(line) > 3 and line[3]:
-            text += f"; offered for {rules.offer_ms // 3_600_000} h: {_offers(line[3])}"
+            text += f". {advice(line[3])}"
         parts.append(text)
     decision = audit.REFUSED if outcomes == {REFUSED} else audit.ACCEPTED
     reason = f"{fact['sku']} " + "; ".join(parts)
     return audit.row(fact, rule, decision, audit.text(old), audit.text(new), reason)
-
-
-def _offers(options: Any) -> str:
-    """[{"option": name, ...}] in words, as the stock ranked them."""
-    said = []
-    for option in options:
-        more = [f"{name} {value}" for name, value in option.items() if name != "option" and value]
-        said.append(option["option"] + (f" ({', '.join(more)})" if more else ""))
-    return "; ".join(said)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.domain import calendar
+from streams.domain.inventory import messages
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.reserved import (
     CONFIRM,
@@ -41,8 +42,7 @@ from streams.domain.order.reserved import (
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.rules.nodes import LOGISTICS_SIGNED, PAID, SHIPPED
 
-COMMANDS: Final = "stock-commands"
-REPLY: Final = "_stock"
+REPLY: Final = messages.STOCK_FACT
 """Event type of an answer."""
 
 Send = tuple[str, str, dict[str, Any]]
@@ -64,7 +64,6 @@ class StockRules:
     retry_ms     INV-15: between two confirms after that
     retries      INV-15: how often the confirm is sent again before somebody gets a ticket
     stage_ms     BRK-11: how long an order may take to its next stage
-    offer_ms     CUS-05: how long what is offered instead holds
     """
 
     max_lines: int = 500
@@ -73,7 +72,6 @@ class StockRules:
     retry_ms: int = calendar.MINUTE_MS
     retries: int = 3
     stage_ms: int = 5 * calendar.MINUTE_MS
-    offer_ms: int = calendar.DAY_MS
 
 
 def by_sku(lines: Sequence[Sequence[Any]]) -> dict[str, Lines]:
@@ -96,7 +94,7 @@ def begin(state: OrderState, fact: Fact, rules: StockRules, now: int, sends: lis
     groups = []
     for sku, lines in by_sku(state.lines).items():
         command = {
-            "do": "reserve",
+            "do": messages.RESERVE,
             "sku": sku,
             "order_guid": fact["order_guid"],
             "lines": lines,
@@ -107,7 +105,7 @@ def begin(state: OrderState, fact: Fact, rules: StockRules, now: int, sends: lis
             "at": state.created_at,
             "round": 1,
         }
-        sends.append((COMMANDS, sku, command))
+        sends.append((messages.COMMANDS, sku, command))
         groups.append(Group(RESERVE * len(lines), UNTOLD * len(lines), 1))
     if groups:
         state.stock = Stock(groups, branch_due=now - state.created_at + rules.branch_ms + 1)
@@ -205,7 +203,7 @@ def _command(
 ) -> Group:  # fmt: skip
     number = group.round + 1
     value: dict[str, Any] = {
-        "do": "reserve",
+        "do": messages.RESERVE,
         "sku": sku,
         "order_guid": guid,
         "lines": [lines[n] for n in picked],
@@ -214,13 +212,13 @@ def _command(
         "round": number,
     }
     if do == CONFIRM:
-        value |= {"do": "confirm", "at": paid_at(state)}
+        value |= {"do": messages.CONFIRM, "at": paid_at(state)}
     elif do == RELEASE:
         sold = not group.waits and all(group.told[n] in DEDUCTED for n in picked)
-        value |= {"do": "return" if sold else "release", "why": why}
+        value |= {"do": messages.RETURN if sold else messages.RELEASE, "why": why}
     elif do == RESERVE:
         value["customer_id"] = state.customer_id
-    sends.append((COMMANDS, sku, value))
+    sends.append((messages.COMMANDS, sku, value))
     sent = list(group.sent)
     for n in picked:
         sent[n] = do
@@ -249,8 +247,8 @@ def _virtual(
     for enter, mark in ((True, "v"), (False, UNSENT)):
         moved = [line for n, line in enumerate(lines) if after[n] == mark != before[n]]
         if moved:
-            value = {"do": "virtual", "sku": sku, "order_guid": guid, "lines": moved, "at": at, "enter": enter}
-            sends.append((COMMANDS, sku, value))
+            value = {"do": messages.VIRTUAL, "sku": sku, "order_guid": guid, "lines": moved, "at": at, "enter": enter}
+            sends.append((messages.COMMANDS, sku, value))
     return group._replace(virtual=after if "v" in after else "")
 
 
@@ -279,7 +277,7 @@ def take(group: Group, lines: Lines, fact: Fact) -> tuple[Group, list[list[Any]]
     The same group if the answer was known before: answers carry the number of their command. An expiry comes of itself
     and counts while the line is held.
     """
-    expiry, number = fact["do"] == "expire", fact["round"]
+    expiry, number = fact["do"] == messages.EXPIRE, fact["round"]
     if number < group.answered or (number == group.answered and not expiry):
         return group, []
     told, reasons, news = list(group.told), group.reasons, []

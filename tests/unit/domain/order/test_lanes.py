@@ -65,7 +65,11 @@ def test_the_limits_are_data_and_those_in_force_are_the_defaults() -> None:
 
 
 def lanes(run: Run) -> list[tuple[str, str]]:
-    return [(value["do"], value["lane"]) for topic, _, value in run.sent if topic == "channel-facts"]
+    return [
+        ("enter" if value["enter"] else "leave", value["lane"])
+        for topic, _, value in run.sent
+        if topic == "channel-facts"
+    ]
 
 
 @pytest.mark.rule("BRK-06")
@@ -84,7 +88,7 @@ def test_a_paid_order_enters_the_lane_of_its_tier_and_leaves_it_for_the_warehous
         "douyin",
         {
             "event_type": "_lane",
-            "do": "enter",
+            "enter": True,
             "lane": lane,
             "channel": "douyin",
             "order_guid": "DB20260124AAAAAAAAAAAA",

@@ -327,8 +327,8 @@ def test_oversold_units_are_in_the_audit_with_what_can_be_offered_instead() -> N
         "inventory",
     )
     assert row["reason"] == (
-        "BAG line 1 oversold; offered for 24 h: transfer (warehouse sh, units 2); pre_book; "
-        "similar (skus ['BAG2'], discount 5%)"
+        "BAG line 1 oversold. Within 24 h: transfer up to 2 from sh; or pre-book the next batch with a coupon; "
+        "or offer BAG2 at a discount."
     )
     assert run.outcomes() == ["oversold"]
     assert run.alerts().get("INV-15") is None, "oversold is deducted"
