@@ -28,7 +28,8 @@ Shows = Callable[[dict[str, Any]], Hashable]
 
 def newest_event(state: dict[str, Any]) -> Hashable:
     """The event time (ms) of a state's newest event."""
-    return state["updated_at"]
+    at: int = state["updated_at"]
+    return at
 
 
 def answered_order(state: dict[str, Any]) -> Hashable:

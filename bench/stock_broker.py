@@ -179,7 +179,7 @@ def goods(sku: str, warehouse: str, units: int, at: int, number: int) -> load.Re
 
 
 def reserve(sku: str, number: int, at: int) -> load.Record:
-    command = {"do": "reserve", "sku": sku, "order_guid": f"DB20260124{number:012d}", "lines": [[1, 1]]}
+    command: dict[str, Any] = {"do": "reserve", "sku": sku, "order_guid": f"DB20260124{number:012d}", "lines": [[1, 1]]}
     command |= {"channel": "douyin", "activity": None, "warehouse": None, "customer_id": f"c{number}"}
     return COMMANDS, sku.encode(), orjson.dumps({**command, "at": at, "round": 1})
 
@@ -200,7 +200,7 @@ def answers(one: pipeline.Stage) -> dict[str, int]:
 
 
 def drain(runner: Runner, watch: Watch, count: int) -> dict[str, float]:
-    """From the first of ``count`` answers that can be read to the last: per second, CPU us each, MB resident at most."""
+    """From the first of ``count`` answers that can be read to the last: per second, CPU us each, resident MB."""
     deadline = time.monotonic() + STALL_SECONDS
     before = time.time(), cpu_seconds(runner.pid)
     while True:
