@@ -67,10 +67,12 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """One sale: seconds from the first order handed to the producer until the last answer could be read."""
+    """One sale: seconds from the first order handed to the producer until the last answer could be read. ``killed_at``:
+    orders of the burst that could be seen to be answered when the worker was killed."""
 
     seconds: float
     totals: Totals
+    killed_at: int | None = None
 
 
 def wanted(sale: Sale) -> Totals:
@@ -97,9 +99,11 @@ def play(one: pipeline.Stage, sale: Sale, kill: bool = False) -> Sold:
         watch = Watch(one)
         began = time.time()
         load.send(one.broker.bootstrap, burst)
+        killed_at = None
         if kill:
             book.until(runner, lambda: book.answered("A") >= sale.orders // 2, "half of the orders were answered")
             kill_group(runner)
+            killed_at = book.read().answered("A")
             runner = one.worker(sale.processes)
         ended = watch.until(runner, lambda: book.read().answered("A") >= sale.orders, "all orders were answered")
 
@@ -115,7 +119,7 @@ def play(one: pipeline.Stage, sale: Sale, kill: bool = False) -> Sold:
         Watch(one).settled(runner)
         book.read()
         check(one)
-        return Sold(ended - began, book.totals(sale))
+        return Sold(ended - began, book.totals(sale), killed_at)
     finally:
         runner.stop()
 
@@ -130,6 +134,9 @@ def run(sale: Sale, say: Say) -> dict[str, Any]:
         if sold.totals != wanted(sale):
             raise Failed(f"the flash sale ({name}) ended with {sold.totals}, right is {wanted(sale)}")
         figures[f"{name}_seconds"] = sold.seconds
+        if sold.killed_at is not None:
+            figures["killed_at"] = sold.killed_at
+            say(f"  killed when {sold.killed_at:,} were answered")
         say(f"  answered in {sold.seconds:.1f} s, {sale.units} sold, 0 oversold, every order answered once")
     return figures
 
