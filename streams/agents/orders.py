@@ -15,6 +15,7 @@ import orjson
 
 from streams.domain.inventory import messages
 from streams.domain.order import (
+    ASKED,
     REPLY,
     TIMER,
     OrderSettings,
@@ -22,6 +23,9 @@ from streams.domain.order import (
     Send,
     UnknownOrder,
     answer,
+    asked,
+    asked_of,
+    asked_until,
     due,
     due_at,
     from_row,
@@ -56,6 +60,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
     rules = settings or data.order_settings()
     agent = Agent("orders", sources=(FACTS,), writes=(STATES, EVENTS, AUDIT, *OTHERS))
     table = agent.table("orders", encode=encode, decode=decode, kept=0.4)  # 4-8 kB each once decoded
+    waiting = agent.table("asked", kept=0.0)
 
     @agent.time_of
     def time_of(fact: dict[str, Any]) -> int:
@@ -85,27 +90,54 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
 
     @agent.on_timer
     def fire(ctx: Context, kind: str, key: str, at: int) -> None:
-        state = ctx[table].get(key)
+        if kind == TIMER:
+            fired(ctx, key, at)
+            return
+        for name, _ in list(ctx[waiting].range("", asked_until(at))):
+            del ctx[waiting][name]
+            fired(ctx, asked_of(name)[1], at)
+        ctx.memo.pop(ASKED, None)
+        for name, _ in ctx[waiting].scan():
+            ctx.timers.set(ASKED, "", asked_of(name)[0])
+            break
+
+    def fired(ctx: Context, guid: str, at: int) -> None:
+        state = ctx[table].get(guid)
         if state is not None and state.stock is not None:
-            fired = due(key, state, at, rules.stock)
-            settle(ctx, key, None, fired.state, fired.sends, fired.changed)
+            done = due(guid, state, at, rules.stock)
+            settle(ctx, guid, None, done.state, done.sends, done.changed)
 
     def settle(
         ctx: Context, guid: str, old: OrderState | None, new: OrderState, sends: Iterable[Send], changed: bool
     ) -> None:
-        """Keep the state, send what follows. `old` is None where no timer of the order is set."""
+        """Keep the state, send what follows. `old` is None where nothing of the order is due."""
         if new is not old:
             ctx[table][guid] = new
-            earliest = due_at(new)
-            if earliest != due_at(old):
-                if earliest is None:
-                    ctx.timers.cancel(TIMER, guid)
-                else:
-                    ctx.timers.set(TIMER, guid, earliest)
+            if (old is not None and old.stock is not None) or new.stock is not None:
+                time(ctx, guid, old, new)
         for topic, name, value in sends:
             ctx.emit(topic, name, value)
         if changed:
             ctx.emit_latest(STATES, guid, partial(record, guid, new))
+
+    def time(ctx: Context, guid: str, old: OrderState | None, new: OrderState) -> None:
+        """Move what is due with the order."""
+        before, after = asked(guid, old), asked(guid, new)
+        if before != after:
+            if before is not None:
+                del ctx[waiting][before]
+            if after is not None:
+                ctx[waiting].add(after, 1)
+                if ASKED not in ctx.memo:
+                    if ctx.timers.due(ASKED, "") is None:
+                        ctx.timers.set(ASKED, "", asked_of(after)[0])
+                    ctx.memo[ASKED] = True
+        earliest = due_at(new)
+        if earliest != due_at(old):
+            if earliest is None:
+                ctx.timers.cancel(TIMER, guid)
+            else:
+                ctx.timers.set(TIMER, guid, earliest)
 
     return agent
 

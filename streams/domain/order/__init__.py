@@ -12,15 +12,16 @@
     view       the record of order-states
 """
 
-from streams.domain.order.deadlines import TIMER
+from streams.domain.order.deadlines import ASKED, TIMER, asked, asked_of, asked_until, due_at
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.order import Decision, OrderSettings, UnknownOrder, answer, reduce
-from streams.domain.order.saga import Answer, due, due_at
+from streams.domain.order.saga import Answer, due
 from streams.domain.order.state import Fact, OrderState, RowError, from_row, to_row
 from streams.domain.order.stock import REPLY, Send, StockRules
 from streams.domain.order.view import record
 
 __all__ = [
+    "ASKED",
     "REPLY",
     "TIMER",
     "Answer",
@@ -34,6 +35,9 @@ __all__ = [
     "TierRules",
     "UnknownOrder",
     "answer",
+    "asked",
+    "asked_of",
+    "asked_until",
     "due",
     "due_at",
     "from_row",

@@ -34,8 +34,12 @@ SILENT, UNPAID, UNDEDUCTED, TICKET, STAGE = (1 << n for n in range(5))
 
 
 class Group(NamedTuple):
-    """The lines of one SKU, in the order of the order's lines."""
+    """The lines of one SKU, in the order of the order's lines. They stand here once more, so that an answer need not
+    work them out again."""
 
+    sku: str
+    lines: list[list[int]]
+    """[line_no, quantity] per line."""
     sent: str
     told: str
     round: int = 0
@@ -46,11 +50,6 @@ class Group(NamedTuple):
     """INV-14: "v" per line that stands in the virtual warehouse, "-" for others; empty if none does."""
     reasons: list[str | None] | None = None
     """Why a line was refused."""
-
-    @property
-    def waits(self) -> bool:
-        """A command is under way."""
-        return self.answered < self.round
 
 
 class Stock(NamedTuple):
@@ -72,7 +71,7 @@ class Stock(NamedTuple):
     """INV-17: how long units were held for the order, the longest of its holds that ended."""
 
 
-_GROUP: Final = (None, None, *Group._field_defaults.values())
+_GROUP: Final = (None, None, None, None, *Group._field_defaults.values())
 _STOCK: Final = (None, *Stock._field_defaults.values())
 
 
@@ -95,11 +94,9 @@ def _short(fields: tuple[Any, ...], defaults: tuple[Any, ...]) -> list[Any]:
     return list(fields[:count])
 
 
-def next_due(stock: Stock | None) -> int | None:
-    """The earliest of what is due, ms after the order's creation."""
-    if stock is None:
-        return None
-    return min((due for due in stock[1:5] if due is not None), default=None)
+def next_due(stock: Stock) -> int | None:
+    """The earliest of what is due but for the first answer, ms after the order's creation."""
+    return min((due for due in stock[2:5] if due is not None), default=None)
 
 
 def is_told(stock: Stock) -> bool:

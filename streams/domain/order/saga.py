@@ -62,19 +62,20 @@ def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer
     options?], ...]}. One that was known before, or that nobody waits for, changes nothing."""
     before = state.stock
     if before is None:
-        return Answer(state)
-    plan = stock.by_sku(state.lines)
-    place = next((n for n, sku in enumerate(plan) if sku == fact["sku"]), None)
+        before = stock.adopt(state, fact)
+        if before is None:
+            return Answer(state)
+    sku, groups = fact["sku"], list(before.groups)
+    place = next((n for n, group in enumerate(groups) if group.sku == sku), None)
     if place is None:
         return Answer(state)
-    group, news = stock.take(before.groups[place], plan[fact["sku"]], fact)
-    if group is before.groups[place]:
+    groups[place], news = stock.take(groups[place], fact)
+    if groups[place] is before.groups[place]:
         return Answer(state)
-    new = state.copy()
-    held_ms = fact.get("held_ms")
-    held = before.held_ms if held_ms is None else max(held_ms, before.held_ms or 0)
-    after = before._replace(groups=[*before.groups[:place], group, *before.groups[place + 1 :]], held_ms=held)
-    new.stock = after
+    new, held_ms = state.copy(), fact.get("held_ms")
+    new.stock = before._replace(
+        groups=groups, held_ms=before.held_ms if held_ms is None else max(held_ms, before.held_ms or 0)
+    )
     sends: list[Send] = []
     _go_on(fact["order_guid"], new, False, fact["event_time"], now, _why(new, fact), rules, sends)
     changed = new.lane != state.lane or _shown(state) != _shown(new)
@@ -91,14 +92,6 @@ def due(guid: str, state: OrderState, at: int, rules: StockRules) -> Answer:
     new, sends = state.copy(), list[Send]()
     deadlines.fire(guid, new, at, rules, sends)
     return Answer(new, None, sends)
-
-
-def due_at(state: OrderState | None) -> int | None:
-    """When the order's timer must fire, ms; None for never."""
-    if state is None or state.stock is None:
-        return None
-    earliest = reserved.next_due(state.stock)
-    return None if earliest is None else earliest + state.created_at
 
 
 def _go_on(

@@ -106,7 +106,7 @@ def begin(state: OrderState, fact: Fact, rules: StockRules, now: int, sends: lis
             "round": 1,
         }
         sends.append((messages.COMMANDS, sku, command))
-        groups.append(Group(RESERVE * len(lines), UNTOLD * len(lines), 1))
+        groups.append(Group(sku, lines, RESERVE * len(lines), UNTOLD * len(lines), 1))
     if groups:
         state.stock = Stock(groups, branch_due=now - state.created_at + rules.branch_ms + 1)
     return None
@@ -119,16 +119,21 @@ def ask(guid: str, state: OrderState, at: int, why: str, sends: list[Send]) -> N
     wanted = _wanted(state, stock)
     back = _refunded_lines(state) if state.refunded_minor else ()
     shown = state.rank == LOGISTICS_SIGNED and not state.flags & _ENDED
-    groups = []
-    for (sku, lines), group in zip(by_sku(state.lines).items(), stock.groups, strict=True):
-        for do in (RELEASE, RESERVE, CONFIRM):
-            picked = [n for n, line in enumerate(lines) if _needs(state, group, n, wanted, line[0] in back) == do]
-            if picked:
-                group = _command(guid, state, sku, lines, group, picked, do, at, why, sends)
-        if shown or group.virtual:
-            group = _virtual(guid, sku, lines, group, shown, back, at, sends)
-        groups.append(group)
-    if groups != stock.groups:
+    groups = None
+    for place, group in enumerate(stock.groups):
+        new = group
+        # Most often all lines were asked for just that.
+        if back or new.sent.strip(wanted) or (wanted == RELEASE and new.answered == new.round):
+            for do in (RELEASE, RESERVE, CONFIRM):
+                picked = [n for n, line in enumerate(new.lines) if _needs(state, new, n, wanted, line[0] in back) == do]
+                if picked:
+                    new = _command(guid, state, new, picked, do, at, why, sends)
+        if shown or new.virtual:
+            new = _virtual(guid, new, shown, back, at, sends)
+        if new is not group:
+            groups = groups or list(stock.groups)
+            groups[place] = new
+    if groups is not None:
         state.stock = stock._replace(groups=groups)
 
 
@@ -137,20 +142,21 @@ def confirm_again(guid: str, state: OrderState, at: int, sends: list[Send]) -> N
     stock = state.stock
     assert stock is not None
     groups = []
-    for (sku, lines), group in zip(by_sku(state.lines).items(), stock.groups, strict=True):
-        if picked := undeducted(group):
-            group = _command(guid, state, sku, lines, group, picked, CONFIRM, at, "", sends)
-        groups.append(group)
+    for group in stock.groups:
+        picked = undeducted(group)
+        groups.append(_command(guid, state, group, picked, CONFIRM, at, "", sends) if picked else group)
     state.stock = stock._replace(groups=groups)
 
 
 def undeducted(group: Group) -> list[int]:
     """Places of the lines that were asked to be deducted and are not, as far as is known."""
-    waits, done = group.waits, DEDUCTED + UNMANAGED
+    if CONFIRM not in group.sent:
+        return []
+    waits = group.answered < group.round
     return [
         n
         for n, (sent, told) in enumerate(zip(group.sent, group.told, strict=True))
-        if sent == CONFIRM and (waits or told not in done)
+        if sent == CONFIRM and (waits or told not in DEDUCTED + UNMANAGED)
     ]
 
 
@@ -185,7 +191,7 @@ def _needs(state: OrderState, group: Group, n: int, wanted: str, is_back: bool) 
         wanted = RELEASE
     if wanted == RELEASE and sent == RESERVE and told in _LOST + UNMANAGED:
         return None
-    if group.waits:
+    if group.answered < group.round:
         return wanted if sent != wanted else None
     if wanted == RELEASE:
         return RELEASE if told in HELD + DEDUCTED else None
@@ -198,15 +204,15 @@ def _needs(state: OrderState, group: Group, n: int, wanted: str, is_back: bool) 
 
 
 def _command(
-    guid: str, state: OrderState, sku: str, lines: Lines, group: Group, picked: list[int], do: str, at: int, why: str,
-    sends: list[Send],
-) -> Group:  # fmt: skip
+    guid: str, state: OrderState, group: Group, picked: list[int], do: str, at: int, why: str, sends: list[Send]
+) -> Group:
+    """Send one command about these places of the group."""
     number = group.round + 1
     value: dict[str, Any] = {
         "do": messages.RESERVE,
-        "sku": sku,
+        "sku": group.sku,
         "order_guid": guid,
-        "lines": [lines[n] for n in picked],
+        "lines": [group.lines[n] for n in picked],
         "channel": state.channel,
         "at": at,
         "round": number,
@@ -214,11 +220,13 @@ def _command(
     if do == CONFIRM:
         value |= {"do": messages.CONFIRM, "at": paid_at(state)}
     elif do == RELEASE:
-        sold = not group.waits and all(group.told[n] in DEDUCTED for n in picked)
+        sold = group.answered == group.round and all(group.told[n] in DEDUCTED for n in picked)
         value |= {"do": messages.RETURN if sold else messages.RELEASE, "why": why}
     elif do == RESERVE:
         value["customer_id"] = state.customer_id
-    sends.append((messages.COMMANDS, sku, value))
+    sends.append((messages.COMMANDS, group.sku, value))
+    if len(picked) == len(group.sent):
+        return group._replace(sent=do * len(picked), round=number)
     sent = list(group.sent)
     for n in picked:
         sent[n] = do
@@ -233,10 +241,9 @@ def paid_at(state: OrderState) -> int:
     return state.created_at + reached
 
 
-def _virtual(
-    guid: str, sku: str, lines: Lines, group: Group, shown: bool, back: Sequence[int], at: int, sends: list[Send]
-) -> Group:
+def _virtual(guid: str, group: Group, shown: bool, back: Sequence[int], at: int, sends: list[Send]) -> Group:
     """INV-14: sold units that were delivered and not confirmed; they leave on the customer's word or a return."""
+    lines = group.lines
     before = group.virtual or UNSENT * len(lines)
     after = "".join(
         "v" if shown and told in DEDUCTED and line[0] not in back else UNSENT
@@ -247,8 +254,8 @@ def _virtual(
     for enter, mark in ((True, "v"), (False, UNSENT)):
         moved = [line for n, line in enumerate(lines) if after[n] == mark != before[n]]
         if moved:
-            value = {"do": messages.VIRTUAL, "sku": sku, "order_guid": guid, "lines": moved, "at": at, "enter": enter}
-            sends.append((messages.COMMANDS, sku, value))
+            value = {"do": messages.VIRTUAL, "sku": group.sku, "order_guid": guid, "lines": moved, "at": at}
+            sends.append((messages.COMMANDS, group.sku, {**value, "enter": enter}))
     return group._replace(virtual=after if "v" in after else "")
 
 
@@ -271,7 +278,7 @@ def _refunded_lines(state: OrderState) -> list[int]:
     return back
 
 
-def take(group: Group, lines: Lines, fact: Fact) -> tuple[Group, list[list[Any]]]:
+def take(group: Group, fact: Fact) -> tuple[Group, list[list[Any]]]:
     """The group after an answer, and what is news in it: its lines that were refused, oversold or expired.
 
     The same group if the answer was known before: answers carry the number of their command. An expiry comes of itself
@@ -281,7 +288,7 @@ def take(group: Group, lines: Lines, fact: Fact) -> tuple[Group, list[list[Any]]
     if number < group.answered or (number == group.answered and not expiry):
         return group, []
     told, reasons, news = list(group.told), group.reasons, []
-    places = {line[0]: n for n, line in enumerate(lines)}
+    places = {line[0]: n for n, line in enumerate(group.lines)}
     for line in fact["lines"]:
         n, outcome = places.get(line[0]), OUTCOMES.get(line[1])
         if n is None or outcome is None or (expiry and told[n] != HELD):
@@ -291,17 +298,35 @@ def take(group: Group, lines: Lines, fact: Fact) -> tuple[Group, list[list[Any]]
             continue
         reason = line[2] if outcome == REFUSED else None
         if reason != (reasons[n] if reasons else None):
-            reasons = list(reasons) if reasons else [None] * len(lines)
+            reasons = list(reasons) if reasons else [None] * len(told)
             reasons[n] = reason
         if outcome != told[n] and outcome in (REFUSED, OVERSOLD, EXPIRED):
             news.append(line)
         told[n] = outcome
     if reasons and not any(reasons):
         reasons = None
-    answered = max(group.answered, number) if not expiry else group.answered
-    return group._replace(told="".join(told), answered=answered, reasons=reasons), news
+    return group._replace(told="".join(told), answered=max(group.answered, number), reasons=reasons), news
 
 
 def is_unmanaged(stock: Stock) -> bool:
-    """All is answered, and no SKU is under stock control."""
-    return all(not group.waits and set(group.told) == {UNMANAGED} for group in stock.groups)
+    """No SKU is under stock control; a confirm that is still under way will hear the same."""
+    return not any(group.told.strip(UNMANAGED) for group in stock.groups)
+
+
+def adopt(state: OrderState, fact: Fact) -> Stock | None:
+    """For an order under no stock control, the stock before an answer that says otherwise: the SKU came under control
+    between two commands. None for any other answer."""
+    if all(OUTCOMES.get(line[1]) in (None, UNMANAGED, RELEASED, REFUSED) for line in fact["lines"]):
+        return None
+    sent = CONFIRM if state.rank >= PAID else RESERVE
+    groups = [
+        Group(
+            sku,
+            lines,
+            sent * len(lines),
+            UNMANAGED * len(lines),
+            *((fact["round"], fact["round"] - 1) if sku == fact["sku"] else (1, 1)),
+        )
+        for sku, lines in by_sku(state.lines).items()
+    ]
+    return Stock(groups)

@@ -9,7 +9,6 @@ from streams.domain.order.flags import names
 from streams.domain.order.lanes import LANES, TIERS
 from streams.domain.order.reserved import NAMES, is_told
 from streams.domain.order.state import OrderState
-from streams.domain.order.stock import by_sku
 from streams.domain.rules.nodes import NODES, STATES
 
 
@@ -55,11 +54,11 @@ def _stock(state: OrderState) -> list[dict[str, Any]] | None:
     return [
         {
             "line_no": number,
-            "sku": sku,
+            "sku": group.sku,
             "quantity": quantity,
             "outcome": NAMES[group.told[n]],
             "reason": group.reasons[n] if group.reasons else None,
         }
-        for (sku, lines), group in zip(by_sku(state.lines).items(), state.stock.groups, strict=True)
-        for n, (number, quantity) in enumerate(lines)
+        for group in state.stock.groups
+        for n, (number, quantity) in enumerate(group.lines)
     ]

@@ -8,7 +8,19 @@ from itertools import count
 from typing import Any
 from zlib import crc32
 
-from streams.domain.order import Answer, Decision, OrderSettings, OrderState, answer, due, due_at, record, reduce
+from streams.domain.order import (
+    Answer,
+    Decision,
+    OrderSettings,
+    OrderState,
+    answer,
+    asked,
+    asked_of,
+    due,
+    due_at,
+    record,
+    reduce,
+)
 
 GUID = "DB20260124AAAAAAAAAAAA"
 SETTINGS = OrderSettings()
@@ -137,6 +149,12 @@ def verdicts(decisions: Iterable[Decision]) -> list[str]:
     return [decision.audit["decision"] for decision in decisions]
 
 
+def next_due(state: OrderState | None) -> int | None:
+    """When the agent looks at the order next: its own timer, or that of its first answer."""
+    key = asked(GUID, state)
+    return due_at(state) if key is None else asked_of(key)[0]
+
+
 class Run:
     """One order, told one thing after the other as the agent would; time moves on and fires its timer."""
 
@@ -163,9 +181,10 @@ class Run:
     def wait_until(self, when: int) -> list[tuple[str, str, dict[str, Any]]]:
         """What the order's timer sends up to `when` (ms)."""
         begun = len(self.sent)
-        while self.state is not None and (at := due_at(self.state)) is not None and at <= when:
+        while (at := next_due(self.state)) is not None and at <= when:
+            assert self.state is not None
             self._keep(due(GUID, self.state, at, self.settings.stock))
-            assert due_at(self.state) != at, "a timer that is due again at once would never end"
+            assert next_due(self.state) != at, "a timer that is due again at once would never end"
         return self.sent[begun:]
 
     def _keep(self, told: Answer) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.domain.order import due_at
+from streams.domain.order import asked, asked_of, asked_until, reduce
 from tests.unit.domain.order.facts import (
     GUID,
     HOUR,
@@ -19,6 +19,7 @@ from tests.unit.domain.order.facts import (
     fact,
     line,
     mapped,
+    next_due,
     paid,
     refunded,
     says,
@@ -57,9 +58,23 @@ def test_a_stock_branch_silent_for_more_than_30_s_is_told_once_and_closed_by_its
 def test_an_answer_in_time_leaves_no_timer() -> None:
     run = Run()
     run.tell(created())
-    assert due_at(run.state) == T0 + 30 * SECOND + 1
+    assert next_due(run.state) == T0 + 30 * SECOND + 1
     run.tell(HELD)
-    assert due_at(run.state) is None
+    assert next_due(run.state) is None
+
+
+@pytest.mark.rule("BRK-07")
+def test_the_list_of_those_that_wait_for_a_first_answer_goes_by_due_time() -> None:
+    run = Run()
+    run.tell(created())
+    due, key = T0 + 30 * SECOND + 1, asked(GUID, run.state)
+    assert key is not None
+    assert asked_of(key) == (due, GUID)
+    assert asked_until(due - 1) < key < asked_until(due)
+    assert asked_until(999) < asked_until(10_000)
+    run.tell(HELD)
+    assert asked(GUID, run.state) is None
+    assert asked(GUID, None) is None
 
 
 @pytest.mark.rule("BRK-07")
@@ -138,16 +153,14 @@ def test_an_order_that_ended_is_not_waited_for(end: str) -> None:
     run.wait_until(T0 + 2 * MINUTE + 1)
     run.tell(refunded(T0 + 3 * MINUTE, 30000) if end == "refund" else fact("orders", "cancel_marked", T0 + 3 * MINUTE))
     assert run.alerts() == {"INV-15": "close"}
-    assert due_at(run.state) is None
+    assert next_due(run.state) is None
 
 
 @pytest.mark.rule("INV-15")
 def test_a_payment_that_waited_for_its_order_is_timed_from_when_it_was_told() -> None:
     state = step(None, created()).state
     late = step(state, paid(T0 + MINUTE))
-    assert due_at(late.state) == T0 + 30 * SECOND + 1
-    from streams.domain.order import reduce
-
+    assert next_due(late.state) == T0 + 30 * SECOND + 1
     later = reduce(step(None, created()).state, paid(T0 + MINUTE), T0 + HOUR, SETTINGS).state
     assert later.stock is not None
     assert later.stock.deduct_due == HOUR + MINUTE + 1
@@ -166,7 +179,7 @@ def test_an_order_in_the_lane_wms_must_be_with_the_warehouse_within_5_minutes() 
     assert "warehouse" in alert["detail"]
     run.tell(fact("wms", "allocated", T0 + HOUR))
     assert run.alerts() == {"BRK-11": "close"}
-    assert due_at(run.state) is None
+    assert next_due(run.state) is None
 
 
 @pytest.mark.rule("BRK-11")

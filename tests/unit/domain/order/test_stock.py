@@ -273,19 +273,31 @@ def test_skus_under_no_stock_control_leave_no_trace() -> None:
     assert run.alerts() == {}
 
 
-def test_an_order_that_is_paid_before_its_first_answer_waits_for_both_to_say_that_there_is_no_control() -> None:
+def test_an_order_that_was_paid_before_its_first_answer_is_done_with_it() -> None:
     run = Run()
     run.tell(created(), paid(), answered("reserve", 1, T0, [1, "unmanaged"]))
     assert run.state is not None
-    assert run.state.stock is not None
-    run.tell(answered("confirm", 2, T0 + MINUTE, [1, "unmanaged"]))
     assert run.state.stock is None
+    before = run.state
+    run.tell(answered("confirm", 2, T0 + MINUTE, [1, "unmanaged"]))
+    assert run.state is before
 
 
-def test_a_sku_that_came_under_control_between_hold_and_payment_is_deducted() -> None:
+def test_a_sku_that_came_under_control_between_hold_and_payment_is_followed_from_then_on() -> None:
     run = Run()
-    run.tell(created(), paid(), answered("reserve", 1, T0, [1, "unmanaged"]), CONFIRMED)
-    assert run.outcomes() == ["confirmed"]
+    run.tell(two_skus(), paid(), answered("reserve", 1, T0, [1, "unmanaged"]))
+    run.tell(answered("reserve", 1, T0, [2, "unmanaged"], sku="CUP"))
+    assert run.tell(CONFIRMED, answered("confirm", 2, T0 + MINUTE, [2, "unmanaged"], sku="CUP")) == []
+    assert run.outcomes() == ["confirmed", "unmanaged"]
+    assert run.view()["lane"] == "wms"
+    (command,) = run.tell(fact("orders", "cancel_marked", T0 + 2 * MINUTE))
+    assert asked([command]) == [("return", "BAG", 3)]
+
+
+def test_a_hold_that_an_ended_order_hears_of_is_given_back() -> None:
+    run = Run()
+    run.tell(created(), answered("reserve", 1, T0, [1, "unmanaged"]), fact("orders", "cancel_marked", T0 + MINUTE))
+    assert asked(run.tell(answered("reserve", 2, T0, [1, "held"]))) == [("release", "BAG", 3)]
 
 
 def test_one_managed_sku_among_others_is_followed_alone() -> None:
@@ -416,5 +428,5 @@ def test_a_row_from_before_there_was_stock_still_loads_and_asks_for_nothing() ->
     old = from_row(to_row(run.state)[:29])
     assert (old.stock, old.tier, old.lane) == (None, 0, 0)
     run.state = old
-    assert run.tell(HELD, paid()) == []
+    assert run.tell(paid()) == []
     assert (run.view()["tier"], run.view()["lane"]) == ("L1", "wms")
