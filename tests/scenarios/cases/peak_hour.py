@@ -151,18 +151,18 @@ def _created(case: Case, event: int = 1) -> Line:
 
 
 def _paid(case: Case, when: int) -> Line:
-    money = {"amount_minor": case.total, "currency": "CNY"}
+    money: dict[str, Any] = {"amount_minor": case.total, "currency": "CNY"}
     return _say(case, "payments", "payment_succeeded", when, "wechatpay", platform_txn_no=_txn(case), **money)
 
 
 def _allocated(case: Case, when: int) -> Line:
-    names = {"channel": case.channel, "order_no": case.order_no}
+    names: dict[str, Any] = {"channel": case.channel, "order_no": case.order_no}
     return _say(case, "wms", "allocated", when, "wms-hz", warehouse="HZ", **names)
 
 
 def _closed(case: Case, when: int) -> Line:
-    names = {"channel": case.channel, "order_no": case.order_no}
-    said = {"raw_status": "TRADE_CLOSED_BY_TAOBAO", "raw_field": "status"}
+    names: dict[str, Any] = {"channel": case.channel, "order_no": case.order_no}
+    said: dict[str, Any] = {"raw_status": "TRADE_CLOSED_BY_TAOBAO", "raw_field": "status"}
     return _say(case, "orders", "status_changed", when, "tmall", **names, **said)
 
 
