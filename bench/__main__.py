@@ -4,20 +4,20 @@ import argparse
 import sys
 import time
 
-from bench import build, compare, pipeline, report
+from bench import build, compare, pipeline, report, stock_broker
 from bench.observe import Failed
 from bench.runners import BY_NAME, SYSTEMS
 from tests.servers.kafka import Missing
 
 QUICK_EVENTS = 200_000
-PIPELINE = "pipeline"
-NAMES = f"there are {', '.join(BY_NAME)} and {PIPELINE}"
+PIPELINE, STOCK = "pipeline", "stock"
+NAMES = f"there are {', '.join(BY_NAME)}, {PIPELINE} and {STOCK}"
 
 
 def main() -> int:
     options = _options()
-    names = options.only.split(",") if options.only else [*BY_NAME, PIPELINE]
-    unknown = [name for name in names if name not in (*BY_NAME, PIPELINE)]
+    names = options.only.split(",") if options.only else [*BY_NAME, PIPELINE, STOCK]
+    unknown = [name for name in names if name not in (*BY_NAME, PIPELINE, STOCK)]
     if unknown:
         print(f"error: nothing to measure is called {', '.join(unknown)}; {NAMES}", file=sys.stderr)
         return 2
@@ -37,6 +37,10 @@ def main() -> int:
         if PIPELINE in names:
             results.put("pipeline", pipeline.run(sizes, say), sys.argv[1:])
             print(results.text("pipeline"))
+        if STOCK in names:
+            few = stock_broker.Sizes.small() if options.quick else stock_broker.Sizes()
+            results.put("stock", stock_broker.run(few, say), sys.argv[1:])
+            print(results.text("stock"))
     except (build.CannotBuild, Failed, Missing) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -11,25 +11,40 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from multiprocessing.connection import Connection
 from types import TracebackType
+from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
 from streams import topology
 
 TOPIC = "order-states"
-Seen = dict[int, float]
-"""Event time (ms) of a state's newest event: when the state arrived, epoch seconds."""
+Seen = dict[Hashable, float]
+"""What a state shows (see ``newest_event``): when the first such state arrived, epoch seconds."""
+Shows = Callable[[dict[str, Any]], Hashable]
+
+
+def newest_event(state: dict[str, Any]) -> Hashable:
+    """The event time (ms) of a state's newest event."""
+    at: int = state["updated_at"]
+    return at
+
+
+def answered_order(state: dict[str, Any]) -> Hashable:
+    """The number of an order whose every line has been answered by the stock, else None."""
+    stock = state["stock"]
+    return state["order_no"] if stock and all(line["outcome"] for line in stock) else None
 
 
 class Reader:
     """A read_committed reader of order-states in a process of its own, from now on."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, shows: Shows = newest_event) -> None:
         self._here, there = multiprocessing.Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(target=_read, args=(bootstrap, there), daemon=True)
+        process = multiprocessing.get_context("spawn").Process
+        self._process = process(target=_read, args=(bootstrap, there, shows), daemon=True)
 
     def __enter__(self) -> Reader:
         self._process.start()
@@ -50,9 +65,10 @@ class Reader:
         return seen
 
 
-def latencies(sent: Sequence[float], event_times: Sequence[int], seen: Seen) -> dict[str, float]:
-    """Percentiles in ms of the events whose state was seen. ``sent``: epoch seconds, by event like ``event_times``."""
-    found = [(seen[at] - when) * 1000 for when, at in zip(sent, event_times, strict=True) if at in seen]
+def latencies(sent: Sequence[float], shown: Sequence[Hashable], seen: Seen) -> dict[str, float]:
+    """Percentiles in ms of the events whose state was seen. ``sent``: epoch seconds, by event like ``shown``: what the
+    state of each event shows."""
+    found = [(seen[what] - when) * 1000 for when, what in zip(sent, shown, strict=True) if what in seen]
     if len(found) < 2:
         raise RuntimeError("no state of any event was seen")
     cuts = statistics.quantiles(found, n=1000, method="inclusive")
@@ -66,7 +82,7 @@ def latencies(sent: Sequence[float], event_times: Sequence[int], seen: Seen) -> 
     }
 
 
-def _read(bootstrap: str, pipe: Connection) -> None:
+def _read(bootstrap: str, pipe: Connection, shows: Shows) -> None:
     decode = topology.load().decoder(TOPIC)
     consumer = Consumer({
         "bootstrap.servers": bootstrap,
@@ -86,6 +102,6 @@ def _read(bootstrap: str, pipe: Connection) -> None:
         message = consumer.poll(0.1)
         if message is not None and message.error() is None:
             now = time.time()
-            seen.setdefault(decode(message.value())["updated_at"], now)
+            seen.setdefault(shows(decode(message.value())), now)
     consumer.close()
     pipe.send(seen)

@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "compare": report_compare.section,
     "pipeline": report_pipeline.section,
+    "stock": report_pipeline.stock,
 }
 PACKAGES = ("confluent-kafka", "faust-streaming", "fastavro", "orjson", "rocksdict")
 

@@ -1,12 +1,22 @@
-"""The pipeline's part of RESULTS.md: each figure beside its target."""
+"""The pipeline's and the stock's parts of RESULTS.md: each figure beside its target."""
 
 from typing import Any
 
 
 def section(figures: dict[str, Any]) -> str:
-    """Markdown of all figures that were taken; ``rows`` holds dicts of text, wanted, measured and reached."""
+    """Markdown of the real pipeline's figures."""
+    return _section("The real pipeline", figures)
+
+
+def stock(figures: dict[str, Any]) -> str:
+    """Markdown of the figures about stock."""
+    return _section("Stock: a flash sale, and a million SKUs", figures)
+
+
+def _section(title: str, figures: dict[str, Any]) -> str:
+    """``rows`` of the figures holds dicts of text, wanted, measured and reached."""
     lines = [
-        f"\n## The real pipeline\n\n{figures['method']}\n",
+        f"\n## {title}\n\n{figures['method']}\n",
         "| figure | target | measured | |",
         "|---|--:|--:|---|",
     ]

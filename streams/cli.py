@@ -20,6 +20,7 @@ from streams.commands import (
     order,
     publish,
     replay,
+    stock,
     topics,
     worker,
 )
@@ -82,6 +83,7 @@ app.command("publish")(publish.publish)
 app.command("replay")(replay.replay)
 app.add_typer(convert.app, name="convert")
 app.command("order")(order.order)
+app.add_typer(stock.app, name="stock")
 app.add_typer(deadletters.app, name="deadletters")
 app.command("doctor")(doctor.doctor)
 

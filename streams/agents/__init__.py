@@ -3,7 +3,9 @@
 from streams.agents.alerts import alerts
 from streams.agents.identity import identity
 from streams.agents.intake import intake
+from streams.agents.inventory import inventory
 from streams.agents.orders import orders
+from streams.agents.reports import reports
 
-ALL = (intake, identity, orders, alerts)
+ALL = (intake, identity, orders, inventory, reports, alerts)
 """Every agent, in the order of the flow."""

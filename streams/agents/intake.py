@@ -7,6 +7,7 @@ from zlib import crc32
 
 from streams.domain import identity
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
+from streams.domain.inventory import references
 from streams.domain.rules import data
 from streams.domain.status_map import masked, speakers
 from streams.engine import Agent, Context
@@ -46,12 +47,29 @@ def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
         if code is not None:
             ctx.emit("identity-facts", code[2], identity.event_message(code, fact))
             return
+        if fact.get("command") in references.STOCK_COMMANDS:
+            if fact.get("target"):
+                ctx.emit("stock-commands", fact["target"], fact)
+            else:
+                ctx.refuse(f"{fact['command']} needs a SKU as target")
+            return
     elif route == "stock":
         ctx.emit("stock-commands", fact["sku"], fact)
         return
     elif route == "cart":
+        by_sku: dict[str, list[Any]] = {}
         for line in fact["lines"]:
-            ctx.emit("stock-commands", line["sku"], {**fact, "lines": [line], "sku": line["sku"]})
+            by_sku.setdefault(line["sku"], []).append(line)
+        for sku, lines in by_sku.items():
+            ctx.emit("stock-commands", sku, {**fact, "lines": lines, "sku": sku})
+        return
+    elif route == "set":
+        routes = references.routes(fact)
+        if isinstance(routes, str):
+            ctx.refuse(routes)
+            return
+        for target, name, message in routes:
+            ctx.emit(target, name, message)
         return
     ctx.emit("channel-facts", fact.get("channel") or fact["source"], fact)
 

@@ -1,17 +1,39 @@
 """The orders agent: folds every fact about an order into its one state.
 
     order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
+                                                  -> stock-commands, channel-facts, alert-facts
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final, Literal
 
 import orjson
 
-from streams.domain.order import OrderSettings, OrderState, UnknownOrder, from_row, record, reduce, to_row
+from streams.domain.inventory import messages
+from streams.domain.order import (
+    ASKED,
+    REPLY,
+    TIMER,
+    OrderSettings,
+    OrderState,
+    Send,
+    UnknownOrder,
+    answer,
+    asked,
+    asked_of,
+    asked_until,
+    due,
+    due_at,
+    from_row,
+    record,
+    reduce,
+    to_row,
+)
+from streams.domain.rules import data
 from streams.engine import Agent, Context
 
 AuditRaw = Literal["keep", "hash", "drop"]
@@ -20,6 +42,7 @@ FACTS: Final = "order-facts"
 STATES: Final = "order-states"
 EVENTS: Final = "order-events"
 AUDIT: Final = "audit-log"
+OTHERS: Final = (messages.COMMANDS, "channel-facts", messages.ALERTS)
 
 
 def encode(state: OrderState) -> bytes:
@@ -34,9 +57,10 @@ def decode(data: bytes) -> OrderState:
 
 def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) -> Agent:
     """The agent. `audit_raw`: the payload in audit-log as it came, as its SHA-256, or not at all."""
-    rules = settings or OrderSettings()
-    agent = Agent("orders", sources=(FACTS,), writes=(STATES, EVENTS, AUDIT))
+    rules = settings or data.order_settings()
+    agent = Agent("orders", sources=(FACTS,), writes=(STATES, EVENTS, AUDIT, *OTHERS))
     table = agent.table("orders", encode=encode, decode=decode, kept=0.4)  # 4-8 kB each once decoded
+    waiting = agent.table("asked", kept=0.0)
 
     @agent.time_of
     def time_of(fact: dict[str, Any]) -> int:
@@ -45,21 +69,75 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
     @agent.fold
     def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
         guid: str = fact["order_guid"]
-        orders = ctx[table]
-        state = orders.get(guid)
+        state = ctx[table].get(guid)
         try:
+            if fact["event_type"] == REPLY:
+                answered = answer(state, fact, ctx.now, rules)
+                if answered.audit is not None:
+                    answered.audit["raw"] = payload(fact, audit_raw)
+                    ctx.emit(AUDIT, guid, answered.audit)
+                settle(ctx, guid, state, answered.state, answered.sends, answered.changed)
+                return
             decision = reduce(state, fact, ctx.now, rules)
         except UnknownOrder as error:
             ctx.refuse(str(error), stage="rule")
             return
-        if decision.state is not state:
-            orders[guid] = decision.state
         decision.audit["raw"] = payload(fact, ctx.value, audit_raw)
         ctx.emit(AUDIT, guid, decision.audit)
         for event in decision.events:
             ctx.emit(EVENTS, guid, event)
-        if decision.changed:
-            ctx.emit_latest(STATES, guid, partial(record, guid, decision.state))
+        settle(ctx, guid, state, decision.state, decision.sends, decision.changed)
+
+    @agent.on_timer
+    def fire(ctx: Context, kind: str, key: str, at: int) -> None:
+        if kind == TIMER:
+            fired(ctx, key, at)
+            return
+        for name, _ in list(ctx[waiting].range("", asked_until(at))):
+            del ctx[waiting][name]
+            fired(ctx, asked_of(name)[1], at)
+        ctx.memo.pop(ASKED, None)
+        for name, _ in ctx[waiting].scan():
+            ctx.timers.set(ASKED, "", asked_of(name)[0])
+            break
+
+    def fired(ctx: Context, guid: str, at: int) -> None:
+        state = ctx[table].get(guid)
+        if state is not None and state.stock is not None:
+            done = due(guid, state, at, rules.stock)
+            settle(ctx, guid, None, done.state, done.sends, done.changed)
+
+    def settle(
+        ctx: Context, guid: str, old: OrderState | None, new: OrderState, sends: Iterable[Send], changed: bool
+    ) -> None:
+        """Keep the state, send what follows. `old` is None where nothing of the order is due."""
+        if new is not old:
+            ctx[table][guid] = new
+            if (old is not None and old.stock is not None) or new.stock is not None:
+                time(ctx, guid, old, new)
+        for topic, name, value in sends:
+            ctx.emit(topic, name, value)
+        if changed:
+            ctx.emit_latest(STATES, guid, partial(record, guid, new))
+
+    def time(ctx: Context, guid: str, old: OrderState | None, new: OrderState) -> None:
+        """Move what is due with the order."""
+        before, after = asked(guid, old), asked(guid, new)
+        if before != after:
+            if before is not None:
+                del ctx[waiting][before]
+            if after is not None:
+                ctx[waiting].add(after, 1)
+                if ASKED not in ctx.memo:
+                    if ctx.timers.due(ASKED, "") is None:
+                        ctx.timers.set(ASKED, "", asked_of(after)[0])
+                    ctx.memo[ASKED] = True
+        earliest = due_at(new)
+        if earliest != due_at(old):
+            if earliest is None:
+                ctx.timers.cancel(TIMER, guid)
+            else:
+                ctx.timers.set(TIMER, guid, earliest)
 
     return agent
 

@@ -9,8 +9,9 @@ from typing import Any, Final, Literal
 from . import ids
 
 Fact = dict[str, Any]
-Route = Literal["order", "perhaps_order", "stock", "cart", "channel"]
-"""order = the event must name one; perhaps_order = to the order if it names one, else to its channel."""
+Route = Literal["order", "perhaps_order", "stock", "cart", "set", "channel"]
+"""order = the event must name one; perhaps_order = to the order if it names one, else to its channel; set = to whom its
+value is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,9 @@ _SPECS: Final = (
     Spec("ops", "heartbeat", "channel"),
     Spec("ops", "manual_command", "perhaps_order", ("command",), ("target", "channel")),
     Spec("ops", "approval", "perhaps_order", ("request_id",), ("request_id",)),
-    Spec("ops", "quota_set", "channel", ("value",)),
-    Spec("ops", "activity_set", "channel", ("value",)),
-    Spec("ops", "reference_set", "channel", ("value",)),
+    Spec("ops", "quota_set", "set", ("value",)),
+    Spec("ops", "activity_set", "set", ("value",)),
+    Spec("ops", "reference_set", "set", ("value",)),
     Spec("finance", "receipt_recorded", "order", _MONEY),
     Spec("finance", "posted", "order"),
     Spec("finance", "settled", "order"),

@@ -6,20 +6,40 @@
     flags      ST-01  side flags                        codes      ID-04  the order's codes
     parked     ST-03  statuses no map knows             tiers      ST-04  three wordings
     atomic     ST-12  the six events                    audit      ST-06  one row per event
-    view       the record of order-states               order      folds them
+    stock      INV-07, INV-14  the reservation saga     reserved   what is kept of it
+    lanes      BRK-05, BRK-06  tiers and lanes          deadlines  BRK-07, BRK-11, INV-15
+    saga       the four of them together                order      folds them all
+    view       the record of order-states
 """
 
-from streams.domain.order.order import Decision, OrderSettings, UnknownOrder, reduce
+from streams.domain.order.deadlines import ASKED, TIMER, asked, asked_of, asked_until, due_at
+from streams.domain.order.lanes import TierRules
+from streams.domain.order.order import Decision, OrderSettings, UnknownOrder, answer, reduce
+from streams.domain.order.saga import Answer, due
 from streams.domain.order.state import Fact, OrderState, RowError, from_row, to_row
+from streams.domain.order.stock import REPLY, Send, StockRules
 from streams.domain.order.view import record
 
 __all__ = [
+    "ASKED",
+    "REPLY",
+    "TIMER",
+    "Answer",
     "Decision",
     "Fact",
     "OrderSettings",
     "OrderState",
     "RowError",
+    "Send",
+    "StockRules",
+    "TierRules",
     "UnknownOrder",
+    "answer",
+    "asked",
+    "asked_of",
+    "asked_until",
+    "due",
+    "due_at",
     "from_row",
     "record",
     "reduce",

@@ -1,19 +1,22 @@
 """One order: folds its events, in whatever order and however often they come, into one state.
 
     fact -> seen before? (dedup) -> what does it claim, by what authority? (meanings, claims)
-         -> what it adds (progress, money, codes, marks) -> what follows (flags) -> audit, atomic events
+         -> what it adds (progress, money, codes, marks) -> what follows (flags, stock, lanes) -> audit, atomic events
 
 The state is a function of the set of accepted events, so every merge below is a minimum, a maximum or a union.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streams.domain.order import atomic, audit, claims, codes, dedup, flags, money, parked, progress
+from streams.domain.order import atomic, audit, claims, codes, dedup, flags, money, parked, progress, saga
+from streams.domain.order.lanes import TierRules
 from streams.domain.order.meanings import REFUND
 from streams.domain.order.state import Fact, OrderState
+from streams.domain.order.stock import Send, StockRules
 
 CREATED: Final = "order_created"
 CODE_REJECTED: Final = "_code_rejected"
@@ -27,17 +30,20 @@ class OrderSettings:
 
     seen_memory_ms: int = 7 * DAY_MS
     currency: str = "CNY"
+    tiers: TierRules = field(default_factory=TierRules)
+    stock: StockRules = field(default_factory=StockRules)
 
 
 @dataclass(slots=True)
 class Decision:
     """What became of one event. `state` is the one given if there is nothing to store; `changed` means its record
-    in order-states differs; `audit` lacks `raw`; `events` are records of order-events."""
+    in order-states differs; `audit` lacks `raw`; `events` are records of order-events; `sends` is for other agents."""
 
     state: OrderState
     audit: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)
     changed: bool = False
+    sends: Sequence[Send] = ()
 
 
 class UnknownOrder(LookupError):
@@ -47,14 +53,14 @@ class UnknownOrder(LookupError):
 def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> Decision:
     """Fold one fact (see state.Fact) into the order. Never changes `state`. Raises UnknownOrder.
 
-    `now` (ms) is for facets with timers; the rules here go by event time alone, so a replay decides like the live run.
+    `now` (ms) is for what is due later; all else goes by event time alone, so a replay decides like the live run.
     """
     if fact["event_type"] == CODE_REJECTED:
         return _code_rejected(state, fact, settings)
     if state is None:
         if fact["event_type"] != CREATED:
             raise UnknownOrder(f"{fact['event_type']} for an order that was never created")
-        return _created(fact, settings)
+        return _created(fact, now, settings)
 
     key = dedup.event_key(fact["source"], fact["event_id"])
     digest: int = fact.get("digest") or 0
@@ -74,10 +80,26 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
         new.version += changed
         note = audit.row(fact, "ID-05", audit.DUPLICATE, audit.text(state), audit.text(new), "the order exists already")
         return Decision(new, note, [], changed)
-    return _fold(state, new, fact, key, at, changed)
+    return _fold(state, new, fact, key, at, changed, now, settings)
 
 
-def _fold(state: OrderState, new: OrderState, fact: Fact, key: bytes, at: int, changed: bool) -> Decision:
+def answer(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> saga.Answer:
+    """Fold an answer of the stock into the order. Never changes `state`. Raises UnknownOrder."""
+    if state is None:
+        raise UnknownOrder("an answer of the stock for an order that was never created")
+    return saga.answer(state, fact, now, settings.stock)
+
+
+def _fold(
+    state: OrderState,
+    new: OrderState,
+    fact: Fact,
+    key: bytes,
+    at: int,
+    changed: bool,
+    now: int,
+    settings: OrderSettings,
+) -> Decision:
     """What the event, `at` ms after the creation, says goes into `new`: a copy of `state` that has its codes."""
     meaning, refusal = claims.read(fact)
     rule = meaning.rule
@@ -115,13 +137,16 @@ def _fold(state: OrderState, new: OrderState, fact: Fact, key: bytes, at: int, c
             if atomic.INVOICED not in state.marks:
                 events.append(atomic.record(new, fact, atomic.INVOICED))
             changed |= flags.mark(new, atomic.INVOICED, at)
+    sends: Sequence[Send] = ()
     if changed:
         new.flags = flags.derive(new)
         new.version += 1
-    return Decision(new, audit.row(fact, rule, decision, audit.text(state), audit.text(new), reason), events, changed)
+        sends = saga.follow(state, new, fact, meaning.shown, now, settings.tiers, settings.stock)
+    row = audit.row(fact, rule, decision, audit.text(state), audit.text(new), reason)
+    return Decision(new, row, events, changed, sends)
 
 
-def _created(fact: Fact, settings: OrderSettings) -> Decision:
+def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
     at: int = fact["event_time"]
     key = dedup.event_key(fact["source"], fact["event_id"])
     new = OrderState(
@@ -139,14 +164,18 @@ def _created(fact: Fact, settings: OrderSettings) -> Decision:
     codes.collect(new, fact, 0)
     progress.reach(new, 0, 1, 0)
     events = [atomic.record(new, fact, atomic.CREATED)]
+    sends: list[Send] = []
+    reason = saga.begin(new, fact, now, settings.tiers, settings.stock, sends)
     if fact.get("mapped") is None:
         new.version = 1
-        return Decision(new, audit.row(fact, "ST-01", audit.ACCEPTED, None, audit.text(new)), events, True)
+        row = audit.row(fact, "ST-01", audit.ACCEPTED, None, audit.text(new), reason)
+        return Decision(new, row, events, True, sends)
     # The order exists whatever its status means; a refused status is told in the reason.
-    told = _fold(new, new.copy(), fact, key, 0, True)
-    reason = told.audit["reason"] if told.audit["decision"] == audit.REFUSED else None
+    told = _fold(new, new.copy(), fact, key, 0, True, now, settings)
+    if told.audit["decision"] == audit.REFUSED:
+        reason = told.audit["reason"]
     row = audit.row(fact, "ST-01", audit.ACCEPTED, None, told.audit["after"], reason)
-    return Decision(told.state, row, events + told.events, True)
+    return Decision(told.state, row, events + told.events, True, [*sends, *told.sends])
 
 
 def _line(line: dict[str, Any]) -> list[Any]:

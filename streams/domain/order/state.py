@@ -11,14 +11,15 @@ from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streams.domain.order import reserved
 from streams.domain.rules.nodes import STATES
 
 Fact = dict[str, Any]
 """One event about the order: its fields by contract name, with `topic`, `digest`, `order_guid` and perhaps `mapped`."""
 
 ROW_VERSION: Final = 1
-_NODES, _SEEN = 11, 27
-"""Places of the two fields that are no JSON values."""
+_NODES, _SEEN, _STOCK = 11, 27, 28
+"""Places of the fields that are no JSON values. Rows that were written before there was stock end before it."""
 
 Claim = list[Any]
 """[raw, rank of the state or -1, at], and a fourth item, a list of flags, if the status holds any while it lasts."""
@@ -30,7 +31,8 @@ class RowError(ValueError):
 
 @dataclass(slots=True)
 class OrderState:
-    """One order. Every field but the last two lines is a function of the set of events, whatever their order."""
+    """One order. All but `version`, `seen`, `stock` and `lane` is a function of the set of events, in whatever order;
+    `lane` waits for the stock's first word as well."""
 
     created_at: int
     """ms since the epoch: the event time of the order_created."""
@@ -79,6 +81,13 @@ class OrderState:
     seen: bytes = b""
     """Fixed-size entries, see dedup."""
 
+    stock: reserved.Stock | None = None
+    """What was asked and told about its units; None where nothing is under stock control."""
+    tier: int = 0
+    """BRK-05, derived: 1 to 3; 0 until the first change after there were tiers."""
+    lane: int = 0
+    """BRK-06, derived: the lane in which the order stands, see lanes."""
+
     def copy(self) -> OrderState:
         """A shallow copy: replace its dicts and lists, do not change them."""
         return OrderState(
@@ -110,6 +119,9 @@ class OrderState:
             self.flags,
             self.version,
             self.seen,
+            self.stock,
+            self.tier,
+            self.lane,
         )
 
 
@@ -145,6 +157,9 @@ def to_row(state: OrderState) -> list[Any]:
         state.flags,
         state.version,
         b2a_base64(state.seen, newline=False).decode("ascii"),
+        None if state.stock is None else reserved.to_row(state.stock),
+        state.tier,
+        state.lane,
     ]
 
 
@@ -155,4 +170,6 @@ def from_row(row: list[Any]) -> OrderState:
     fields = row[1:]
     fields[_NODES] = dict(zip(row[_NODES + 1][::2], row[_NODES + 1][1::2], strict=True))
     fields[_SEEN] = a2b_base64(fields[_SEEN])
+    if len(fields) > _STOCK and fields[_STOCK] is not None:
+        fields[_STOCK] = reserved.from_row(fields[_STOCK])
     return OrderState(*fields)

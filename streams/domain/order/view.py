@@ -6,12 +6,14 @@ from typing import Any
 
 from streams.domain.order import claims, codes, tiers
 from streams.domain.order.flags import names
+from streams.domain.order.lanes import LANES, TIERS
+from streams.domain.order.reserved import NAMES, is_told
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import NODES, STATES
 
 
 def record(order_guid: str, state: OrderState) -> dict[str, Any]:
-    """All fields of the contract. Node SLAs, tiers of risk and scores have no rule yet: null."""
+    """All fields of the contract. Node SLAs and scores have no rule yet: null."""
     node = NODES[state.node - 1]
     t0 = state.created_at
     return {
@@ -25,7 +27,7 @@ def record(order_guid: str, state: OrderState) -> dict[str, Any]:
         "tiers": tiers.view(state),
         "entered_at": {name: at + t0 for name, at in zip(STATES, state.reached, strict=True) if at is not None},
         "claims": claims.view(state),
-        "tier": None,
+        "tier": TIERS[state.tier],
         "score": None,
         "paid_minor": state.paid_minor,
         "refunded_minor": state.refunded_minor,
@@ -38,4 +40,25 @@ def record(order_guid: str, state: OrderState) -> dict[str, Any]:
         "sales_type": state.sales_type,
         "status_text": node.label,
         "created_at": t0,
+        "lane": LANES[state.lane],
+        "stock": None if state.stock is None else _stock(state),
+        "held_ms": None if state.stock is None else state.stock.held_ms,
     }
+
+
+def _stock(state: OrderState) -> list[dict[str, Any]] | None:
+    """One entry per line to be reserved, by SKU; None while nothing is told or no SKU is under stock control."""
+    assert state.stock is not None
+    if not is_told(state.stock):
+        return None
+    return [
+        {
+            "line_no": number,
+            "sku": group.sku,
+            "quantity": quantity,
+            "outcome": NAMES[group.told[n]],
+            "reason": group.reasons[n] if group.reasons else None,
+        }
+        for group in state.stock.groups
+        for n, (number, quantity) in enumerate(group.lines)
+    ]

@@ -10,6 +10,9 @@ from typing import Any
 from streams.domain.alert import Policies
 from streams.domain.contract import Contract, Limits
 from streams.domain.identity import Delays
+from streams.domain.inventory.settings import Settings as InventorySettings
+from streams.domain.order import OrderSettings, StockRules, TierRules
+from streams.domain.report.settings import StockReports
 from streams.domain.status_map import MapError, StatusMaps, parse
 
 FOLDER = Path(__file__).parent
@@ -41,6 +44,28 @@ def delays(path: Path = FOLDER / "limits.json") -> Delays:
 
 
 @cache
+def inventory(path: Path = FOLDER / "limits.json") -> InventorySettings:
+    """How long stock is held, when selling is paused."""
+    return InventorySettings(**_read(path)["inventory"])
+
+
+@cache
+def order_settings(path: Path = FOLDER / "limits.json") -> OrderSettings:
+    """Tiers, and what the stock and the stages of an order may take."""
+    orders = _read(path)["orders"]
+    tiers = orders["tiers"]
+    return OrderSettings(
+        tiers=TierRules(tuple(tiers["co_signed"]), dict(tiers["large_minor"])), stock=StockRules(**orders["stock"])
+    )
+
+
+@cache
 def alert_policies(path: Path = FOLDER / "alerts.json") -> Policies:
     """Who is told about what."""
     return Policies.parse(_read(path))
+
+
+@cache
+def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
+    """When the stock reports are made, and who follows up."""
+    return StockReports.parse(_read(path)["stock"])

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from streams.cli import app
 from streams.engine.codec import compiled
 
-COMMANDS = ["demo", "worker", "topics", "publish", "replay", "convert", "order", "deadletters", "doctor"]
+COMMANDS = ["demo", "worker", "topics", "publish", "replay", "convert", "order", "stock", "deadletters", "doctor"]
 
 
 def oms(*arguments: object, **environ: str) -> Result:

@@ -8,7 +8,19 @@ from itertools import count
 from typing import Any
 from zlib import crc32
 
-from streams.domain.order import Decision, OrderSettings, OrderState, record, reduce
+from streams.domain.order import (
+    Answer,
+    Decision,
+    OrderSettings,
+    OrderState,
+    answer,
+    asked,
+    asked_of,
+    due,
+    due_at,
+    record,
+    reduce,
+)
 
 GUID = "DB20260124AAAAAAAAAAAA"
 SETTINGS = OrderSettings()
@@ -73,6 +85,27 @@ def refunded(when: int, amount: int, **fields: Any) -> Fact:
     return fact("payments", "refund_settled", when, amount_minor=amount, **fields)
 
 
+def line(number: int, sku: str, quantity: int = 1, price: int = 15000) -> dict[str, Any]:
+    return {"line_no": number, "sku": sku, "quantity": quantity, "unit_price_minor": price, "is_gift": False}
+
+
+def answered(do: str, number: int, when: int, *lines: list[Any], sku: str = "BAG", held_ms: int | None = None) -> Fact:
+    """What the stock says about command `number` of a SKU: [line_no, outcome, reason, options] per line."""
+    return {
+        "event_type": "_stock",
+        "event_id": f"{sku}/{do}/{number}",
+        "event_time": when,
+        "source": "inventory",
+        "topic": "stock",
+        "order_guid": GUID,
+        "sku": sku,
+        "do": do,
+        "round": number,
+        "lines": [[*line, None][:3] if len(line) < 3 else line for line in lines],
+        "held_ms": held_ms,
+    }
+
+
 def mapped(
     state: str | None = None, node: str | None = None, *, known: bool = True, **more: Any
 ) -> dict[str, Any]:
@@ -114,3 +147,59 @@ def told(decisions: Iterable[Decision]) -> list[tuple[str, str | None]]:
 
 def verdicts(decisions: Iterable[Decision]) -> list[str]:
     return [decision.audit["decision"] for decision in decisions]
+
+
+def next_due(state: OrderState | None) -> int | None:
+    """When the agent looks at the order next: its own timer, or that of its first answer."""
+    key = asked(GUID, state)
+    return due_at(state) if key is None else asked_of(key)[0]
+
+
+class Run:
+    """One order, told one thing after the other as the agent would; time moves on and fires its timer."""
+
+    def __init__(self, settings: OrderSettings = SETTINGS) -> None:
+        self.settings = settings
+        self.state: OrderState | None = None
+        self.sent: list[tuple[str, str, dict[str, Any]]] = []
+        self.audits: list[dict[str, Any]] = []
+        self.records = 0
+
+    def tell(self, *events: Fact) -> list[dict[str, Any]]:
+        """The commands to the stock that follow."""
+        begun = len(self.sent)
+        for event in events:
+            self.wait_until(event["event_time"])
+            if event["event_type"] == "_stock":
+                self._keep(answer(self.state, event, event["event_time"], self.settings))
+            else:
+                decision = step(self.state, event, self.settings)
+                self.audits.append(decision.audit)
+                self._keep(Answer(decision.state, None, [*decision.sends], decision.changed))
+        return [value for topic, _, value in self.sent[begun:] if topic == "stock-commands"]
+
+    def wait_until(self, when: int) -> list[tuple[str, str, dict[str, Any]]]:
+        """What the order's timer sends up to `when` (ms)."""
+        begun = len(self.sent)
+        while (at := next_due(self.state)) is not None and at <= when:
+            assert self.state is not None
+            self._keep(due(GUID, self.state, at, self.settings.stock))
+            assert next_due(self.state) != at, "a timer that is due again at once would never end"
+        return self.sent[begun:]
+
+    def _keep(self, told: Answer) -> None:
+        self.state = told.state
+        self.sent += told.sends
+        self.audits += [told.audit] if told.audit else []
+        self.records += told.changed
+
+    def view(self) -> dict[str, Any]:
+        assert self.state is not None
+        return record(GUID, self.state)
+
+    def outcomes(self) -> list[str | None]:
+        return [entry["outcome"] for entry in self.view()["stock"] or ()]
+
+    def alerts(self) -> dict[str, str]:
+        """The last finding of each alert, by key without the guid."""
+        return {key.removesuffix(f"/{GUID}"): value["do"] for topic, key, value in self.sent if topic == "alert-facts"}

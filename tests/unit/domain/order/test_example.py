@@ -70,7 +70,7 @@ def test_five_events_out_of_order_end_in_the_state_of_the_example() -> None:
             "wms-hz": {"raw": "loaded", "state": "shipped", "at": at("2026-01-24 15:30:00")},
             "zto": {"raw": "门卫代收", "state": "logistics_signed", "at": at("2026-01-26 09:12:00")},
         },
-        "tier": None,
+        "tier": "L1",
         "score": None,
         "paid_minor": 9900,
         "refunded_minor": 0,
@@ -83,6 +83,9 @@ def test_five_events_out_of_order_end_in_the_state_of_the_example() -> None:
         "sales_type": None,
         "status_text": "待确认",
         "created_at": at("2026-01-24 10:00:00"),
+        "lane": None,
+        "stock": None,
+        "held_ms": None,
     }
 
 

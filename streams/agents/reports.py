@@ -1,0 +1,61 @@
+"""`reports`: parts of reports in, finished reports out (`streams.domain.report`)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from streams.domain.report import assembly, stock
+from streams.domain.rules import data
+from streams.engine import Agent, Context
+
+reports: Final = Agent("reports", sources=("report-facts",), writes=("reports",))
+INDEX: Final = reports.table("index")
+PARTS: Final = reports.table("parts", kept=0.1)
+
+GRACE: Final = "grace"
+_SETTINGS: Final = data.stock_reports()
+
+
+@reports.fold
+def fold(ctx: Context, key: bytes | None, part: dict[str, Any]) -> None:
+    series = part["series"]
+    if series != stock.SERIES:
+        ctx.refuse(f"no report is made of parts of {str(series)[:100]!r}", stage="rule")
+        return
+    index = ctx[INDEX].get(series, assembly.EMPTY)
+    _apply(ctx, series, part["period"], part["at"], assembly.step(index, _get(ctx, series), part, _SETTINGS))
+
+
+@reports.on_timer
+def due(ctx: Context, kind: str, key: str, due: int) -> None:
+    series, _, period = key.partition("\0")
+    index = ctx[INDEX].get(series, assembly.EMPTY)
+    outcome = assembly.waited(index, _get(ctx, series), period)
+    if outcome is not None:
+        _apply(ctx, series, period, due, outcome)
+
+
+@reports.time_of
+def time_of(part: dict[str, Any]) -> int:
+    at: int = part["at"]
+    return at
+
+
+def _get(ctx: Context, series: str) -> assembly.Get:
+    return lambda name: ctx[PARTS].get(f"{series}\0{name}")
+
+
+def _apply(ctx: Context, series: str, period: str, at: int, outcome: assembly.Outcome) -> None:
+    ctx[INDEX][series] = outcome.index
+    for name, part in outcome.writes:
+        if part is None:
+            del ctx[PARTS][f"{series}\0{name}"]
+        else:
+            ctx[PARTS][f"{series}\0{name}"] = part
+    timer = f"{series}\0{period}"
+    if outcome.grace_over is not None:
+        ctx.timers.set(GRACE, timer, outcome.grace_over)
+    if outcome.out:
+        ctx.timers.cancel(GRACE, timer)
+        for record in stock.records(outcome, period, at, _SETTINGS):
+            ctx.emit_latest("reports", record["report_id"], record)

@@ -1,0 +1,91 @@
+"""INV-11: more than 30 units of one SKU oversold within five minutes pause it, until somebody releases it.
+
+The window slides over event time and holds units, not orders, of all channels. While the SKU is paused every reserve
+is refused as out_of_stock; payments still go through. A release is refused while availability is below zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import messages
+from .change import Change
+from .options import advice, options
+from .settings import Settings
+
+RULE = "INV-11"
+
+
+def oversold(change: Change, line_no: int, units: int) -> None:
+    """One line was sold beyond availability: somebody has to call the customer (INV-08, CUS-05)."""
+    sku, guid = change.sku, change.order_guid
+    change.alert(
+        f"INV-08/{sku}/{guid}",
+        {
+            "do": "open",
+            "rule": "INV-08",
+            "title": "oversold",
+            "detail": f"{units} of {sku} sold beyond stock, line {line_no}",
+            "advice": advice(options(change.stock)),
+            "order_guid": guid,
+        },
+    )
+
+
+def count(change: Change, units: int, settings: Settings) -> None:
+    """Units of one payment that were oversold go into the window."""
+    stock = change.touch()
+    window = [*stock.window, [change.at, units, change.order_guid]]
+    end = max(at for at, _, _ in window)
+    start = end - settings.break_window_ms
+    stock.window = [entry for entry in window if entry[0] > start]
+    total = sum(entry[1] for entry in stock.window)
+    if stock.paused or total <= settings.break_units:
+        return
+    stock.paused = True
+    guids = list(dict.fromkeys(guid for _, _, guid in stock.window))
+    _tell(change, "pause", guids, total, start, end)
+    change.alert(
+        f"{RULE}/{change.sku}",
+        {
+            "do": "open",
+            "rule": RULE,
+            "title": "oversell breaker",
+            "detail": f"{total} units of {change.sku} oversold within {settings.break_window_ms // 60_000} minutes: "
+            "selling is paused",
+        },
+    )
+
+
+def release(change: Change) -> Change:
+    """The manual release; a refusal with its reason where it may not be."""
+    stock = change.stock
+    if not stock.paused:
+        return change.refuse("the SKU is not paused")
+    if stock.available < 0:
+        return change.refuse(f"{-stock.available} units are still oversold: reconcile the stock first")
+    stock = change.touch()
+    stock.paused, stock.window = False, []
+    _tell(change, "release", [])
+    change.alert(f"{RULE}/{change.sku}", {"do": "close", "rule": RULE})
+    return change.finish()
+
+
+def _tell(
+    change: Change,
+    action: str,
+    guids: list[Any],
+    units: int | None = None,
+    start: int | None = None,
+    end: int | None = None,
+) -> None:
+    record = {
+        "sku": change.sku,
+        "action": action,
+        "units": units,
+        "window_start": start,
+        "window_end": end,
+        "at": change.at,
+        "guids": guids,
+    }
+    change.sends.append((messages.BREAKS, change.sku, record))

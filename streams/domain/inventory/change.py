@@ -1,0 +1,123 @@
+"""What one command or timer does to a SKU: its stock, copied on the first change, and everything that goes out."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from . import messages
+from .holds import Hold
+from .stock import POOLS, SALES, Stock
+
+HELD_POOL: Final = "held"
+
+SKUS: Final = "skus"
+HOLDS: Final = "holds"
+VOUCHERS: Final = "vouchers"
+SEEN: Final = "seen"
+TABLES: Final = (SKUS, HOLDS, VOUCHERS, SEEN)
+
+# Kinds of timers; their keys are the row's key, for ACTIVITY sku NUL name, for FORGET sku.
+HOLD: Final = "hold"
+VOUCHER: Final = "voucher"
+ACTIVITY: Final = "activity"
+FORGET: Final = "forget"
+
+Send = tuple[str, str, dict[str, Any]]
+"""(topic, key, value)."""
+
+
+class Change:
+    """`stock` is the one given until `touch` is called; then a copy that may be changed. Writes are (table, key, value
+    or None to delete), timers (kind, key, due ms). `refusal`: why the command was not taken at all.
+    """
+
+    __slots__ = ("_given", "at", "event_id", "order_guid", "refusal", "sends", "sku", "stock", "timers", "writes")
+
+    def __init__(self, sku: str, stock: Stock, at: int, event_id: str | None, order_guid: str | None = None) -> None:
+        self.sku = sku
+        self.stock = stock
+        self.at = at
+        self.event_id = event_id
+        self.order_guid = order_guid
+        self.sends: list[Send] = []
+        self.writes: list[tuple[str, str, Any]] = []
+        self.timers: list[tuple[str, str, int]] = []
+        self.refusal: str | None = None
+        self._given = stock
+
+    @property
+    def changed(self) -> bool:
+        return self.stock is not self._given
+
+    def touch(self) -> Stock:
+        """The stock to be changed: one copy per command."""
+        if self.stock is self._given:
+            self.stock = self.stock.copy()
+        return self.stock
+
+    def finish(self) -> Change:
+        """Count the version, and keep what is owed within its bounds."""
+        if self.changed:
+            stock = self.stock
+            stock.settle()
+            stock.version += 1
+            stock.updated_at = max(stock.updated_at, self.at)
+            self.writes.append((SKUS, self.sku, stock))
+        return self
+
+    def refuse(self, reason: str) -> Change:
+        """Take nothing of it."""
+        self.stock, self.sends, self.writes, self.timers = self._given, [], [], []
+        self.refusal = reason
+        return self
+
+    # -- units ------------------------------------------------------------------------------------------------------
+
+    def shift(self, warehouse: str, pool: int, delta: int, reason: str, line_no: int | None = None) -> None:
+        """Change a pool and write its ledger row."""
+        self.touch().shift(warehouse, pool, delta, self.at)
+        self._ledger(warehouse, POOLS[pool], delta, reason, line_no, None)
+
+    def sell(self, warehouse: str, units: int, line_no: int) -> None:
+        """Units leave the sales pool of a warehouse for good."""
+        self.shift(warehouse, SALES, -units, messages.CONFIRMED, line_no)
+
+    def hold(self, delta: int, reason: str, line_no: int | None = None, held_ms: int | None = None) -> None:
+        """Change what is held and write its ledger row. `held_ms`: how long the units were held (INV-17)."""
+        self.touch().held += delta
+        self._ledger(None, HELD_POOL, delta, reason, line_no, held_ms)
+
+    def _ledger(
+        self, warehouse: str | None, pool: str, delta: int, reason: str, line_no: int | None, held_ms: int | None
+    ) -> None:
+        row = {
+            "sku": self.sku,
+            "warehouse": warehouse,
+            "pool": pool,
+            "delta": delta,
+            "reason": reason,
+            "order_guid": self.order_guid,
+            "line_no": line_no,
+            "at": self.at,
+            "event_id": self.event_id,
+            "held_ms": held_ms,
+        }
+        self.sends.append((messages.LEDGER, self.sku, row))
+
+    # -- what is said -----------------------------------------------------------------------------------------------
+
+    def reply(self, do: str, number: int, lines: list[list[Any]], held_ms: int | None = None) -> None:
+        """Answer the order."""
+        assert self.order_guid is not None
+        value = messages.reply(self.sku, self.order_guid, do, number, self.at, lines)
+        value["held_ms"] = held_ms
+        self.sends.append((messages.REPLIES, self.order_guid, value))
+
+    def alert(self, key: str, finding: dict[str, Any]) -> None:
+        """Tell the alerts agent."""
+        self.sends.append((messages.ALERTS, key, {**finding, "at": self.at, "last_event": self.event_id}))
+
+    def keep_hold(self, key: str, hold: Hold, due: int) -> None:
+        """Store the order's lines, and when to look at them again."""
+        self.writes.append((HOLDS, key, hold))
+        self.timers.append((HOLD, key, due))

@@ -1,0 +1,197 @@
+"""What operations set: stock, quotas, activities, alternatives. `value` of an `ops` event is JSON text:
+
+    reference_set   {"kind": "stock", "sku", "warehouse", "pool", "quantity"}        pool: sales if it is left out
+                    {"kind": "alternative", "sku", "alternatives": [sku ...], "discount", "nearby": [warehouse ...],
+                     "next_batch_at"}
+                    {"kind": "channel_stock", "channel", "sku", "quantity"}          what a channel shows (INV-13)
+                    {"kind": "warehouse", "warehouse", "lat", "lon"}, {"kind": "channel", "channel", ...}
+    quota_set       {"sku", "channel", "activity", "warehouse", "quota"}             at least one of the three; quota
+                    null removes it
+    activity_set    {"activity", "sku" or "skus": [...], "starts_at", "ends_at", "freeze_ratio": 1, "flash": false}
+
+`routes` checks it and says where it goes: one message per SKU, with what was set as `set`; the rest to its channel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from .stock import POOLS
+
+Routes = list[tuple[str, str, dict[str, Any]]]
+"""(topic, key, message)."""
+
+STOCK_COMMANDS: Final = ("release_sku", "resume_sku")
+"""manual_commands about the SKU that is their target: both end the pause of INV-11."""
+
+CHANNELS: Final = "channel-facts"
+SKU_TOPIC: Final = "stock-commands"
+
+WORD: Final = 256
+_UNITS: Final = 10**15
+_LATEST: Final = 4_102_444_800_000
+_ITEMS: Final = 10_000
+_CHOICES: Final = 10
+"""Of alternatives and of warehouses nearby: they are said with every line that cannot be served."""
+MOST_FROZEN: Final = 1_000
+"""Largest freeze_ratio."""
+
+Check = Callable[[Any], str | None]
+
+
+def word(value: Any) -> str | None:
+    """A code that may become part of a key."""
+    if type(value) is not str or not value or value.isspace():
+        return "is not a text"
+    if len(value) > WORD:
+        return f"is longer than {WORD} characters"
+    if "\0" in value:
+        return "holds a NUL character"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "is not valid Unicode"
+    return None
+
+
+def _units(value: Any) -> str | None:
+    if type(value) is not int:
+        return "is not a whole number"
+    return None if 0 <= value <= _UNITS else "is out of range"
+
+
+def _time(value: Any) -> str | None:
+    return None if type(value) is int and 0 <= value < _LATEST else "is not a time in milliseconds"
+
+
+def _words(most: int) -> Check:
+    def check(value: Any) -> str | None:
+        if type(value) is not list or len(value) > most:
+            return f"is not a list of at most {most}"
+        return next((f"has an entry that {wrong}" for wrong in map(word, value) if wrong), None)
+
+    return check
+
+
+def _flag(value: Any) -> str | None:
+    return None if type(value) is bool else "is not true or false"
+
+
+def _ratio(value: Any) -> str | None:
+    good = type(value) in (int, float) and 0 <= value <= MOST_FROZEN
+    return None if good else f"is not a number from 0 to {MOST_FROZEN}"
+
+
+def _degrees(value: Any) -> str | None:
+    return None if type(value) in (int, float) and -180 <= value <= 180 else "is not in degrees"
+
+
+def _discount(value: Any) -> str | None:
+    return None if type(value) in (int, float) and 0 <= value <= _UNITS else word(value)
+
+
+def _pool(value: Any) -> str | None:
+    return None if value in POOLS else "is not one of " + ", ".join(POOLS)
+
+
+_REFERENCES: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, Check]]]] = {
+    "stock": (("sku", "warehouse", "quantity"), {"quantity": _units, "pool": _pool}),
+    "alternative": (
+        ("sku",),
+        {"alternatives": _words(_CHOICES), "nearby": _words(_CHOICES), "discount": _discount, "next_batch_at": _time},
+    ),
+    "channel_stock": (("sku", "channel", "quantity"), {"quantity": _units}),
+    "warehouse": (("warehouse",), {"lat": _degrees, "lon": _degrees}),
+    "channel": (("channel",), {}),
+}
+"""Kind -> what it needs, and the checks of its fields; `sku`, `warehouse` and `channel` are words."""
+_NAMES: Final = ("sku", "warehouse", "channel", "activity")
+
+
+def routes(fact: Mapping[str, Any]) -> Routes | str:
+    """Where an accepted reference_set, quota_set or activity_set goes, or what is wrong with its value."""
+    try:
+        value = json.loads(fact["value"])
+    except (ValueError, RecursionError):
+        return "value is not JSON"
+    if not isinstance(value, dict):
+        return "value is not a JSON object"
+    kind = fact["event_type"]
+    if kind == "quota_set":
+        return _quota(fact, value)
+    return _activity(fact, value) if kind == "activity_set" else _reference(fact, value)
+
+
+def _wrong(value: Mapping[str, Any], needed: tuple[str, ...], checks: Mapping[str, Check]) -> str | None:
+    for name in needed:
+        if value.get(name) is None:
+            return f"value has no {name}"
+    for name, check in {**dict.fromkeys(_NAMES, word), **checks}.items():
+        field = value.get(name)
+        if field is not None and (wrong := check(field)):
+            return f"value has a {name} that {wrong}"
+    return None
+
+
+def _reference(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
+    kind = value.get("kind")
+    if type(kind) is not str or kind not in _REFERENCES:
+        return "value has no kind that is known: " + ", ".join(_REFERENCES)
+    needed, checks = _REFERENCES[kind]
+    wrong = _wrong(value, needed, checks)
+    if wrong is not None:
+        return wrong
+    found: Routes = []
+    if "sku" in needed:
+        kept = {name: value.get(name) for name in ("kind", *needed, *checks) if value.get(name) is not None}
+        found.append(_message(fact, value["sku"], kept))
+    if kind in ("channel_stock", "channel"):
+        found.append((CHANNELS, value["channel"], dict(fact)))
+    elif kind == "warehouse":
+        found.append((CHANNELS, fact.get("channel") or fact["source"], dict(fact)))
+    return found
+
+
+def _quota(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
+    if "quota" not in value:
+        return "value has no quota"
+    wrong = _wrong(value, ("sku",), {"quota": _units})
+    if wrong is None and not any(value.get(name) for name in ("channel", "activity", "warehouse")):
+        wrong = "value names neither channel nor activity nor warehouse"
+    if wrong is not None:
+        return wrong
+    kept = {name: value.get(name) for name in ("channel", "activity", "warehouse", "quota")}
+    return [_message(fact, value["sku"], kept)]
+
+
+def _activity(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
+    skus = value.get("skus", [value["sku"]] if value.get("sku") is not None else None)
+    if skus is None or skus == []:
+        return "value has no sku"
+    times = {"starts_at": _time, "ends_at": _time}
+    checks = {**times, "freeze_ratio": _ratio, "flash": _flag, "skus": _words(_ITEMS)}
+    wrong = _wrong({**value, "skus": skus}, ("activity", *times), checks)
+    if wrong is None and value["starts_at"] >= value["ends_at"]:
+        wrong = "value ends before it starts"
+    if wrong is None and value["ends_at"] <= fact["event_time"]:
+        wrong = "value has an ends_at that is over already"
+    if wrong is not None:
+        return wrong
+    ratio = value.get("freeze_ratio")
+    kept = {
+        "activity": value["activity"],
+        "starts_at": value["starts_at"],
+        "ends_at": value["ends_at"],
+        "freeze_per_1000": round((1 if ratio is None else ratio) * 1_000),
+        "flash": bool(value.get("flash")),
+    }
+    return [_message(fact, sku, kept) for sku in dict.fromkeys(skus)]
+
+
+def _message(fact: Mapping[str, Any], sku: str, kept: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    return SKU_TOPIC, sku, {**{name: fact[name] for name in fact if name not in _DROPPED}, "sku": sku, "set": kept}
+
+
+_DROPPED: Final = frozenset({"value", "raw"})

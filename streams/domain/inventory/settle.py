@@ -1,0 +1,204 @@
+"""Confirm and Cancel (INV-07, INV-08): what is held is sold, given back or expires; what is sold may come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import breaker, messages, quotas
+from .change import HOLDS, Change
+from .holds import CONFIRMED, EXPIRED, HELD, OUTCOMES, RELEASED, RETURNED, Hold, Line, key, next_due
+from .options import options
+from .settings import Settings
+from .stock import SALES, debtor, deduction
+
+Lines = list[list[Any]]
+
+
+def confirm(change: Change, hold: Hold | None, command: Mapping[str, Any], settings: Settings) -> Change:
+    """The order is paid: every line is sold, from its hold if that is valid at the time of the payment, else from what
+    is available, and if there is not enough all the same: as oversold.
+    """
+    number: int = command.get("round") or 0
+    if len(command["lines"]) > settings.lines:
+        refused = [[line[0], messages.REFUSED, messages.TOO_MANY_LINES] for line in command["lines"]]
+        change.reply(messages.CONFIRM, number, refused)
+        return change
+    if not change.stock.warehouses:
+        change.reply(messages.CONFIRM, number, [[line[0], messages.UNMANAGED, None] for line in command["lines"]])
+        return change
+    at = change.at
+    new = hold.copy() if hold is not None else Hold()
+    answers: Lines = []
+    missing, longest, touched = 0, None, False
+    for line_no, units in command["lines"]:
+        line = new.lines.get(line_no)
+        if line is not None and line.phase in (CONFIRMED, RETURNED):
+            answers.append(_sold(change, line_no, line))
+            continue
+        if line is None and not settings.is_quantity(units):
+            answers.append([line_no, messages.REFUSED, messages.BAD_QUANTITY])
+            continue
+        if line is not None and line.phase == HELD and at >= line.until:
+            line = _end(change, line_no, line, EXPIRED)
+        if line is not None and line.phase == HELD:
+            held_ms = max(0, at - line.since)
+            longest = max(held_ms, longest or 0)
+            line = _confirm_held(change, line_no, line, held_ms)
+        else:
+            line = _confirm_late(change, line_no, line, units, command.get("warehouse"))
+        touched = True
+        new.lines[line_no] = line
+        if line.missing:
+            missing += line.missing
+            breaker.oversold(change, line_no, line.missing)
+        answers.append(_sold(change, line_no, line))
+    if missing:
+        breaker.count(change, missing, settings)
+    if touched:
+        _keep(change, new, settings)
+    change.reply(messages.CONFIRM, number, answers, longest)
+    return change.finish()
+
+
+def _sold(change: Change, line_no: int, line: Line) -> list[Any]:
+    if line.phase == CONFIRMED and line.missing:
+        return [line_no, messages.OVERSOLD, None, options(change.stock)]
+    return [line_no, OUTCOMES[line.phase], None]
+
+
+def _confirm_held(change: Change, line_no: int, line: Line, held_ms: int) -> Line:
+    change.hold(-line.quantity, messages.CONFIRMED, line_no, held_ms)
+    stock = change.touch()
+    stock.frozen -= line.frozen
+    # A hold is a promise of units that are there, unless stock was lost since: a count, goods moved away.
+    missing = min(line.quantity, max(0, line.quantity - stock.sales - stock.owed))
+    stock.owed += missing
+    sold = line.ended(CONFIRMED, change.at)
+    sold.taken, sold.missing = _take(change, line_no, line.quantity, line.warehouse), missing
+    return sold
+
+
+def _confirm_late(change: Change, line_no: int, line: Line | None, units: int, warehouse: str | None) -> Line:
+    """INV-08: no valid hold any more, or none ever."""
+    stock = change.touch()
+    if line is None:
+        line = Line(units, EXPIRED, change.at, change.at, warehouse=warehouse)
+    units = line.quantity
+    covered = min(units, max(0, stock.available))
+    missing = units - covered
+    quota = line.quota if quotas.unused(stock, line.quota) >= units else None
+    quotas.use(stock, quota, units)
+    sold = line.ended(CONFIRMED, change.at)
+    sold.quota, sold.missing = quota, missing
+    taken = dict(map(tuple, _take(change, line_no, covered, line.warehouse))) if covered else {}
+    if missing:
+        change.stock.owed += missing
+        name = debtor(change.stock, line.warehouse)
+        change.sell(name, missing, line_no)
+        taken[name] = taken.get(name, 0) + missing
+    sold.taken = [[name, part] for name, part in taken.items()]
+    return sold
+
+
+def _take(change: Change, line_no: int, units: int, warehouse: str | None) -> list[list[Any]]:
+    taken = deduction(change.stock, units, warehouse)
+    for name, part in taken:
+        change.sell(name, part, line_no)
+    return [[name, part] for name, part in taken]
+
+
+def release(change: Change, hold: Hold | None, command: Mapping[str, Any], settings: Settings) -> Change:
+    """The order is cancelled, refused or refunded: units held are free again, units sold come back."""
+    number: int = command.get("round") or 0
+    new = hold.copy() if hold is not None else Hold()
+    answers: Lines = []
+    longest, touched = None, False
+    for line_no, units in command["lines"]:
+        line = new.lines.get(line_no)
+        if line is None or line.phase in (RELEASED, EXPIRED):
+            answers.append([line_no, messages.RELEASED, None])
+            continue
+        if line.phase == HELD:
+            longest = max(change.at - line.since, longest or 0)
+            new.lines[line_no] = _end(change, line_no, line, RELEASED)
+            touched = True
+        elif line.phase == CONFIRMED:
+            new.lines[line_no] = _return(change, line_no, line, units)
+            touched = True
+        answers.append([line_no, OUTCOMES[new.lines[line_no].phase], None])
+    if touched:
+        _keep(change, new, settings)
+    change.reply(command["do"], number, answers, longest)
+    return change.finish()
+
+
+def _end(change: Change, line_no: int, line: Line, phase: int) -> Line:
+    """A hold ends unsold."""
+    until = min(change.at, line.until) if phase == EXPIRED else change.at
+    change.hold(-line.quantity, OUTCOMES[phase], line_no, max(0, until - line.since))
+    stock = change.touch()
+    stock.frozen -= line.frozen
+    quotas.use(stock, line.quota, -line.quantity)
+    return line.ended(phase, change.at)
+
+
+def _return(change: Change, line_no: int, line: Line, units: int) -> Line:
+    """Units go back where they were taken from, the last ones taken first; of a line returned in part the rest stays
+    sold.
+    """
+    left = min(line.quantity, units) if type(units) is int and units > 0 else line.quantity
+    quotas.use(change.touch(), line.quota, -left)
+    for name, part in reversed(line.taken):
+        if left:
+            change.shift(name, SALES, min(part, left), messages.RETURNED, line_no)
+            left -= min(part, left)
+    if line.missing:
+        change.alert(f"INV-08/{change.sku}/{change.order_guid}", {"do": "close", "rule": "INV-08"})
+    return line.ended(RETURNED, change.at)
+
+
+def expire(change: Change, hold: Hold, settings: Settings) -> Change:
+    """A timer is due: holds whose time is up end, and what ended long ago is forgotten."""
+    at = change.at
+    ended = [number for number, line in hold.lines.items() if line.phase == HELD and line.until <= at]
+    if not ended:
+        if at >= next_due(hold, settings.ended_kept_ms, settings.confirmed_kept_ms) and not hold.virtual:
+            assert change.order_guid is not None
+            change.writes.append((HOLDS, key(change.sku, change.order_guid), None))
+        else:
+            _keep(change, hold, settings)
+        return change
+    new = hold.copy()
+    longest = max(at - new.lines[number].since for number in ended)
+    number = max(new.lines[number].number for number in ended)
+    for line_no in ended:
+        new.lines[line_no] = _end(change, line_no, new.lines[line_no], EXPIRED)
+    _keep(change, new, settings)
+    change.reply(messages.EXPIRE, number, [[line_no, messages.EXPIRED, None] for line_no in ended], longest)
+    return change.finish()
+
+
+def virtual(change: Change, hold: Hold | None, command: Mapping[str, Any], settings: Settings) -> Change:
+    """INV-14: units of an order awaiting confirmation are counted apart. They are sold: neither available nor held."""
+    if not change.stock.warehouses:
+        return change
+    new = hold.copy() if hold is not None else Hold()
+    for line_no, units in command["lines"]:
+        before = new.virtual.pop(line_no, 0)
+        after = units if command["enter"] and settings.is_quantity(units) else 0
+        if after:
+            new.virtual[line_no] = after
+        if after != before:
+            change.touch().virtual += after - before
+    if change.changed:
+        _keep(change, new, settings)
+    return change.finish()
+
+
+def _keep(change: Change, hold: Hold, settings: Settings) -> None:
+    assert change.order_guid is not None
+    due = next_due(hold, settings.ended_kept_ms, settings.confirmed_kept_ms)
+    if due <= change.at:
+        due = change.at + settings.confirmed_kept_ms
+    change.keep_hold(key(change.sku, change.order_guid), hold, due)

@@ -1,0 +1,79 @@
+"""BRK-05 and BRK-06: the tier of an order, and the lane in which it waits between payment and warehouse.
+
+    L1  normal                   -> wms          straight to the warehouse
+    L2  presale, custom          -> review_l2    a person signs as well
+    L3  large, or locked         -> review_l3    the risk model, then a person
+
+L3 goes before L2, L2 before L1; a new signal may change the tier, and with it the lane. An order enters its lane when
+it is complete - paid, and its stock answered for (BRK-07) - and leaves it when the warehouse has it, or when it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from streams.domain.order.flags import CLOSED, LOCKED, REFUNDED
+from streams.domain.order.state import OrderState
+from streams.domain.rules.nodes import NODE_NUMBER, NODE_STEP, PAID
+
+TIERS: Final = (None, "L1", "L2", "L3")
+LANES: Final = (None, "wms", "review_l2", "review_l3")
+"""By tier; 0 is none."""
+WMS: Final = 1
+
+LANE_FACT: Final = "_lane"
+
+_IN_WAREHOUSE: Final = NODE_STEP[NODE_NUMBER["warehouse_allocated"]]
+
+
+@dataclass(frozen=True, slots=True)
+class TierRules:
+    """`co_signed`: sales types of L2. `large_minor`: from which total on an order is L3, by currency."""
+
+    co_signed: tuple[str, ...] = ("presale", "custom")
+    large_minor: Mapping[str, int] = field(default_factory=lambda: {"CNY": 1_000_000})
+
+
+def tier_of(state: OrderState, rules: TierRules) -> int:
+    """1 to 3."""
+    if state.flags & LOCKED:
+        return 3
+    total = state.total_minor
+    if total is not None:
+        large = rules.large_minor.get(state.currency)
+        if large is not None and total >= large:
+            return 3
+    return 2 if state.sales_type in rules.co_signed else 1
+
+
+def is_due(state: OrderState) -> bool:
+    """Paid, not ended, and not in the warehouse yet."""
+    return state.rank == PAID and not state.flags & (CLOSED | REFUNDED) and NODE_STEP[state.node] < _IN_WAREHOUSE
+
+
+def lane_of(state: OrderState) -> int:
+    """The lane in which the order stands now, 0 for none."""
+    if not is_due(state):
+        return 0
+    stock = state.stock
+    if stock is not None and any(group.answered == 0 for group in stock.groups):
+        return 0
+    return state.tier
+
+
+def told(order_guid: str, state: OrderState, lane: int, enter: bool, at: int) -> tuple[str, dict[str, Any]] | None:
+    """(channel, fact): the order enters or leaves a lane. None for an order without a channel."""
+    if state.channel is None:
+        return None
+    fact = {
+        "event_type": LANE_FACT,
+        "enter": enter,
+        "lane": LANES[lane],
+        "channel": state.channel,
+        "order_guid": order_guid,
+        "event_time": at,
+        "source": "orders",
+    }
+    return state.channel, fact

@@ -1,0 +1,148 @@
+"""Where an order's events, the answers of the stock and its timer meet: commands, lanes and due times in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from streams.domain.inventory.options import advice
+from streams.domain.order import audit, deadlines, lanes, reserved, stock
+from streams.domain.order.flags import CLOSED, REFUNDED
+from streams.domain.order.lanes import TierRules
+from streams.domain.order.reserved import OUTCOMES, OVERSOLD, REFUSED
+from streams.domain.order.state import Fact, OrderState
+from streams.domain.order.stock import Send, StockRules
+from streams.domain.rules.nodes import PAID
+
+CHANNELS: Final = "channel-facts"
+
+
+@dataclass(slots=True)
+class Answer:
+    """What became of an answer of the stock, or of a timer. `state` is the one given if there is nothing to store;
+    `changed`: its record in order-states differs. `audit` (without `raw`) only where units were not to be had."""
+
+    state: OrderState
+    audit: dict[str, Any] | None = None
+    sends: list[Send] = field(default_factory=list)
+    changed: bool = False
+
+
+def begin(
+    state: OrderState, fact: Fact, now: int, tiers: TierRules, rules: StockRules, sends: list[Send]
+) -> str | None:
+    """A new order: its tier, and a hold of all it orders. Answers why nothing was reserved, if it should have been."""
+    state.tier = lanes.tier_of(state, tiers)
+    return stock.begin(state, fact, rules, now, sends)
+
+
+def follow(
+    old: OrderState, new: OrderState, fact: Fact, shown: int, now: int, tiers: TierRules, rules: StockRules
+) -> list[Send]:
+    """What an event that changed the order (`old` to `new`) asks of stock and lanes. `shown`: the rank it claims."""
+    claimed = shown >= PAID and new.stock is not None and fact["topic"] == "orders"
+    if (
+        new.rank == old.rank
+        and new.flags == old.flags
+        and new.node == old.node
+        and new.refunded_minor == old.refunded_minor
+        and not claimed
+        and new.tier
+    ):
+        return []
+    if new.flags != old.flags or not new.tier:
+        new.tier = lanes.tier_of(new, tiers)
+    sends: list[Send] = []
+    _go_on(fact["order_guid"], new, claimed, fact["event_time"], now, _why(new, fact), rules, sends)
+    return sends
+
+
+def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer:
+    """Fold one answer of the stock (see `inventory`): {order_guid, sku, do, round, lines: [[line_no, outcome, reason,
+    options?], ...]}. One that was known before, or that nobody waits for, changes nothing."""
+    before = state.stock
+    if before is None:
+        before = stock.adopt(state, fact)
+        if before is None:
+            return Answer(state)
+    sku, groups = fact["sku"], list(before.groups)
+    place = next((n for n, group in enumerate(groups) if group.sku == sku), None)
+    if place is None:
+        return Answer(state)
+    groups[place], news = stock.take(groups[place], fact)
+    if groups[place] is before.groups[place]:
+        return Answer(state)
+    new, held_ms = state.copy(), fact.get("held_ms")
+    new.stock = before._replace(
+        groups=groups, held_ms=before.held_ms if held_ms is None else max(held_ms, before.held_ms or 0)
+    )
+    sends: list[Send] = []
+    _go_on(fact["order_guid"], new, False, fact["event_time"], now, _why(new, fact), rules, sends)
+    changed = new.lane != state.lane or _shown(state) != _shown(new)
+    if changed:
+        new.version += 1
+    row = _row(state, new, fact, news) if news else None
+    return Answer(new, row, sends, changed)
+
+
+def due(guid: str, state: OrderState, at: int, rules: StockRules) -> Answer:
+    """The order's timer: what is due at `at` (ms) or before. Nothing of it shows in order-states."""
+    if state.stock is None:
+        return Answer(state)
+    new, sends = state.copy(), list[Send]()
+    deadlines.fire(guid, new, at, rules, sends)
+    return Answer(new, None, sends)
+
+
+def _go_on(
+    guid: str, state: OrderState, claimed: bool, at: int, now: int, why: str, rules: StockRules, sends: list[Send]
+) -> None:
+    if state.stock is not None:
+        if stock.is_unmanaged(state.stock):
+            deadlines.close(guid, state.stock.raised, at, sends)
+            state.stock = None
+        else:
+            stock.ask(guid, state, at, why, sends)
+    lane, moved = lanes.lane_of(state), False
+    if lane != state.lane:
+        moved = True
+        for number, enter in ((state.lane, False), (lane, True)):
+            if number and (said := lanes.told(guid, state, number, enter, at)):
+                sends.append((CHANNELS, *said))
+        state.lane = lane
+    if state.stock is not None:
+        deadlines.watch(guid, state, moved, claimed, at, now, rules, sends)
+
+
+def _why(state: OrderState, fact: Fact) -> str:
+    """Why units are given back, should any be."""
+    if state.flags & REFUNDED:
+        return "refunded"
+    if state.flags & CLOSED:
+        return "cancelled" if fact["event_type"] == "cancel_marked" else "closed"
+    if state.stock is not None and state.rank < PAID:
+        return "refused" if any(REFUSED in group.told for group in state.stock.groups) else "expired"
+    return "refunded"
+
+
+def _shown(state: OrderState) -> Any:
+    """What order-states tells of the stock."""
+    kept = state.stock
+    if kept is None or not reserved.is_told(kept):
+        return None
+    return kept.held_ms, [(group.told, group.reasons) for group in kept.groups]
+
+
+def _row(old: OrderState, new: OrderState, fact: Fact, news: list[list[Any]]) -> dict[str, Any]:
+    """The audit of an answer that had no units for the order (INV-06, INV-07, INV-08; CUS-05 never says no alone)."""
+    outcomes = {OUTCOMES[line[1]] for line in news}
+    rule = "INV-08" if OVERSOLD in outcomes else "INV-07" if REFUSED in outcomes else "INV-06"
+    parts = []
+    for line in news:
+        text = f"line {line[0]} {line[1]}" + (f": {line[2]}" if line[2] else "")
+        if len(line) > 3 and line[3]:
+            text += f". {advice(line[3])}"
+        parts.append(text)
+    decision = audit.REFUSED if outcomes == {REFUSED} else audit.ACCEPTED
+    reason = f"{fact['sku']} " + "; ".join(parts)
+    return audit.row(fact, rule, decision, audit.text(old), audit.text(new), reason)

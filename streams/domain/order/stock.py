@@ -1,0 +1,332 @@
+"""The order's side of the reservation saga (INV-07): what it asks of its SKUs, and what it makes of the answers.
+
+    order created             reserve   every SKU, all its lines at once
+    paid                      confirm   at once, at the time of the payment, answered or not
+    closed, or all refunded   release   unless the goods have left
+    a line refunded           release   that line, unless the goods have left
+    refused or expired        release   the other lines of an unpaid order
+    awaiting confirmation     virtual   the units stand in the virtual warehouse until the customer signs (INV-14)
+
+What an order wants of its lines follows from its state, whatever the order of events; a command is sent where that is
+not what was asked last. So an answer that is late, doubled or comes after the order ended needs no rule of its own.
+Commands of one order reach a SKU in the order in which they were sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from streams.domain import calendar
+from streams.domain.inventory import messages
+from streams.domain.order.flags import CLOSED, REFUNDED
+from streams.domain.order.reserved import (
+    CONFIRM,
+    DEDUCTED,
+    EXPIRED,
+    HELD,
+    OUTCOMES,
+    OVERSOLD,
+    REFUSED,
+    RELEASE,
+    RELEASED,
+    RESERVE,
+    RETURNED,
+    UNMANAGED,
+    UNSENT,
+    UNTOLD,
+    Group,
+    Stock,
+)
+from streams.domain.order.state import Fact, OrderState
+from streams.domain.rules.nodes import LOGISTICS_SIGNED, PAID, SHIPPED
+
+REPLY: Final = messages.STOCK_FACT
+"""Event type of an answer."""
+
+Send = tuple[str, str, dict[str, Any]]
+"""(topic, key, value)."""
+Lines = list[list[int]]
+"""[line_no, quantity] per line of a SKU."""
+
+_ENDED: Final = CLOSED | REFUNDED
+_LOST: Final = REFUSED + EXPIRED
+
+
+@dataclass(frozen=True, slots=True)
+class StockRules:
+    """Times in ms.
+
+    max_lines    orders of more lines are not reserved: each answer costs the whole order
+    branch_ms    BRK-07: how long a branch may be silent
+    deduct_ms    INV-15: how long paid units may wait for their deduction
+    retry_ms     INV-15: between two confirms after that
+    retries      INV-15: how often the confirm is sent again before somebody gets a ticket
+    stage_ms     BRK-11: how long an order may take to its next stage
+    """
+
+    max_lines: int = 500
+    branch_ms: int = 30_000
+    deduct_ms: int = calendar.MINUTE_MS
+    retry_ms: int = calendar.MINUTE_MS
+    retries: int = 3
+    stage_ms: int = 5 * calendar.MINUTE_MS
+
+
+def by_sku(lines: Sequence[Sequence[Any]]) -> dict[str, Lines]:
+    """The lines of an order by SKU. Lines without a number, or with one number twice, go by their place."""
+    numbers: Sequence[Any] = [line[0] for line in lines]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        numbers = range(1, len(lines) + 1)
+    found: dict[str, Lines] = {}
+    for number, line in zip(numbers, lines, strict=True):
+        sku, quantity = line[1], line[2]
+        if sku and quantity and not sku.isspace():
+            found.setdefault(sku, []).append([number, quantity])
+    return found
+
+
+def begin(state: OrderState, fact: Fact, rules: StockRules, now: int, sends: list[Send]) -> str | None:
+    """Try: reserve all lines of a new order. Answers why nothing was reserved, if it should have been."""
+    if len(state.lines) > rules.max_lines:
+        return f"not reserved: too_many_lines, {len(state.lines)} of at most {rules.max_lines}"
+    groups = []
+    for sku, lines in by_sku(state.lines).items():
+        command = {
+            "do": messages.RESERVE,
+            "sku": sku,
+            "order_guid": fact["order_guid"],
+            "lines": lines,
+            "channel": state.channel,
+            "activity": fact.get("activity"),
+            "warehouse": fact.get("warehouse"),
+            "customer_id": state.customer_id,
+            "at": state.created_at,
+            "round": 1,
+        }
+        sends.append((messages.COMMANDS, sku, command))
+        groups.append(Group(sku, lines, RESERVE * len(lines), UNTOLD * len(lines), 1))
+    if groups:
+        state.stock = Stock(groups, branch_due=now - state.created_at + rules.branch_ms + 1)
+    return None
+
+
+def ask(guid: str, state: OrderState, at: int, why: str, sends: list[Send]) -> None:
+    """Send the commands that bring each line to where the order wants it. Replaces `state.stock`."""
+    stock = state.stock
+    assert stock is not None
+    wanted = _wanted(state, stock)
+    back = _refunded_lines(state) if state.refunded_minor else ()
+    shown = state.rank == LOGISTICS_SIGNED and not state.flags & _ENDED
+    groups = None
+    for place, group in enumerate(stock.groups):
+        new = group
+        # Most often all lines were asked for just that.
+        if back or new.sent.strip(wanted) or (wanted == RELEASE and new.answered == new.round):
+            for do in (RELEASE, RESERVE, CONFIRM):
+                picked = [n for n, line in enumerate(new.lines) if _needs(state, new, n, wanted, line[0] in back) == do]
+                if picked:
+                    new = _command(guid, state, new, picked, do, at, why, sends)
+        if shown or new.virtual:
+            new = _virtual(guid, new, shown, back, at, sends)
+        if new is not group:
+            groups = groups or list(stock.groups)
+            groups[place] = new
+    if groups is not None:
+        state.stock = stock._replace(groups=groups)
+
+
+def confirm_again(guid: str, state: OrderState, at: int, sends: list[Send]) -> None:
+    """INV-15: repeat the confirm of what is paid and not deducted. Replaces `state.stock`."""
+    stock = state.stock
+    assert stock is not None
+    groups = []
+    for group in stock.groups:
+        picked = undeducted(group)
+        groups.append(_command(guid, state, group, picked, CONFIRM, at, "", sends) if picked else group)
+    state.stock = stock._replace(groups=groups)
+
+
+def undeducted(group: Group) -> list[int]:
+    """Places of the lines that were asked to be deducted and are not, as far as is known."""
+    if CONFIRM not in group.sent:
+        return []
+    waits = group.answered < group.round
+    return [
+        n
+        for n, (sent, told) in enumerate(zip(group.sent, group.told, strict=True))
+        if sent == CONFIRM and (waits or told not in DEDUCTED + UNMANAGED)
+    ]
+
+
+def has_ended(state: OrderState) -> bool:
+    """Nothing of the order is to be held or deducted any more."""
+    return bool(state.flags & _ENDED) and not _has_left(state)
+
+
+def _has_left(state: OrderState) -> bool:
+    """Warehouse or courier said so: a buyer's confirmation alone proves no shipment."""
+    return state.reached[SHIPPED] is not None or state.reached[LOGISTICS_SIGNED] is not None
+
+
+def _wanted(state: OrderState, stock: Stock) -> str:
+    """What the order wants of its lines: one of the letters of `Group.sent`."""
+    if has_ended(state):
+        return RELEASE
+    if state.rank >= PAID:
+        return CONFIRM
+    for group in stock.groups:
+        if REFUSED in group.told or EXPIRED in group.told:
+            return RELEASE
+    return RESERVE
+
+
+def _needs(state: OrderState, group: Group, n: int, wanted: str, is_back: bool) -> str | None:
+    """The command that line `n` of the group needs now."""
+    sent, told = group.sent[n], group.told[n]
+    if is_back and wanted == CONFIRM:
+        if _has_left(state):
+            return None  # what went back before the others left stays there, what left stays sold
+        wanted = RELEASE
+    if wanted == RELEASE and sent == RESERVE and told in _LOST + UNMANAGED:
+        return None
+    if group.answered < group.round:
+        return wanted if sent != wanted else None
+    if wanted == RELEASE:
+        return RELEASE if told in HELD + DEDUCTED else None
+    if wanted == CONFIRM:
+        if sent == CONFIRM or told in DEDUCTED + UNMANAGED:
+            return None
+        # Units that came back are sold again by a new hold only; the confirm follows in the same turn.
+        return RESERVE if told == RETURNED and sent == RELEASE else CONFIRM
+    return RESERVE if sent == UNSENT or (sent == RELEASE and told not in _LOST + UNMANAGED) else None
+
+
+def _command(
+    guid: str, state: OrderState, group: Group, picked: list[int], do: str, at: int, why: str, sends: list[Send]
+) -> Group:
+    """Send one command about these places of the group."""
+    number = group.round + 1
+    value: dict[str, Any] = {
+        "do": messages.RESERVE,
+        "sku": group.sku,
+        "order_guid": guid,
+        "lines": [group.lines[n] for n in picked],
+        "channel": state.channel,
+        "at": at,
+        "round": number,
+    }
+    if do == CONFIRM:
+        value |= {"do": messages.CONFIRM, "at": paid_at(state)}
+    elif do == RELEASE:
+        sold = group.answered == group.round and all(group.told[n] in DEDUCTED for n in picked)
+        value |= {"do": messages.RETURN if sold else messages.RELEASE, "why": why}
+    elif do == RESERVE:
+        value["customer_id"] = state.customer_id
+    sends.append((messages.COMMANDS, group.sku, value))
+    if len(picked) == len(group.sent):
+        return group._replace(sent=do * len(picked), round=number)
+    sent = list(group.sent)
+    for n in picked:
+        sent[n] = do
+    return group._replace(sent="".join(sent), round=number)
+
+
+def paid_at(state: OrderState) -> int:
+    """Event time of the payment, or of what stands in for it while none is known."""
+    reached = state.reached[PAID]
+    if reached is None:
+        reached = min(at for at in state.reached[SHIPPED:] if at is not None)
+    return state.created_at + reached
+
+
+def _virtual(guid: str, group: Group, shown: bool, back: Sequence[int], at: int, sends: list[Send]) -> Group:
+    """INV-14: sold units that were delivered and not confirmed; they leave on the customer's word or a return."""
+    lines = group.lines
+    before = group.virtual or UNSENT * len(lines)
+    after = "".join(
+        "v" if shown and told in DEDUCTED and line[0] not in back else UNSENT
+        for line, told in zip(lines, group.told, strict=True)
+    )
+    if after == before:
+        return group
+    for enter, mark in ((True, "v"), (False, UNSENT)):
+        moved = [line for n, line in enumerate(lines) if after[n] == mark != before[n]]
+        if moved:
+            value = {"do": messages.VIRTUAL, "sku": group.sku, "order_guid": guid, "lines": moved, "at": at}
+            sends.append((messages.COMMANDS, group.sku, {**value, "enter": enter}))
+    return group._replace(virtual=after if "v" in after else "")
+
+
+def _refunded_lines(state: OrderState) -> list[int]:
+    """Numbers of the lines that were refunded whole: by their price, or by their share of what was paid."""
+    sums: dict[int, int] = {}
+    for amount, number in state.money.values():
+        if number is not None and amount is not None and amount < 0:
+            sums[number] = sums.get(number, 0) - amount
+    if not sums:
+        return []
+    worth = {line[0]: line[2] * line[3] for line in state.lines if line[2] and line[3] is not None}
+    listed, paid = sum(worth.values()), state.paid_minor
+    back = []
+    for number, amount in sums.items():
+        full = worth.get(number, 0)
+        # A discount is shared out and rounded, so the share may be off by one unit.
+        if amount >= full or (0 < paid < listed and (amount + 1) * listed >= full * paid):
+            back.append(number)
+    return back
+
+
+def take(group: Group, fact: Fact) -> tuple[Group, list[list[Any]]]:
+    """The group after an answer, and what is news in it: its lines that were refused, oversold or expired.
+
+    The same group if the answer was known before: answers carry the number of their command. An expiry comes of itself
+    and counts while the line is held.
+    """
+    expiry, number = fact["do"] == messages.EXPIRE, fact["round"]
+    if number < group.answered or (number == group.answered and not expiry):
+        return group, []
+    told, reasons, news = list(group.told), group.reasons, []
+    places = {line[0]: n for n, line in enumerate(group.lines)}
+    for line in fact["lines"]:
+        n, outcome = places.get(line[0]), OUTCOMES.get(line[1])
+        if n is None or outcome is None or (expiry and told[n] != HELD):
+            continue
+        # Nothing was there to release: why that is so stays known.
+        if outcome == RELEASED and told[n] in _LOST + UNMANAGED:
+            continue
+        reason = line[2] if outcome == REFUSED else None
+        if reason != (reasons[n] if reasons else None):
+            reasons = list(reasons) if reasons else [None] * len(told)
+            reasons[n] = reason
+        if outcome != told[n] and outcome in (REFUSED, OVERSOLD, EXPIRED):
+            news.append(line)
+        told[n] = outcome
+    if reasons and not any(reasons):
+        reasons = None
+    return group._replace(told="".join(told), answered=max(group.answered, number), reasons=reasons), news
+
+
+def is_unmanaged(stock: Stock) -> bool:
+    """No SKU is under stock control; a confirm that is still under way will hear the same."""
+    return not any(group.told.strip(UNMANAGED) for group in stock.groups)
+
+
+def adopt(state: OrderState, fact: Fact) -> Stock | None:
+    """For an order under no stock control, the stock before an answer that says otherwise: the SKU came under control
+    between two commands. None for any other answer."""
+    if all(OUTCOMES.get(line[1]) in (None, UNMANAGED, RELEASED, REFUSED) for line in fact["lines"]):
+        return None
+    sent = CONFIRM if state.rank >= PAID else RESERVE
+    groups = [
+        Group(
+            sku,
+            lines,
+            sent * len(lines),
+            UNMANAGED * len(lines),
+            *((fact["round"], fact["round"] - 1) if sku == fact["sku"] else (1, 1)),
+        )
+        for sku, lines in by_sku(state.lines).items()
+    ]
+    return Stock(groups)

@@ -1,0 +1,103 @@
+"""Parts of a report on their way to one record.
+
+A part is what one partition of an agent tells at the report's hour, on `report-facts`, keyed by the series:
+
+    {"series": "stock", "period": "2026-01-24", "due": ms, "at": ms, "place": "inventory/3", ...}
+
+A partition in which nothing happened for a day tells nothing. So nobody can know how many parts will come: the report
+goes out as soon as every partition that ever told a part has told this one, else when the grace is over, and once more
+for every part that comes later. For a partition that was silent its last part stands in: what was open there still is.
+
+    index        {"places": {place: its last period}, "open": {period: {"due": ms, "places": [...], "carried": {place:
+                 period of the part that stands in}, "out": whether the report went out}}}
+    part rows    period NUL place -> part
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from streams.domain.calendar import DAY_MS
+
+from .settings import StockReports
+
+Part = Mapping[str, Any]
+Index = Mapping[str, Any]
+Get = Callable[[str], Any]
+"""Row key -> part or None."""
+
+EMPTY: Final[Index] = {"places": {}, "open": {}}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The index to keep; parts to write (None deletes); when the grace of the period is over, if that matters; and
+    whether the report of the period goes out now: of `parts`, and `carried` for the silent partitions, both by place.
+    """
+
+    index: Index
+    writes: list[tuple[str, Part | None]] = field(default_factory=list)
+    grace_over: int | None = None
+    out: bool = False
+    parts: dict[str, Part] = field(default_factory=dict)
+    carried: dict[str, Part] = field(default_factory=dict)
+
+
+def row_key(period: str, place: str) -> str:
+    return f"{period}\0{place}"
+
+
+def step(index: Index, get: Get, part: Part, settings: StockReports) -> Outcome:
+    """A part has come. One that its place told before is replaced; one from too long ago changes nothing."""
+    period, place, due = part["period"], part["place"], part["due"]
+    newest = max((entry["due"] for entry in index["open"].values()), default=due)
+    oldest = max(newest, due) - settings.kept_days * DAY_MS
+    if due <= oldest:
+        return Outcome(index)
+    known = index["places"]
+    entry = index["open"].get(period) or {"due": due, "places": [], "carried": {}, "out": False}
+    told = entry["places"] if place in entry["places"] else [*entry["places"], place]
+    spoke_before = any(last < period for last in known.values())  # else nobody knows yet who will speak
+    out = entry["out"] or (spoke_before and known.keys() <= {*told})
+    carried = {name: other for name, other in entry["carried"].items() if name != place}
+    still = {name: each for name, each in index["open"].items() if each["due"] > oldest}
+    after = {
+        "places": {**known, place: max(period, known.get(place, ""))},
+        "open": {**still, period: {"due": due, "places": told, "carried": carried, "out": out}},
+    }
+    done = Outcome(after, [(row_key(period, place), part)])
+    done.writes += [(key, None) for key in sorted(_needed(index) - _needed(after))]
+    if out:
+        _gather(done, get, period, {place: part})
+    else:
+        done.grace_over = due + settings.grace_ms
+    return done
+
+
+def waited(index: Index, get: Get, period: str) -> Outcome | None:
+    """The grace of a period is over. None if its report has gone out meanwhile."""
+    entry = index["open"].get(period)
+    if entry is None or entry["out"]:
+        return None
+    silent = {place: last for place, last in index["places"].items() if last < period and place not in entry["places"]}
+    done = Outcome({**index, "open": {**index["open"], period: {**entry, "carried": silent, "out": True}}})
+    _gather(done, get, period, {})
+    return done
+
+
+def _gather(done: Outcome, get: Get, period: str, fresh: Mapping[str, Part]) -> None:
+    entry = done.index["open"][period]
+    done.out = True
+    done.parts = {place: fresh.get(place) or get(row_key(period, place)) for place in sorted(entry["places"])}
+    done.carried = {place: get(row_key(last, place)) for place, last in sorted(entry["carried"].items())}
+
+
+def _needed(index: Index) -> set[str]:
+    """Rows that a report may still be made of."""
+    rows = {row_key(period, place) for place, period in index["places"].items()}
+    for period, entry in index["open"].items():
+        rows |= {row_key(period, place) for place in entry["places"]}
+        rows |= {row_key(last, place) for place, last in entry["carried"].items()}
+    return rows

@@ -1,0 +1,294 @@
+"""What warehouses and operations say about the pools, and what is refused with a reason and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from streams.domain.inventory import messages
+from streams.domain.inventory.references import routes
+from tests.unit.domain.inventory.shop import MINUTE, SKU, T0, Shop
+
+
+def shop(units: int = 10) -> Shop:
+    made = Shop()
+    made.receive(units)
+    return made
+
+
+def pools(it: Shop, warehouse: str = "hz") -> tuple[int, ...]:
+    return tuple(it.state["warehouses"][warehouse].values())
+
+
+@pytest.mark.rule("INV-02")
+def test_the_four_pools_are_apart_and_only_sales_is_sold() -> None:
+    it = Shop()
+    for number, pool in enumerate((None, "reserved", "quality_check", "in_transit"), start=1):
+        it.receive(number, at=number, pool=pool)
+    assert pools(it) == (1, 2, 3, 4)
+    assert it.stock.available == 1
+    assert it.reserve("G1", 2, at=9)[0][1] == "refused"
+    it.move(3, "quality_check", "sales", at=10)
+    assert pools(it) == (4, 2, 0, 4)
+    assert it.reserve("G1", 4, at=11, number=2)[0][1] == "held"
+    assert it.adds_up()
+
+
+@pytest.mark.rule("INV-01")
+def test_channels_draw_from_one_stock() -> None:
+    it = shop(3)
+    assert [it.reserve(f"G{n}", 1, channel=c)[0][1] for n, c in enumerate(("douyin", "tmall", "douyin", "tmall"))] == [
+        "held", "held", "held", "refused",
+    ]  # fmt: skip
+
+
+@pytest.mark.rule("INV-02")
+@pytest.mark.parametrize(
+    ("units", "source", "target", "why"),
+    [
+        (11, "sales", "reserved", "more than the 10 units of sales there"),
+        (7, "sales", "reserved", "the units are held for orders"),
+        (1, "reserved", "sales", "more than the 0 units of reserved there"),
+        (1, "sales", "sales", "no such pools to move between"),
+        (1, "sales", "attic", "no such pools to move between"),
+        (-1, "sales", "reserved", "a quantity that is not a whole number of units"),
+        (1.5, "sales", "reserved", "a quantity that is not a whole number of units"),
+    ],
+)
+def test_no_more_can_be_moved_than_is_there_and_not_promised(units: Any, source: str, target: str, why: str) -> None:
+    it = shop(10)
+    it.reserve("G1", 4, at=1)
+    before = it.state
+    assert it.move(units, source, target, at=2).refusal == why
+    assert it.state == before
+    assert it.adds_up()
+
+
+@pytest.mark.parametrize("units", [0, -3, 1.5, True, "3", None, 10**15 + 1])
+def test_a_delivery_of_no_whole_number_of_units_is_refused(units: Any) -> None:
+    it = shop(1)
+    assert it.receive(units, at=1).refusal is not None
+    assert it.receive(5, at=1, pool="attic").refusal == "no such pool"
+    assert it.stock.sales == 1
+
+
+@pytest.mark.parametrize("units", [0, -3, 1.5, True, "3", None, 10**15 + 1])
+def test_a_line_of_no_whole_number_of_units_is_refused(units: Any) -> None:
+    it = shop(5)
+    answers = it.reserve("G1", [1, units], [2, 2])
+    assert answers == [[1, "refused", "bad_quantity"], [2, "held", None]]
+    assert it.confirm("G2", units, at=1) == [[1, "refused", "bad_quantity"]]
+    assert it.figures == (3, 2, 0)
+
+
+@pytest.mark.parametrize("do", ["reserve", "confirm"])
+def test_a_command_without_lines_or_with_ten_thousand_is_refused(do: str) -> None:
+    it = shop(5)
+    it.command(do, "G1")
+    assert it.refused == [f"{do} without lines"]
+    answers = it.command(do, "G1", *([number, 1] for number in range(10_000)))
+    assert answers == [[number, "refused", "too_many_lines"] for number in range(10_000)]
+    assert it.figures == (5, 0, 0)
+
+
+@pytest.mark.rule("INV-02")
+def test_a_delivery_told_twice_counts_once() -> None:
+    it = shop(5)
+    it.receive(3, at=1, event_id="same")
+    it.receive(3, at=1, event_id="same")
+    it.receive(3, at=1, event_id="same", source="wms-bj")
+    assert it.stock.sales == 11
+
+
+# -- counts -----------------------------------------------------------------------------------------------------------
+
+
+def alerts(it: Shop) -> list[str]:
+    return [alert["do"] for alert in it.out(messages.ALERTS) if alert["rule"] == "INV-10"]
+
+
+@pytest.mark.rule("INV-10")
+def test_a_count_that_differs_is_taken_and_raises_an_alert_until_one_agrees() -> None:
+    it = shop(10)
+    it.count(8, at=1)
+    assert it.stock.sales == 8
+    assert alerts(it) == ["open"]
+    assert [row["reason"] for row in it.out(messages.LEDGER)] == ["received", "snapshot_correction"]
+    it.count(8, at=2)
+    it.count(8, at=3)
+    assert alerts(it) == ["open", "close"]
+    assert it.state["counts"] == [
+        {"warehouse": "hz", "pool": "sales", "at": T0 + 3, "counted": 8, "expected": 8},
+    ]
+    assert it.adds_up()
+
+
+@pytest.mark.rule("INV-10", "INV-16")
+def test_a_count_that_agrees_is_only_counted() -> None:
+    it = shop(10)
+    it.count(10, at=1)
+    assert not alerts(it)
+    assert len(it.out(messages.LEDGER)) == 1
+    assert it.state["counts"][0]["counted"] == it.state["counts"][0]["expected"] == 10
+
+
+@pytest.mark.rule("INV-10")
+def test_the_first_figure_of_a_pool_loads_it_without_an_alert() -> None:
+    it = Shop()
+    it.count(7, at=1)
+    it.count(2, at=2, pool="reserved")
+    it.count(0, at=3, warehouse="bj")
+    assert it.stock.sales == 7
+    assert not alerts(it)
+    it.count(1, at=4, warehouse="bj")
+    assert alerts(it) == ["open"]
+
+
+@pytest.mark.rule("INV-10")
+@pytest.mark.parametrize(("at", "taken"), [(4, False), (5, False), (6, True)])
+def test_a_count_from_before_the_last_change_is_refused(at: int, taken: bool) -> None:
+    it = shop(10)
+    it.receive(1, at=5)
+    assert (it.count(3, at=at).refusal is None) is taken
+    assert it.stock.sales == (3 if taken else 11)
+
+
+@pytest.mark.rule("INV-10")
+def test_no_warehouse_counts_below_zero_so_an_empty_shelf_does_not_pay_what_is_owed() -> None:
+    it = shop(1)
+    it.confirm("G1", 5, at=1)
+    it.count(0, at=2)
+    assert it.figures == (-4, 0, 4)
+    assert not alerts(it)
+    it.count(3, at=3)
+    assert it.figures == (3, 0, 0)
+    assert alerts(it) == ["open"]
+
+
+@pytest.mark.rule("INV-16")
+def test_a_count_with_a_bad_figure_is_refused() -> None:
+    it = shop(1)
+    for units in (-1, 0.5, None):
+        assert it.count(units, at=1).refusal is not None
+    assert it.count(1, at=1, pool="attic").refusal == "no such pool"
+    assert it.state["counts"] == []
+
+
+# -- what operations set ----------------------------------------------------------------------------------------------
+
+
+def told(it: Shop, kind: str, value: dict[str, Any], at: int = 0) -> list[str | None]:
+    """Through intake's check to the SKU; the refusals."""
+    fact = {"event_type": kind, "event_id": f"o{at}", "event_time": T0 + at, "source": "ops", "topic": "ops"}
+    found = routes({**fact, "value": json.dumps(value)})
+    assert not isinstance(found, str), found
+    return [it.fold(message).refusal for topic, key, message in found if (topic, key) == ("stock-commands", SKU)]
+
+
+@pytest.mark.rule("INV-01")
+def test_operations_load_stock_without_an_alert_and_twice_is_once() -> None:
+    it = Shop()
+    for _ in range(2):
+        assert told(it, "reference_set", {"kind": "stock", "sku": SKU, "warehouse": "hz", "quantity": 9}) == [None]
+    assert told(it, "reference_set", {"kind": "stock", "sku": SKU, "warehouse": "hz", "quantity": 5}, at=1) == [None]
+    assert it.stock.sales == 5
+    assert not it.out(messages.ALERTS)
+    assert it.adds_up()
+
+
+@pytest.mark.rule("CUS-05")
+def test_what_is_out_of_stock_is_refused_with_what_can_be_offered_instead() -> None:
+    it = shop(0 + 1)
+    it.receive(2, warehouse="shop-7", pool="reserved")
+    value = {"kind": "alternative", "sku": SKU, "alternatives": ["gel"], "discount": "-10 %", "nearby": ["shop-7", "x"]}
+    assert told(it, "reference_set", {**value, "next_batch_at": T0 + MINUTE}, at=1) == [None]
+    [answer] = it.reserve("G1", 3, at=2)
+    assert answer[:3] == [1, "refused", "out_of_stock"]
+    assert answer[3] == [
+        {"option": "transfer", "warehouse": "shop-7", "units": 2},
+        {"option": "pre_book", "next_batch_at": T0 + MINUTE},
+        {"option": "similar", "skus": ["gel"], "discount": "-10 %"},
+    ]
+    assert told(it, "reference_set", value, at=0) == ["alternatives older than the ones in force"]
+
+
+@pytest.mark.rule("INV-13")
+def test_what_a_channel_shows_is_kept_for_the_comparison() -> None:
+    it = shop(4)
+    value = {"kind": "channel_stock", "sku": SKU, "channel": "tmall", "quantity": 3}
+    assert told(it, "reference_set", value, at=2) == [None]
+    assert told(it, "reference_set", {**value, "quantity": 9}, at=1) == ["a channel's stock older than the one known"]
+    assert it.state["channel_stock"] == {"tmall": 3}
+    assert it.figures == (4, 0, 0)
+
+
+@pytest.mark.rule("INV-03", "INV-09")
+def test_quotas_and_activities_are_set_by_their_values() -> None:
+    it = shop(4)
+    assert told(it, "quota_set", {"sku": SKU, "channel": "tmall", "quota": 3}) == [None]
+    value = {"activity": "618", "skus": [SKU, "other", SKU], "starts_at": T0, "ends_at": T0 + 9, "freeze_ratio": 0.5}
+    assert told(it, "activity_set", value) == [None]
+    assert it.stock.quotas == {"\0tmall\0": [3, 0, T0, T0]}
+    assert it.stock.activities == {"618": [T0, T0 + 9, 500, 0, T0]}
+
+
+GOOD = {"kind": "stock", "sku": "s", "warehouse": "w", "quantity": 1}
+ACTIVITY = {"activity": "a", "sku": "s", "starts_at": T0, "ends_at": T0 + 9}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "why"),
+    [
+        ("reference_set", "{", "value is not JSON"),
+        ("reference_set", "[" * 100_000, "value is not JSON"),
+        ("reference_set", "[]", "value is not a JSON object"),
+        ("reference_set", {**GOOD, "kind": "price"}, "value has no kind that is known"),
+        ("reference_set", {**GOOD, "kind": []}, "value has no kind that is known"),
+        ("reference_set", {**GOOD, "sku": None}, "value has no sku"),
+        ("reference_set", {**GOOD, "sku": " "}, "value has a sku that is not a text"),
+        ("reference_set", {**GOOD, "sku": "a\0b"}, "value has a sku that holds a NUL character"),
+        ("reference_set", {**GOOD, "sku": "\ud800"}, "value has a sku that is not valid Unicode"),
+        ("reference_set", {**GOOD, "sku": "x" * 257}, "value has a sku that is longer than 256 characters"),
+        ("reference_set", {**GOOD, "quantity": -1}, "value has a quantity that is out of range"),
+        ("reference_set", {**GOOD, "quantity": 1.5}, "value has a quantity that is not a whole number"),
+        ("reference_set", {**GOOD, "quantity": True}, "value has a quantity that is not a whole number"),
+        ("reference_set", {**GOOD, "pool": "attic"}, "value has a pool that is not one of"),
+        ("reference_set", {"kind": "alternative", "sku": "s", "alternatives": ["a"] * 11}, "is not a list of at most"),
+        ("reference_set", {"kind": "alternative", "sku": "s", "nearby": [7]}, "has an entry that is not a text"),
+        ("reference_set", {"kind": "warehouse", "warehouse": "w", "lat": "north"}, "lat that is not in degrees"),
+        ("quota_set", {"sku": "s", "quota": 3}, "value names neither channel nor activity nor warehouse"),
+        ("quota_set", {"sku": "s", "channel": "c"}, "value has no quota"),
+        ("quota_set", {"sku": "s", "channel": "c", "quota": -1}, "value has a quota that is out of range"),
+        ("quota_set", {"channel": "c", "quota": 1}, "value has no sku"),
+        ("activity_set", {**ACTIVITY, "sku": None}, "value has no sku"),
+        ("activity_set", {**ACTIVITY, "skus": []}, "value has no sku"),
+        ("activity_set", {**ACTIVITY, "skus": "s"}, "value has a skus that is not a list"),
+        ("activity_set", {**ACTIVITY, "ends_at": T0}, "value ends before it starts"),
+        ("activity_set", {**ACTIVITY, "starts_at": T0 - 9, "ends_at": T0 - 5}, "ends_at that is over already"),
+        ("activity_set", {**ACTIVITY, "freeze_ratio": float("nan")}, "freeze_ratio that is not a number"),
+        ("activity_set", {**ACTIVITY, "freeze_ratio": -1}, "freeze_ratio that is not a number"),
+        ("activity_set", {**ACTIVITY, "flash": 1}, "flash that is not true or false"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_with_a_reason(kind: str, value: Any, why: str) -> None:
+    text = value if isinstance(value, str) else json.dumps(value)
+    found = routes({"event_type": kind, "event_time": T0, "source": "ops", "value": text})
+    assert isinstance(found, str)
+    assert why in found
+
+
+def test_what_has_no_sku_goes_to_its_channel() -> None:
+    fact = {"event_type": "reference_set", "event_time": T0, "source": "ops", "event_id": "1", "topic": "ops"}
+    for value, keys in (
+        ({"kind": "channel", "channel": "jd", "qps": 9}, [("channel-facts", "jd")]),
+        ({"kind": "warehouse", "warehouse": "hz", "lat": 30.2, "lon": 120}, [("channel-facts", "ops")]),
+        (
+            {"kind": "channel_stock", "channel": "jd", "sku": "s", "quantity": 1},
+            [("stock-commands", "s"), ("channel-facts", "jd")],
+        ),
+    ):
+        found = routes({**fact, "value": json.dumps(value)})
+        assert not isinstance(found, str)
+        assert [(topic, key) for topic, key, _ in found] == keys

@@ -1,0 +1,143 @@
+"""BRK-05 and BRK-06: which tier an order has, and in which lane it waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streams.domain.order import OrderSettings, TierRules
+from streams.domain.rules import data
+from tests.unit.domain.order.facts import (
+    HOUR,
+    MINUTE,
+    T0,
+    Run,
+    answered,
+    created,
+    fact,
+    mapped,
+    paid,
+    refunded,
+    says,
+    view,
+)
+
+UNMANAGED = answered("reserve", 1, T0, [1, "unmanaged"])
+LOCK = says("orders", "LOCKED", T0 + 2 * MINUTE, mapped(flags=["locked"]))
+UNLOCK = says("orders", "OK", T0 + 3 * MINUTE, mapped(flags=["frozen"]))
+
+
+@pytest.mark.rule("BRK-05")
+@pytest.mark.parametrize(
+    ("fields", "tier"),
+    [
+        ({}, "L1"),
+        ({"sales_type": "normal"}, "L1"),
+        ({"sales_type": "cross_border"}, "L1"),
+        ({"sales_type": "presale"}, "L2"),
+        ({"sales_type": "custom"}, "L2"),
+        ({"total_minor": 999_999}, "L1"),
+        ({"total_minor": 1_000_000}, "L3"),
+        ({"total_minor": 1_000_000, "sales_type": "presale"}, "L3"),
+        ({"total_minor": 999_999, "sales_type": "presale"}, "L2"),
+        ({"total_minor": 9_000_000, "currency": "JPY"}, "L1"),
+        ({"total_minor": None}, "L1"),
+    ],
+)
+def test_the_tier_of_an_order(fields: dict[str, Any], tier: str) -> None:
+    assert view(created(**fields))["tier"] == tier
+
+
+@pytest.mark.rule("BRK-05")
+def test_a_lock_makes_any_order_l3_for_as_long_as_it_lasts() -> None:
+    assert view(created(), LOCK)["tier"] == "L3"
+    assert view(created(sales_type="presale"), LOCK, UNLOCK)["tier"] == "L2"
+
+
+@pytest.mark.rule("BRK-05")
+def test_the_limits_are_data_and_those_in_force_are_the_defaults() -> None:
+    mine = OrderSettings(tiers=TierRules(co_signed=("cross_border",), large_minor={"JPY": 5}))
+    run = Run(mine)
+    run.tell(created(sales_type="cross_border", total_minor=1_000_000))
+    assert run.view()["tier"] == "L2"
+    assert data.order_settings() == OrderSettings()
+
+
+def lanes(run: Run) -> list[tuple[str, str]]:
+    return [
+        ("enter" if value["enter"] else "leave", value["lane"])
+        for topic, _, value in run.sent
+        if topic == "channel-facts"
+    ]
+
+
+@pytest.mark.rule("BRK-06")
+@pytest.mark.parametrize(("sales_type", "lane"), [("normal", "wms"), ("custom", "review_l2")])
+def test_a_paid_order_enters_the_lane_of_its_tier_and_leaves_it_for_the_warehouse(sales_type: str, lane: str) -> None:
+    run = Run()
+    run.tell(created(sales_type=sales_type), UNMANAGED)
+    assert run.view()["lane"] is None
+    run.tell(paid())
+    assert run.view()["lane"] == lane
+    run.tell(fact("wms", "allocated", T0 + 2 * MINUTE))
+    assert run.view()["lane"] is None
+    assert lanes(run) == [("enter", lane), ("leave", lane)]
+    (first, _) = [(key, value) for topic, key, value in run.sent if topic == "channel-facts"]
+    assert first == (
+        "douyin",
+        {
+            "event_type": "_lane",
+            "enter": True,
+            "lane": lane,
+            "channel": "douyin",
+            "order_guid": "DB20260124AAAAAAAAAAAA",
+            "event_time": T0 + MINUTE,
+            "source": "orders",
+        },
+    )
+
+
+@pytest.mark.rule("BRK-06")
+def test_a_new_signal_moves_the_order_from_lane_to_lane() -> None:
+    run = Run()
+    run.tell(created(), UNMANAGED, paid(), LOCK, UNLOCK)
+    assert lanes(run) == [
+        ("enter", "wms"),
+        ("leave", "wms"),
+        ("enter", "review_l3"),
+        ("leave", "review_l3"),
+        ("enter", "wms"),
+    ]
+
+
+@pytest.mark.rule("BRK-06")
+@pytest.mark.parametrize("end", ["closed", "refunded", "shipped", "signed"])
+def test_an_order_that_ends_or_leaves_the_house_is_in_no_lane(end: str) -> None:
+    event = {
+        "closed": fact("orders", "cancel_marked", T0 + HOUR),
+        "refunded": refunded(T0 + HOUR, 30000),
+        "shipped": fact("wms", "loaded", T0 + HOUR),
+        "signed": fact("couriers", "signed", T0 + HOUR),
+    }[end]
+    run = Run()
+    run.tell(created(total_minor=2_000_000), UNMANAGED, paid(), event)
+    assert lanes(run) == [("enter", "review_l3"), ("leave", "review_l3")]
+    assert run.view()["lane"] is None
+
+
+@pytest.mark.rule("BRK-06")
+@pytest.mark.rule("BRK-07")
+def test_a_paid_order_waits_for_the_stocks_first_word() -> None:
+    run = Run()
+    run.tell(created(), paid())
+    assert run.view()["lane"] is None
+    run.tell(answered("reserve", 1, T0, [1, "held"]))
+    assert run.view()["lane"] == "wms"
+    assert lanes(run) == [("enter", "wms")]
+
+
+def test_an_order_without_a_channel_has_a_lane_nobody_counts() -> None:
+    run = Run()
+    run.tell(created(channel=None), UNMANAGED, paid())
+    assert (run.view()["lane"], lanes(run)) == ("wms", [])

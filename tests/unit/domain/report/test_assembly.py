@@ -1,0 +1,133 @@
+"""Parts become one report: when all have come, after the grace, and again for late ones."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from streams.domain import calendar
+from streams.domain.report import assembly
+from streams.domain.report.settings import period as period_of
+from streams.domain.rules import data
+
+pytestmark = pytest.mark.rule("INV-13")
+SETTINGS = data.stock_reports()
+DAY = calendar.DAY_MS
+FIRST = calendar.at(2026, 1, 24, 2)
+
+
+def part(place: str, day: int = 0, **more: Any) -> dict[str, Any]:
+    due = FIRST + day * DAY
+    return {"series": "stock", "period": period_of(due), "due": due, "at": due + 5, "place": place, **more}
+
+
+class Desk:
+    """Keeps index and rows as the agent does; `out`: period, places told, places carried with their period."""
+
+    def __init__(self) -> None:
+        self.index: assembly.Index = assembly.EMPTY
+        self.rows: dict[str, Any] = {}
+        self.out: list[tuple[str, list[str], dict[str, str]]] = []
+        self.timers: dict[str, int] = {}
+
+    def told(self, *parts: dict[str, Any]) -> Desk:
+        for each in parts:
+            self._take(each["period"], assembly.step(self.index, self.rows.get, each, SETTINGS))
+        return self
+
+    def grace_over(self, day: int = 0) -> Desk:
+        period = period_of(FIRST + day * DAY)
+        outcome = assembly.waited(self.index, self.rows.get, period)
+        if outcome is not None:
+            self._take(period, outcome)
+        return self
+
+    def _take(self, period: str, outcome: assembly.Outcome) -> None:
+        self.index = outcome.index
+        for key, value in outcome.writes:
+            if value is None:
+                del self.rows[key]
+            else:
+                self.rows[key] = value
+        if outcome.grace_over is not None:
+            self.timers[period] = outcome.grace_over
+        if outcome.out:
+            assert None not in (*outcome.parts.values(), *outcome.carried.values())
+            carried = {place: each["period"] for place, each in outcome.carried.items()}
+            self.out.append((period, [*outcome.parts], carried))
+
+
+def test_the_first_report_waits_for_the_grace_because_nobody_knows_who_will_speak() -> None:
+    desk = Desk().told(part("a"), part("b"))
+    assert desk.out == []
+    assert desk.timers == {"2026-01-24": FIRST + 600_000}
+    assert desk.grace_over().out == [("2026-01-24", ["a", "b"], {})]
+    assert len(desk.grace_over().out) == 1
+
+
+def test_a_report_is_complete_as_soon_as_everybody_known_has_spoken() -> None:
+    desk = Desk().told(part("a"), part("b")).grace_over()
+    desk.told(part("b", 1))
+    assert len(desk.out) == 1
+    desk.told(part("a", 1))
+    assert desk.out[1:] == [("2026-01-25", ["a", "b"], {})]
+    assert len(desk.grace_over(1).out) == 2
+
+
+def test_the_last_word_of_a_silent_partition_stands_in_after_the_grace() -> None:
+    desk = Desk().told(part("a"), part("b")).grace_over().told(part("a", 1)).grace_over(1)
+    desk.told(part("a", 2)).grace_over(2)
+    assert desk.out[1:] == [("2026-01-25", ["a"], {"b": "2026-01-24"}), ("2026-01-26", ["a"], {"b": "2026-01-24"})]
+
+
+def test_a_late_part_is_added_and_takes_the_place_of_what_stood_in() -> None:
+    desk = Desk().told(part("a"), part("b"), part("c")).grace_over().told(part("a", 1)).grace_over(1)
+    desk.told(part("b", 1))
+    assert desk.out[-1] == ("2026-01-25", ["a", "b"], {"c": "2026-01-24"})
+    desk.told(part("b", 1, told="again"))
+    assert desk.out[-1] == ("2026-01-25", ["a", "b"], {"c": "2026-01-24"})
+    assert desk.rows[assembly.row_key("2026-01-25", "b")]["told"] == "again"
+
+
+def test_a_part_for_an_earlier_day_leaves_what_stood_in_there() -> None:
+    desk = Desk().told(part("a"), part("b"), part("c")).grace_over()
+    desk.told(part("a", 1)).grace_over(1).told(part("a", 2), part("b", 2), part("c", 2))
+    desk.told(part("b", 1))
+    assert desk.out[-1] == ("2026-01-25", ["a", "b"], {"c": "2026-01-24"})
+
+
+def test_a_new_partition_joins_without_holding_up_the_others() -> None:
+    desk = Desk().told(part("a")).grace_over().told(part("a", 1), part("b", 1))
+    assert desk.out[1:] == [("2026-01-25", ["a"], {}), ("2026-01-25", ["a", "b"], {})]
+
+
+def test_rows_of_past_days_go_but_for_what_may_still_be_asked_for() -> None:
+    desk = Desk().told(part("a"), part("b")).grace_over()
+    for day in range(1, 40):
+        desk.told(part("a", day)).grace_over(day)
+        assert len(desk.rows) <= SETTINGS.kept_days + 1
+    assert desk.out[-1][2] == {"b": "2026-01-24"}
+    assert len(desk.index["open"]) == SETTINGS.kept_days
+
+
+def test_a_part_from_too_long_ago_does_not_replace_a_full_report() -> None:
+    desk = Desk().told(part("a"), part("b")).grace_over()
+    for day in range(1, 10):
+        desk.told(part("a", day), part("b", day))
+    before = len(desk.out), dict(desk.rows)
+    desk.told(part("c"), part("a", 2))
+    assert (len(desk.out), desk.rows) == before
+    desk.told(part("c", 3))
+    assert desk.out[-1] == ("2026-01-27", ["a", "b", "c"], {})
+
+
+def test_the_order_of_parts_does_not_matter_for_the_last_version() -> None:
+    parts = [part("a"), part("b"), part("c"), part("a", 1), part("b", 1)]
+    ends = set()
+    for order in permutations(parts):
+        desk = Desk().told(*order).grace_over().grace_over(1)
+        last = {period: told for period, told, _ in desk.out}
+        ends.add(str(sorted(last.items())))
+    assert ends == {str([("2026-01-24", ["a", "b", "c"]), ("2026-01-25", ["a", "b"])])}
