@@ -50,7 +50,8 @@ class Flow:
 
     @property
     def state(self) -> dict[str, Any]:
-        return dict(self.runner.output("inventory-states"))[SKU]
+        last: dict[str, Any] = dict(self.runner.output("inventory-states"))[SKU]
+        return last
 
     def dead(self) -> list[tuple[str, str]]:
         return [(letter["stage"], letter["error"]) for letter in self.out("dead-letters")]
