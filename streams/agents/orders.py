@@ -113,7 +113,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
         """Keep the state, send what follows. `old` is None where nothing of the order is due."""
         if new is not old:
             ctx[table][guid] = new
-            if (old is not None and old.stock is not None) or new.stock is not None:
+            if new.stock is not (None if old is None else old.stock):
                 time(ctx, guid, old, new)
         for topic, name, value in sends:
             ctx.emit(topic, name, value)

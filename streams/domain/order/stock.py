@@ -305,7 +305,11 @@ def take(group: Group, fact: Fact) -> tuple[Group, list[list[Any]]]:
         told[n] = outcome
     if reasons and not any(reasons):
         reasons = None
-    return group._replace(told="".join(told), answered=max(group.answered, number), reasons=reasons), news
+    # An adopted group (see adopt) may hear of a command it does not know of.
+    new = group._replace(
+        told="".join(told), round=max(group.round, number), answered=max(group.answered, number), reasons=reasons
+    )
+    return new, news
 
 
 def is_unmanaged(stock: Stock) -> bool:
