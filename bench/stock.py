@@ -96,7 +96,8 @@ class Line:
     def report(self, name: str, count: int) -> Iterator[str]:
         """Lines of the report, and the clock set back."""
         rate, peak = count / self.seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        yield f"{name}: {count:,} in {self.seconds:.2f} s of CPU, {rate:,.0f}/s, {1e6 / rate:.1f} us each; peak {peak:,.0f} MB"
+        cost = f"{self.seconds:.2f} s of CPU, {rate:,.0f}/s, {1e6 / rate:.1f} us each"
+        yield f"{name}: {count:,} in {cost}; peak {peak:,.0f} MB"
         yield f"    {dict(self.outcomes)} {dict(self.sent)}"
         self.seconds = 0.0
         self.outcomes.clear()

@@ -44,7 +44,13 @@ def _options() -> rocksdict.Options:
     table = rocksdict.BlockBasedOptions()
     table.set_block_cache(_cache)
     table.set_bloom_filter(10, False)
+    # Filters and indexes in pages of the cache. As one block per file they soon outgrow a shard of it (a 64th) and are
+    # read from the file again for every key: 360 us instead of 8 at a million rows.
     table.set_cache_index_and_filter_blocks(True)
+    table.set_index_type(rocksdict.BlockBasedIndexType.two_level_index_search())
+    table.set_partition_filters(True)
+    table.set_metadata_block_size(4096)
+    table.set_pin_top_level_index_and_filter(True)
     options.set_block_based_table_factory(table)
     return options
 

@@ -221,12 +221,16 @@ def test_everything_that_is_not_about_an_order_goes_to_its_sku_or_channel() -> N
     flow = Flow()
     flow.say("wms", "stock_received", sku="BAG", warehouse="hz", quantity=5, pool="sales")
     flow.say("orders", "cart_added", channel="douyin", lines=[LINE, {**LINE, "line_no": 2, "sku": "CUP"}])
-    flow.say("ops", "heartbeat").say("ops", "quota_set", channel="jd", value="{}")
+    flow.say("ops", "heartbeat").say("ops", "quota_set", value='{"sku": "BAG", "channel": "jd", "quota": 3}')
+    flow.say("ops", "reference_set", value='{"kind": "channel", "channel": "jd"}')
+    flow.say("ops", "manual_command", command="release_sku", target="CUP")
     flow.say("finance", "period_closed", period="2026-01").say("service", "chat_opened", customer_id="c")
     assert [(key, len(fact.get("lines", []))) for key, fact in flow.out("stock-commands")] == [
         ("BAG", 0),
         ("BAG", 1),
         ("CUP", 1),
+        ("BAG", 0),
+        ("CUP", 0),
     ]
     assert [key for key, _ in flow.out("channel-facts")] == ["s", "jd", "s", "s"]
     assert not flow.out("identity-facts")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .stock import Stock
+from .stock import Stock, quota_aside
 
 _SEPARATOR: Final = "\0"
 
@@ -27,7 +27,9 @@ def named(quota: str) -> tuple[str | None, str | None, str | None]:
 
 
 def of(stock: Stock, channel: str | None, activity: str | None, warehouse: str | None) -> str | None:
-    """Key of the quota a reservation draws from, or None."""
+    """Ticket of the quota a reservation draws from, or None. A ticket is the key and when the quota was first set:
+    units that come back to a quota removed and set anew are not its own.
+    """
     quotas = stock.quotas
     if not quotas:
         return None
@@ -36,7 +38,7 @@ def of(stock: Stock, channel: str | None, activity: str | None, warehouse: str |
             continue
         found = key(channel if c else None, activity if a else None, warehouse if w else None)
         if found in quotas:
-            return found
+            return f"{found}{_SEPARATOR}{quotas[found][3]}"
     return None
 
 
@@ -51,35 +53,42 @@ _SPECIFIC_FIRST: Final = (
 )
 
 
-def use(stock: Stock, quota: str | None, units: int) -> None:
+def _entry(stock: Stock, ticket: str | None) -> tuple[str, list[int]] | None:
+    """The quota of a ticket, if it is still the same."""
+    if ticket is None:
+        return None
+    name, _, born = ticket.rpartition(_SEPARATOR)
+    entry = stock.quotas.get(name)
+    return (name, entry) if entry is not None and entry[3] == int(born) else None
+
+
+def use(stock: Stock, ticket: str | None, units: int) -> None:
     """Draw units from a quota, or give them back (negative). A quota that has ended is left alone."""
-    entry = stock.quotas.get(quota) if quota is not None else None
-    if quota is None or entry is None:
-        return
-    units = max(units, -entry[1])
-    stock.quotas = {**stock.quotas, quota: [entry[0], entry[1] + units, entry[2]]}
-    stock.aside -= units
+    found = _entry(stock, ticket)
+    if found is not None:
+        name, (limit, used, at, born) = found
+        stock.quotas = {**stock.quotas, name: [limit, used + units, at, born]}
+        stock.aside -= units
 
 
-def unused(stock: Stock, quota: str | None) -> int:
+def unused(stock: Stock, ticket: str | None) -> int:
     """Units left of a quota, 0 without one."""
-    entry = stock.quotas.get(quota) if quota is not None else None
-    return entry[0] - entry[1] if entry else 0
+    found = _entry(stock, ticket)
+    return found[1][0] - found[1][1] if found is not None else 0
 
 
 def put(stock: Stock, quota: str, limit: int | None, at: int) -> str | None:
     """Set a quota, or remove it (None). Answers why not, if so."""
-    before = stock.quotas.get(quota)
-    if before is not None and at < before[2]:
+    _, used, last, born = stock.quotas.get(quota, [0, 0, at, at])
+    if at < last:
         return "a quota older than the one in force"
-    used = before[1] if before is not None else 0
     if limit is None:
         stock.quotas = {name: entry for name, entry in stock.quotas.items() if name != quota}
     elif limit < used:
         return f"a quota of {limit} below the {used} units used"
     else:
-        stock.quotas = {**stock.quotas, quota: [limit, used, at]}
-    stock.aside = sum(entry[0] - entry[1] for entry in stock.quotas.values())
+        stock.quotas = {**stock.quotas, quota: [limit, used, at, born]}
+    stock.aside = quota_aside(stock.quotas)
     return None
 
 
@@ -112,4 +121,4 @@ def end(stock: Stock, activity: str) -> None:
     """The activity is over, and with it its quotas."""
     stock.activities = {name: entry for name, entry in stock.activities.items() if name != activity}
     stock.quotas = {name: entry for name, entry in stock.quotas.items() if named(name)[1] != activity}
-    stock.aside = sum(entry[0] - entry[1] for entry in stock.quotas.values())
+    stock.aside = quota_aside(stock.quotas)

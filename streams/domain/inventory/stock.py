@@ -42,7 +42,7 @@ class Stock:
     window: list[list[Any]] = field(default_factory=list)
     """[at, units, order_guid] of units oversold lately (INV-11)."""
     quotas: dict[str, list[int]] = field(default_factory=dict)
-    """Key (see quotas) -> [limit, used, set at]."""
+    """Key (see quotas) -> [limit, used, set at, first set at]."""
     activities: dict[str, list[int]] = field(default_factory=dict)
     """Name -> [starts, ends, units to freeze per 1,000 sold, flash sale (0, 1), set at]."""
     alternatives: dict[str, Any] | None = None

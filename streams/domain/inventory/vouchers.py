@@ -50,9 +50,6 @@ def add(change: Change, voucher: Voucher | None, fact: Mapping[str, Any], settin
         return change.refuse("a cart with a quantity that is not a whole number of units")
     if change.stock.paused:
         return change
-    if voucher is not None and voucher.until <= change.at:
-        expire(change, voucher)
-        voucher = None
     stock = change.stock
     activity = quotas.running(stock, fact.get("activity"), change.at)
     quota = quotas.of(stock, fact.get("channel"), activity, fact.get("warehouse"))
@@ -68,8 +65,6 @@ def add(change: Change, voucher: Voucher | None, fact: Mapping[str, Any], settin
         total = units + (voucher.quantity if voucher else 0)
         change.writes.append((VOUCHERS, name, Voucher(total, since, until, change.event_id)))
         change.timers.append((VOUCHER, name, until))
-    elif change.changed:
-        change.writes.append((VOUCHERS, name, None))
     return change.finish()
 
 

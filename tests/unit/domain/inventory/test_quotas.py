@@ -118,7 +118,7 @@ def test_a_quota_below_what_is_used_is_refused_and_one_that_is_older() -> None:
     it.reserve("G1", 3, at=3, channel="douyin")
     assert quota(it, 2, at=4, channel="douyin") == "a quota of 2 below the 3 units used"
     assert quota(it, 9, at=1, channel="douyin") == "a quota older than the one in force"
-    assert it.stock.quotas == {"\0douyin\0": [5, 3, T0 + 2]}
+    assert it.stock.quotas == {"\0douyin\0": [5, 3, T0 + 2, T0 + 2]}
     assert quota(it, 3, at=5, channel="douyin") is None
     assert outcome(it.reserve("G2", 1, at=6, channel="douyin")) == "quota_spent"
     assert quota(it, None, at=7, channel="douyin") is None
@@ -240,7 +240,7 @@ def test_more_in_the_cart_extends_the_voucher_and_too_much_leaves_it() -> None:
 @pytest.mark.rule("INV-05")
 def test_a_cart_told_twice_or_of_nobody_holds_nothing_more() -> None:
     it = shop(5)
-    fact = {"lines": [{"sku": SKU, "quantity": 1}], "customer_id": "A", "event_id": "same"}
+    fact: dict[str, Any] = {"lines": [{"sku": SKU, "quantity": 1}], "customer_id": "A", "event_id": "same"}
     it.fact("cart_added", 1, **fact)
     it.fact("cart_added", 1, **fact)
     it.cart(None, 1, at=2)

@@ -230,7 +230,7 @@ def test_quotas_and_activities_are_set_by_their_values() -> None:
     assert told(it, "quota_set", {"sku": SKU, "channel": "tmall", "quota": 3}) == [None]
     value = {"activity": "618", "skus": [SKU, "other", SKU], "starts_at": T0, "ends_at": T0 + 9, "freeze_ratio": 0.5}
     assert told(it, "activity_set", value) == [None]
-    assert it.stock.quotas == {"\0tmall\0": [3, 0, T0]}
+    assert it.stock.quotas == {"\0tmall\0": [3, 0, T0, T0]}
     assert it.stock.activities == {"618": [T0, T0 + 9, 500, 0, T0]}
 
 
