@@ -56,7 +56,7 @@ def _received(sku: str, units: int, number: int) -> dict[str, Any]:
 
 def _order(random: Random, number: int, begin: int) -> list[tuple[int, str, dict[str, Any]]]:
     skus = [random.choice((*STOCK, *STOCK, FREE)) for _ in range(random.choice((1, 1, 2, 3)))]
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"line_no": n, "sku": sku, "quantity": random.choice((1, 1, 2)), "unit_price_minor": 1000}
         for n, sku in enumerate(skus, start=1)
     ]
