@@ -1,5 +1,5 @@
 # `make` lists what there is. Everything runs in .venv, which is made on first use and
-# renewed when pyproject.toml or constraints.txt change.
+# renewed when pyproject.toml, constraints.txt or the C codec change.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 VENV := .venv
@@ -15,7 +15,7 @@ ARGS ?=
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt setup.py streams/engine/codec/_native.c
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed and none was found (set PYTHON=/path/to/python3)" >&2; exit 2; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
 	  echo "error: $(PYTHON) cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 2; }
@@ -56,4 +56,5 @@ chaos: $(DEV) ## 20 kills, a broker restart and a zombie on the real broker
 
 clean: ## what make made: .venv, caches, build output
 	@rm -rf $(VENV) .stamps .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf *.egg-info streams/engine/codec/*.so
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

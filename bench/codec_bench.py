@@ -1,8 +1,8 @@
-"""What a record costs to encode and decode, in microseconds: fastavro, cavro, the compiled codecs.
+"""What a record costs to encode and decode, in microseconds: fastavro, cavro, the compiled codecs in Python and in C.
 
     python -m bench.codec_bench [ROUNDS]
 
-Prints the best of ROUNDS (default 21) for typical records; first checks that all three give the same bytes. The
+Prints the best of ROUNDS (default 21) for typical records; first checks that all give the same bytes. The
 decision these figures led to stands in streams/engine/codec/compiled.py.
 """
 
@@ -18,8 +18,9 @@ import fastavro
 import orjson
 
 from streams import topology
-from streams.engine.codec import compiled
+from streams.engine.codec import compile_decode, compile_encode, native
 from streams.engine.codec.avro import plain
+from streams.engine.codec.shape import Record, shape_of
 
 T = 1769220000123
 TXN = "4200001234202601240000000001"
@@ -100,14 +101,13 @@ def best_us(call: Callable[[], Any], rounds: int, number: int = 500) -> float:
 
 
 def measure(name: str, value: dict[str, Any], rounds: int) -> tuple[list[float], list[float], int]:
-    """Encode and decode times of fastavro, cavro (nan if not installed), compiled, compiled without nulls / orjson."""
+    """Encode and decode times of fastavro, cavro, generated Python, C, orjson or C without nulls; nan: not there."""
     schema = topology.load().schema(name)
+    shape = shape_of(schema)
+    assert isinstance(shape, Record)
     parsed = fastavro.parse_schema(plain(schema))
-    encode, decode = compiled.writer(schema, b""), compiled.reader(schema)
-    sparse = compiled.reader(schema, drop_nulls=True)
-    assert encode
-    assert decode
-    assert sparse
+    encode = compile_encode.compile_encoder(shape, b"", name)
+    decode = compile_decode.compile_decoder(shape, name)
 
     def by_fastavro() -> bytes:
         out = BytesIO()
@@ -118,13 +118,26 @@ def measure(name: str, value: dict[str, Any], rounds: int) -> tuple[list[float],
     full = fastavro.schemaless_reader(BytesIO(data), parsed)
     assert encode(value) == encode(full) == data
     assert decode(data, 0) == full
-    encoding: list[Callable[[], Any] | None] = [by_fastavro, None, lambda: encode(value), lambda: orjson.dumps(value)]
+    encoding: list[Callable[[], Any] | None] = [
+        by_fastavro,
+        None,
+        lambda: encode(value),
+        None,
+        lambda: orjson.dumps(value),
+    ]
     decoding: list[Callable[[], Any] | None] = [
         lambda: fastavro.schemaless_reader(BytesIO(data), parsed),
         None,
         lambda: decode(data, 0),
-        lambda: sparse(data, 0),
+        None,
+        None,
     ]
+    if native.BUILT:
+        quick, read = native.compile_encoder(shape, b"", name), native.compile_decoder(shape)
+        sparse = native.compile_decoder(shape, drop_nulls=True)
+        assert quick(value) == quick(full) == data
+        assert read(data, 0) == full
+        encoding[3], decoding[3:] = lambda: quick(value), [lambda: read(data, 0), lambda: sparse(data, 0)]
     try:
         from cavro import Schema
 
@@ -143,12 +156,12 @@ def measure(name: str, value: dict[str, Any], rounds: int) -> tuple[list[float],
 def main(arguments: list[str]) -> None:
     """Print one row per record and direction."""
     rounds = int(arguments[0]) if arguments else 21
-    print(f"{'us per record':22}{'bytes':>6}{'fastavro':>10}{'cavro':>8}{'compiled':>10}{'':>4}")
+    print(f"{'us per record':22}{'bytes':>6}{'fastavro':>10}{'cavro':>8}{'python':>8}{'C':>8}")
     for name, value in SAMPLES.items():
         encoding, decoding, size = measure(name, value, rounds)
-        for verb, row, other in (("encode", encoding, "orjson"), ("decode", decoding, "without nulls")):
-            a, b, c, d = row
-            print(f"{name:15}{verb:7}{size:>6}{a:>10.2f}{b:>8.2f}{c:>10.2f}{d:>8.2f} {other}")
+        for verb, row, other in (("encode", encoding, "orjson"), ("decode", decoding, "C without nulls")):
+            a, b, c, d, e = row
+            print(f"{name:15}{verb:7}{size:>6}{a:>10.2f}{b:>8.2f}{c:>8.2f}{d:>8.2f}{e:>8.2f} {other}")
 
 
 if __name__ == "__main__":

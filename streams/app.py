@@ -2,8 +2,8 @@
 
 Faust carries app, agents, channels, services and web server; Kafka is read and written by ``streams.engine``. For each
 declared agent a ``SourceService`` polls batches on the agent's own thread and puts them on a Faust channel; the Faust
-agent takes a batch, runs its turn on that same thread, and the service polls again. So the event loop never blocks, and
-no partition is taken away during a turn.
+agent takes a batch, runs its turn on that same thread, which then polls for the next one. So the event loop never
+blocks, and no partition is taken away during a turn.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mode.utils.objects import cached_property
 from streams.config import Settings
 from streams.datadir import lock_data_dir, write_web_file
 from streams.engine import Agent, Codecs
+from streams.engine.codec import compiled
 from streams.engine.errors import EngineError, InfrastructureError, SourceStopped
 from streams.engine.health import Health, Observers
 from streams.engine.metrics import Metrics
@@ -61,10 +62,10 @@ class OmsApp(faust.App):
 
 @dataclass(slots=True)
 class Job:
-    """A batch on its way through the agent's channel, and the promise that its turn is over."""
+    """A batch on its way through the agent's channel, and the promise of the batch to come after its turn."""
 
     batch: Batch
-    done: asyncio.Future[int]
+    following: asyncio.Future[Batch]
 
 
 class SourceService(Service):
@@ -90,17 +91,25 @@ class SourceService(Service):
         """Run ``function`` on the agent's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
+    def turn(self, batch: Batch) -> Batch:
+        """One turn, then at once the next poll: every hop between threads waits for the interpreter's lock, and under
+        load the others hold it. After a stop nothing more is polled."""
+        self.runner.turn(batch)
+        return Batch() if self.should_stop else self.runner.poll()
+
     @Service.task
     async def pump(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             await self.call(self.runner.open)
+            batch = await self.call(self.runner.poll)
             while not self.should_stop:
-                batch = await self.call(self.runner.poll)
                 if batch.parts:
                     job = Job(batch, loop.create_future())
                     await self._channel.put(job)
-                    await job.done
+                    batch = await job.following
+                else:
+                    batch = await self.call(self.runner.poll)
         except SourceStopped as error:
             log.error("%s", error)
             self._observer.stopped(self.name, str(error))
@@ -138,10 +147,10 @@ def declare(app: OmsApp, runner: AgentRunner, observer: Observer, on_stopped: St
     async def process(jobs: Any) -> None:
         async for job in jobs:
             try:
-                job.done.set_result(await service.call(runner.turn, job.batch))
+                job.following.set_result(await service.call(service.turn, job.batch))
             except BaseException as error:
-                if not job.done.done():
-                    job.done.set_exception(error)
+                if not job.following.done():
+                    job.following.set_exception(error)
 
     app.agent(channel, name=runner.agent.name)(process)
     app.sources.append(service)
@@ -235,6 +244,7 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
         web_file = write_web_file(settings, f"http://{settings.web_host}:{port}")
         names = ", ".join(agent.name for agent in chosen)
         log.info("worker %s: %s; web at http://%s:%d", settings.worker_id, names, settings.web_host, port)
+        log.info("avro codec: %s", compiled.in_force())
         settle()
         try:
             return run(app)

@@ -74,7 +74,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
             if fact["event_type"] == REPLY:
                 answered = answer(state, fact, ctx.now, rules)
                 if answered.audit is not None:
-                    answered.audit["raw"] = payload(fact, audit_raw)
+                    answered.audit["raw"] = payload(fact, ctx.value, audit_raw)
                     ctx.emit(AUDIT, guid, answered.audit)
                 settle(ctx, guid, state, answered.state, answered.sends, answered.changed)
                 return
@@ -82,7 +82,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
         except UnknownOrder as error:
             ctx.refuse(str(error), stage="rule")
             return
-        decision.audit["raw"] = payload(fact, audit_raw)
+        decision.audit["raw"] = payload(fact, ctx.value, audit_raw)
         ctx.emit(AUDIT, guid, decision.audit)
         for event in decision.events:
             ctx.emit(EVENTS, guid, event)
@@ -142,11 +142,12 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
     return agent
 
 
-def payload(fact: dict[str, Any], audit_raw: AuditRaw) -> str | None:
-    """What audit-log keeps of the payload (DQ-13): the sender's own text, or the fact as JSON where there is none."""
+def payload(fact: dict[str, Any], record: bytes, audit_raw: AuditRaw) -> str | None:
+    """What audit-log keeps of the payload (DQ-13): the sender's own text, or the fact as JSON (the record that brought
+    it) where there is none."""
     if audit_raw == "drop":
         return None
-    raw: str = fact.get("raw") or orjson.dumps(fact).decode()
+    raw: str = fact.get("raw") or record.decode()
     return raw if audit_raw == "keep" else f"sha256:{sha256(raw.encode()).hexdigest()}"
 
 

@@ -32,7 +32,7 @@ _KNOWN = frozenset(
             "AUDIT_RAW",
             "BATCH_SIZE",
         ),
-        *("SESSION_TIMEOUT_MS", "GROUP_PROTOCOL", "SUPERVISOR_PID", "REFERENCE", "SOAK", "CHAOS"),
+        *("SESSION_TIMEOUT_MS", "GROUP_PROTOCOL", "NATIVE", "SUPERVISOR_PID", "REFERENCE", "SOAK", "CHAOS"),
     )
 )
 MIB = 1 << 20
@@ -82,6 +82,7 @@ def examine(settings: Settings, wait_s: float) -> Iterator[Check]:
     if reached:
         yield from _guarded("topics", lambda: _topics(settings), "run `oms topics apply`")
         yield from _guarded("clocks", lambda: _clocks(settings))
+    yield _codec()
     yield _tools()
 
 
@@ -200,6 +201,12 @@ def _clocks(settings: Settings) -> Check:
     if ahead > SKEW_MS:
         return Check("clocks", "WARN", f"the broker's clock is {ahead} ms ahead of this machine's", "run NTP on both")
     return Check("clocks", "OK", "the broker has stamped no record later than now")
+
+
+def _codec() -> Check:
+    from streams.engine.codec import compiled
+
+    return Check("avro codec", "OK", compiled.in_force())
 
 
 def _tools() -> Check:

@@ -89,7 +89,10 @@ class Context:
 
     def emit(self, topic: str, key: str | None, value: Any) -> None:
         """Send ``value``, encoded by the topic's codec, in this turn's transaction."""
-        self._sink(topic, self.encoded(topic, key, value), key)
+        data = self._encoders[topic](value)
+        if len(data) > self._max_bytes or (key is not None and len(key) > MAX_KEY_LENGTH):
+            self._check_size(topic, key, data)
+        self._sink(topic, data, key)
 
     def emit_latest(self, topic: str, key: str | None, value: Any) -> None:
         """The same for a compacted topic: only the last value per key and turn is sent, in order of last change.
@@ -104,11 +107,14 @@ class Context:
     def encoded(self, topic: str, key: str | None, value: Any) -> bytes:
         """The payload of an output. ValueError for one that the broker would refuse, and with it the whole turn."""
         data = self._encoders[topic](value)
+        self._check_size(topic, key, data)
+        return data
+
+    def _check_size(self, topic: str, key: str | None, data: bytes) -> None:
         if len(data) > self._max_bytes:
             raise ValueError(f"output for {topic} is {len(data)} bytes, more than {self._max_bytes}")
         if key is not None and len(key) > MAX_KEY_LENGTH:
             raise ValueError(f"the key of an output for {topic} is {len(key)} long, more than {MAX_KEY_LENGTH}")
-        return data
 
     def refuse(self, reason: str, stage: str = "contract") -> None:
         """Send the record in hand to dead-letters with its position and ``reason`` (one line); go on with the next."""

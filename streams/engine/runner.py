@@ -44,7 +44,7 @@ class RunnerConfig:
     data_dir: Path
     prefix: str = "oms"
     client_id: str = "oms"
-    batch_size: int = 10_000
+    batch_size: int = 4_000
     session_timeout_ms: int = 6000
     group_protocol: str = "classic"
     limits: Limits = field(default_factory=Limits)

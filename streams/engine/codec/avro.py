@@ -1,7 +1,7 @@
 """Avro in the Confluent wire format: magic byte 0, schema id (4 bytes, big-endian), Avro binary.
 
 Times are plain integers (milliseconds since the epoch, UTC): the logical types stand in the schemas for other readers
-and are not turned into objects here. Generated code does the work (compiled.py), fastavro what it does not cover.
+and are not turned into objects here. Compiled codecs do the work (compiled.py), fastavro what they do not cover.
 """
 
 import re

@@ -104,7 +104,8 @@ def compile_decoder(shape: Record, label: str, *, drop_nulls: bool = False) -> C
         "        end = len(b)",
         "        end6 = end - 5",
         *reader.lines,
-        "    except (IndexError, StructError):",
+        # OverflowError: the position is beyond any index, after a length near 2**63.
+        "    except (IndexError, StructError, OverflowError):",
         "        raise DecodeError('truncated') from None",
         "    except UnicodeDecodeError:",
         "        raise DecodeError('a text is not UTF-8') from None",

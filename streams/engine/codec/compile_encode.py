@@ -9,8 +9,18 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final
 
-from streams.engine.codec.errors import EncodeError
-from streams.engine.codec.shape import NO_DEFAULT, Array, Enum, Field, Map, Nullable, Primitive, Record, Shape, misfit
+from streams.engine.codec.shape import (
+    NO_DEFAULT,
+    Array,
+    Enum,
+    Field,
+    Map,
+    Nullable,
+    Primitive,
+    Record,
+    Shape,
+    explainer,
+)
 
 # Varints of 14 bits as Latin-1 text: FINAL the shortest form, MORE two bytes with more to follow. With these an integer
 # below 2**42 takes one to three look-ups. 2 MB per process.
@@ -88,11 +98,7 @@ def compile_encoder(shape: Record, prefix: bytes, label: str) -> Callable[[Any],
     lines.append(f"        return f{_quoted(repr(prefix.decode('latin-1'))[1:-1], chunks)}.encode('latin-1')")
     lines.append("    except Exception as error:")
     lines.append("        raise explain(value, error) from None")
-
-    def explain(value: Any, error: Exception) -> EncodeError:
-        return EncodeError(misfit(shape, value, label) or f"{label} does not fit ({type(error).__name__})")
-
-    space: dict[str, Any] = writer.constants | {"explain": explain}
+    space: dict[str, Any] = writer.constants | {"explain": explainer(shape, label)}
     exec(compile("\n".join(lines), f"<encoder of {label}>", "exec"), space)
     return space["encode"]  # type: ignore[no-any-return]
 

@@ -1,8 +1,10 @@
 """An Avro schema as a small tree, for the compiled codecs: named types in place, logical types gone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from streams.engine.codec.errors import EncodeError
 
 PRIMITIVES: Final = frozenset({"boolean", "int", "long", "double", "string", "bytes"})
 NO_DEFAULT: Final = object()
@@ -114,6 +116,15 @@ def _field(field: Mapping[str, Any], names: dict[str, Any], opened: tuple[str, .
     return Field(str(field["name"]), shape, default)
 
 
+def explainer(shape: Record, label: str) -> Callable[[Any, Exception], EncodeError]:
+    """What says why a value could not be encoded: the first field that is wrong, else only the error's type."""
+
+    def explain(value: Any, error: Exception) -> EncodeError:
+        return EncodeError(misfit(shape, value, label) or f"{label} does not fit ({type(error).__name__})")
+
+    return explain
+
+
 def misfit(shape: Shape, value: Any, path: str) -> str | None:
     """Where and how a value does not fit, in a few words without the value itself; None if it fits."""
     match shape:
@@ -156,6 +167,11 @@ def _primitive_misfit(kind: str, value: Any, path: str) -> str | None:
         return None if -(1 << bits) <= value < 1 << bits else f"{path} is out of the range of {kind}"
     if kind == "double":
         fits = isinstance(value, int | float) and not isinstance(value, bool)
+        if fits:
+            try:
+                float(value)
+            except OverflowError:
+                return f"{path} is out of the range of double"
     elif kind == "boolean":
         fits = isinstance(value, bool)
     elif kind == "bytes":

@@ -1,10 +1,11 @@
 """Hypothesis strategies for values of an Avro schema, as the project's codecs take them (times are integers)."""
 
+import itertools
 from typing import Any
 
 from hypothesis import strategies as st
 
-from streams.engine.codec.shape import NO_DEFAULT, Array, Enum, Field, Map, Nullable, Primitive, Record, Shape
+from streams.engine.codec.shape import NO_DEFAULT, Array, Enum, Field, Map, Nullable, Primitive, Record, Shape, shape_of
 
 # Text of every width: ASCII, longer than one length byte, Chinese, astral, NUL; no surrogates, which UTF-8 cannot say.
 TEXT = st.one_of(
@@ -56,3 +57,36 @@ def records(fields: tuple[Field, ...]) -> st.SearchStrategy[dict[str, Any]]:
         return st.fixed_dictionaries({**needed, **{name: other[name] for name in sorted(names)}})
 
     return st.frozensets(st.sampled_from(sorted(other)), max_size=8).flatmap(filled)
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> dict[str, Any]:
+    """Schemas of records of all the compiled codecs know, a few levels deep; every named type has a name of its own."""
+    names = (f"N{number}" for number in itertools.count())
+
+    def kind(depth: int) -> Any:
+        plain = draw(st.sampled_from([*PRIMITIVE, "enum", *(("array", "map", "record") if depth < 3 else ())]))
+        if plain == "enum":
+            symbols = draw(st.sampled_from(["a", "abc", [f"s{n}" for n in range(70)]]))
+            return {"type": "enum", "name": next(names), "symbols": list(symbols)}
+        if plain == "array":
+            return {"type": "array", "items": union(depth + 1)}
+        if plain == "map":
+            return {"type": "map", "values": union(depth + 1)}
+        return record(depth + 1) if plain == "record" else plain
+
+    def union(depth: int) -> Any:
+        inner = kind(depth)
+        return draw(st.sampled_from([inner, inner, ["null", inner], [inner, "null"]]))
+
+    def record(depth: int) -> dict[str, Any]:
+        fields = []
+        for number in range(draw(st.integers(1, 12 if depth == 0 else 4))):
+            field = {"name": f"f{number}", "type": union(depth)}
+            shape = shape_of(field["type"])
+            if "bytes" not in str(field["type"]) and draw(st.integers(0, 3)) == 0:
+                field["default"] = draw(values(shape))
+            fields.append(field)
+        return {"type": "record", "name": next(names), "fields": fields}
+
+    return record(0)

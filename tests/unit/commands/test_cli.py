@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streams.cli import app
+from streams.engine.codec import compiled
 
 COMMANDS = ["demo", "worker", "topics", "publish", "replay", "convert", "order", "deadletters", "doctor"]
 
@@ -82,6 +83,7 @@ def test_the_doctor_says_what_fails_and_what_to_do(tmp_path: Path) -> None:
     assert any(line.startswith("FAIL broker") for line in lines)
     assert any(line.startswith("WARN settings") and "OMS_BROKERS" in line for line in lines)
     assert any(line.startswith("OK   schemas and registry") for line in lines)
+    assert f"OK   avro codec: {compiled.in_force()}" in lines
 
 
 def test_the_doctor_finds_a_data_folder_that_cannot_be_used(tmp_path: Path) -> None:
