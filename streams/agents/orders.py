@@ -74,7 +74,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
             if fact["event_type"] == REPLY:
                 answered = answer(state, fact, ctx.now, rules)
                 if answered.audit is not None:
-                    answered.audit["raw"] = payload(fact, audit_raw)
+                    answered.audit["raw"] = payload(fact, ctx.value, audit_raw)
                     ctx.emit(AUDIT, guid, answered.audit)
                 settle(ctx, guid, state, answered.state, answered.sends, answered.changed)
                 return
@@ -113,7 +113,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
         """Keep the state, send what follows. `old` is None where nothing of the order is due."""
         if new is not old:
             ctx[table][guid] = new
-            if (old is not None and old.stock is not None) or new.stock is not None:
+            if new.stock is not (None if old is None else old.stock):
                 time(ctx, guid, old, new)
         for topic, name, value in sends:
             ctx.emit(topic, name, value)

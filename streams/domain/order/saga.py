@@ -52,6 +52,8 @@ def follow(
         return []
     if new.flags != old.flags or not new.tier:
         new.tier = lanes.tier_of(new, tiers)
+    if new.stock is None and new.rank != PAID and not new.lane:
+        return []  # nothing to ask for, and no lane to enter or leave
     sends: list[Send] = []
     _go_on(fact["order_guid"], new, claimed, fact["event_time"], now, _why(new, fact), rules, sends)
     return sends
@@ -73,9 +75,8 @@ def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer
     if groups[place] is before.groups[place]:
         return Answer(state)
     new, held_ms = state.copy(), fact.get("held_ms")
-    new.stock = before._replace(
-        groups=groups, held_ms=before.held_ms if held_ms is None else max(held_ms, before.held_ms or 0)
-    )
+    held_ms = before.held_ms if held_ms is None else max(held_ms, before.held_ms or 0)
+    new.stock = reserved.Stock(groups, *before[1:-1], held_ms)
     sends: list[Send] = []
     _go_on(fact["order_guid"], new, False, fact["event_time"], now, _why(new, fact), rules, sends)
     changed = new.lane != state.lane or _shown(state) != _shown(new)
@@ -99,7 +100,8 @@ def _go_on(
 ) -> None:
     if state.stock is not None:
         if stock.is_unmanaged(state.stock):
-            deadlines.close(guid, state.stock.raised, at, sends)
+            if state.stock.raised:
+                deadlines.close(guid, state.stock.raised, at, sends)
             state.stock = None
         else:
             stock.ask(guid, state, at, why, sends)

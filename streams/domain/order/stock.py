@@ -52,6 +52,10 @@ Lines = list[list[int]]
 
 _ENDED: Final = CLOSED | REFUNDED
 _LOST: Final = REFUSED + EXPIRED
+_KINDS: Final[tuple[str, ...]] = (RELEASE, RESERVE, CONFIRM)
+"""In the order in which they are sent."""
+_PLAIN: Final = frozenset({messages.HELD, messages.CONFIRMED, messages.RETURNED, messages.UNMANAGED})
+"""Answers with nothing more to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +126,10 @@ def ask(guid: str, state: OrderState, at: int, why: str, sends: list[Send]) -> N
     groups = None
     for place, group in enumerate(stock.groups):
         new = group
-        # Most often all lines were asked for just that.
-        if back or new.sent.strip(wanted) or (wanted == RELEASE and new.answered == new.round):
-            for do in (RELEASE, RESERVE, CONFIRM):
-                picked = [n for n, line in enumerate(new.lines) if _needs(state, new, n, wanted, line[0] in back) == do]
-                if picked:
-                    new = _command(guid, state, new, picked, do, at, why, sends)
+        for do in _kinds(new, wanted, bool(back)):
+            picked = [n for n, line in enumerate(new.lines) if _needs(state, new, n, wanted, line[0] in back) == do]
+            if picked:
+                new = _command(guid, state, new, picked, do, at, why, sends)
         if shown or new.virtual:
             new = _virtual(guid, new, shown, back, at, sends)
         if new is not group:
@@ -135,6 +137,16 @@ def ask(guid: str, state: OrderState, at: int, why: str, sends: list[Send]) -> N
             groups[place] = new
     if groups is not None:
         state.stock = stock._replace(groups=groups)
+
+
+def _kinds(group: Group, wanted: str, back: bool) -> tuple[str, ...]:
+    """The commands that the group may need. Most often all lines were asked for just that, or are paid now."""
+    if not back and wanted != RELEASE:
+        if not group.sent.strip(wanted):
+            return ()
+        if wanted == CONFIRM and not group.sent.strip(RESERVE):
+            return (CONFIRM,)
+    return _KINDS
 
 
 def confirm_again(guid: str, state: OrderState, at: int, sends: list[Send]) -> None:
@@ -225,12 +237,10 @@ def _command(
     elif do == RESERVE:
         value["customer_id"] = state.customer_id
     sends.append((messages.COMMANDS, group.sku, value))
-    if len(picked) == len(group.sent):
-        return group._replace(sent=do * len(picked), round=number)
     sent = list(group.sent)
     for n in picked:
         sent[n] = do
-    return group._replace(sent="".join(sent), round=number)
+    return Group(group.sku, group.lines, "".join(sent), group.told, number, *group[5:])
 
 
 def paid_at(state: OrderState) -> int:
@@ -287,9 +297,14 @@ def take(group: Group, fact: Fact) -> tuple[Group, list[list[Any]]]:
     expiry, number = fact["do"] == messages.EXPIRE, fact["round"]
     if number < group.answered or (number == group.answered and not expiry):
         return group, []
+    said, answered = fact["lines"], max(group.answered, number)
+    # An adopted group (see adopt) may hear of a command it does not know of.
+    sent = max(group.round, number)
+    if len(group.told) == 1 == len(said) and said[0][1] in _PLAIN and said[0][0] == group.lines[0][0]:
+        return Group(group.sku, group.lines, group.sent, OUTCOMES[said[0][1]], sent, answered, group.virtual), []
     told, reasons, news = list(group.told), group.reasons, []
     places = {line[0]: n for n, line in enumerate(group.lines)}
-    for line in fact["lines"]:
+    for line in said:
         n, outcome = places.get(line[0]), OUTCOMES.get(line[1])
         if n is None or outcome is None or (expiry and told[n] != HELD):
             continue
@@ -305,12 +320,15 @@ def take(group: Group, fact: Fact) -> tuple[Group, list[list[Any]]]:
         told[n] = outcome
     if reasons and not any(reasons):
         reasons = None
-    return group._replace(told="".join(told), answered=max(group.answered, number), reasons=reasons), news
+    return group._replace(told="".join(told), round=sent, answered=answered, reasons=reasons), news
 
 
 def is_unmanaged(stock: Stock) -> bool:
     """No SKU is under stock control; a confirm that is still under way will hear the same."""
-    return not any(group.told.strip(UNMANAGED) for group in stock.groups)
+    for group in stock.groups:  # noqa: SIM110 - of one group, most often
+        if group.told.strip(UNMANAGED):
+            return False
+    return True
 
 
 def adopt(state: OrderState, fact: Fact) -> Stock | None:

@@ -15,6 +15,7 @@ from typing import Any
 from streams.convert.common import Line, compact, write
 from streams.data import FOLDER
 from tests.scenarios.cases.build import Order, at, iso, shipped
+from tests.scenarios.cases.stock import case_15, case_19, case_26
 
 LOST, GHOSTS = 382, 1_327
 """How many orders the accounts of cases 16 and 21 name."""
@@ -205,8 +206,11 @@ def _notice(index: int) -> bytes:
 
 FILES: dict[str, Callable[[], list[Line]]] = {
     "case-03-gatekeeper.jsonl": case_03,
+    "case-15-one-stock.jsonl.gz": case_15,
     "case-16-vanished-orders.jsonl.gz": case_16,
+    "case-19-signed-not-confirmed.jsonl": case_19,
     "case-21-ghost-orders.jsonl.gz": case_21,
+    "case-26-lucky-bag.jsonl.gz": case_26,
     "case-30-is-it-a-sale.jsonl": case_30,
     "case-32-finished-is-not-delivered.jsonl": case_32,
 }

@@ -294,6 +294,17 @@ def test_a_sku_that_came_under_control_between_hold_and_payment_is_followed_from
     assert asked([command]) == [("return", "BAG", 3)]
 
 
+def test_two_skus_that_came_under_control_between_hold_and_payment_are_both_followed() -> None:
+    run = Run()
+    run.tell(two_skus(), paid(), answered("reserve", 1, T0, [1, "unmanaged"]))
+    run.tell(answered("reserve", 1, T0, [2, "unmanaged"], sku="CUP"))
+    run.tell(CONFIRMED, answered("confirm", 2, T0 + MINUTE, [2, "confirmed"], sku="CUP"))
+    commands = run.tell(fact("orders", "cancel_marked", T0 + 2 * MINUTE))
+    assert asked(commands) == [("return", "BAG", 3), ("return", "CUP", 3)]
+    run.tell(answered("return", 3, T0 + 2 * MINUTE, [2, "returned"], sku="CUP"))
+    assert run.outcomes() == ["confirmed", "returned"]
+
+
 def test_a_hold_that_an_ended_order_hears_of_is_given_back() -> None:
     run = Run()
     run.tell(created(), answered("reserve", 1, T0, [1, "unmanaged"]), fact("orders", "cancel_marked", T0 + MINUTE))
