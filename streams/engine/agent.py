@@ -51,13 +51,15 @@ class Agent:
     All sources have the same number of partitions; partition ``p`` of every source and of the changelog
     is one task with its own tables, timers and position. An agent without tables and timers keeps no
     changelog: its position is the group's committed offset. ``sparse``: its reducer gets records without their null
-    fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``.
+    fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``wall_clock``: in
+    a live worker its time is the wall clock alone, whatever times its events tell; only a replay goes by those.
     """
 
     name: str
     sources: tuple[str, ...]
     writes: tuple[str, ...] = ()
     sparse: bool = False
+    wall_clock: bool = False
     tables: dict[str, TableSpec] = field(default_factory=dict)
     _fold: Fold | None = None
     _on_timer: OnTimer | None = None
