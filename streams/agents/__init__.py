@@ -1,9 +1,10 @@
 """The agents: which topics, which reducer, which tables, which outputs. The rules stand in `streams.domain`."""
 
 from streams.agents.alerts import alerts
+from streams.agents.channels import channels
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.agents.orders import orders
 
-ALL = (intake, identity, orders, alerts)
+ALL = (intake, channels, identity, orders, alerts)
 """Every agent, in the order of the flow."""
