@@ -29,7 +29,8 @@ def fold(ctx: Context, key: bytes | None, message: dict[str, Any]) -> None:
     if key is None:
         raise ValueError("a fact without its channel")
     channel = key.decode()
-    if rules.passes(ctx[GATES].get(channel), channel, message, _SETTINGS):
+    gate = ctx[GATES].get(channel)
+    if rules.passes(gate, channel, message, _SETTINGS) and not (gate["watched"] and _news(ctx, channel, message)):
         ctx.emit(names.ORDERS, message["code"][2], orjson.Fragment(ctx.value))
         return
     outcome = rules.step(_get(ctx), channel, message, ctx.now, _SETTINGS)
@@ -46,6 +47,15 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
 @channels.time_of
 def time_of(message: dict[str, Any]) -> int:
     return rules.time_of(message)
+
+
+def _news(ctx: Context, channel: str, message: dict[str, Any]) -> bool:
+    """Whether this sign of life is the first at this time; the clock of a live worker stands still within a turn."""
+    who = channel, message["fact"]["source"]
+    if ctx.memo.get(who) == ctx.now:
+        return False
+    ctx.memo[who] = ctx.now
+    return True
 
 
 def _get(ctx: Context) -> names.Get:

@@ -87,7 +87,8 @@ class World:
     def _run(self) -> None:
         while self.queue:
             channel, message = self.queue.pop(0)
-            if rules.passes(self._get(outcome.GATES, channel), channel, message, self.settings):
+            gate = self._get(outcome.GATES, channel)
+            if rules.passes(gate, channel, message, self.settings) and not gate["watched"]:
                 self.out.append((self.now, channel, message["code"][2]))
                 continue
             self._given.clear()

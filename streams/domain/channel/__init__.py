@@ -28,7 +28,8 @@ WATCHED: Final = 64
 
 
 def passes(row: Row | None, channel: str, message: Message, settings: Settings) -> bool:
-    """Whether the message is an order that goes on as it came, with nothing to note: nearly every one."""
+    """Whether the message is an order that goes on as it came, with nothing to note but that its interface lives (if
+    there are `watched` ones): nearly every one."""
     return row is not None and row["plain"] and message.get("do") == "event" and channel not in settings.qps
 
 

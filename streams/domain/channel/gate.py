@@ -16,7 +16,7 @@ Row of a channel:
     limited   told on channel-breaks that orders wait for tokens
     qps       a limit set by operations: None is the configured one, 0 none at all
     watched   interfaces that have sent a heartbeat (BRK-02)
-    plain     nothing of this is to be looked at: the next order passes
+    plain     nothing of this but `watched` is to be looked at: the next order passes
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ def saved(out: Outcome, channel: str, row: Row) -> Row:
         and row["since"] is None
         and row["head"] == row["tail"]
         and not row["qps"]
-        and not row["watched"]
     )
     row = {**row, "plain": plain}
     out.writes.append((GATES, channel, row))
