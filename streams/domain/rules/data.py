@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.domain.alert import Policies
-from streams.domain.channel import Settings
+from streams.domain.channel import Settings as ChannelSettings
 from streams.domain.contract import Contract, Limits
 from streams.domain.identity import Delays
 from streams.domain.status_map import MapError, StatusMaps, parse
@@ -42,11 +42,11 @@ def delays(path: Path = FOLDER / "limits.json") -> Delays:
 
 
 @cache
-def channels(path: Path = FOLDER / "limits.json") -> Settings:
+def channels(path: Path = FOLDER / "limits.json") -> ChannelSettings:
     """The numbers of the channels' breakers."""
     document = _read(path)
     numbers = {**document["channels"], "payment_orphan_ms": document["identity"]["payment_orphan_ms"]}
-    return Settings(**{**numbers, "without_api": tuple(numbers["without_api"])})
+    return ChannelSettings(**{**numbers, "without_api": tuple(numbers["without_api"])})
 
 
 @cache
