@@ -49,7 +49,7 @@ def step(get: Get, channel: str, message: Message, now: int, settings: Settings)
     elif do == "drain":
         _drain(out, get, channel, row, now, settings)
     else:
-        if row is not None and row["watched"]:
+        if row is not None and row["watched"] and _from_outside(message):
             _alive(out, get, channel, row, message, now, settings)
         known = _FACTS.get(message["event_type"])
         if known is not None:
@@ -84,7 +84,11 @@ def time_of(message: Message) -> int:
     """Event time of what came in from outside; 0 for what our own agents say, who have told the time already."""
     if message.get("do") == "event":
         return int(message["fact"]["event_time"])
-    return int(message["event_time"]) if "topic" in message else 0
+    return int(message["event_time"]) if _from_outside(message) else 0
+
+
+def _from_outside(fact: Message) -> bool:
+    return "topic" in fact
 
 
 def _drain(out: Outcome, get: Get, channel: str, row: Row | None, now: int, settings: Settings) -> None:

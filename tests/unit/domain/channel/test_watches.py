@@ -8,7 +8,7 @@ import pytest
 
 from streams.domain import calendar
 from streams.domain.channel import requests
-from tests.support.channel_world import SETTINGS, World, ops, order
+from tests.support.channel_world import SETTINGS, World, missed, ops, order
 
 T0 = calendar.at(2026, 1, 24, 10)
 MINUTE = calendar.MINUTE_MS
@@ -34,6 +34,13 @@ def test_an_event_is_as_good_as_a_heartbeat() -> None:
     world = World().say(T0, beat(T0)).say(T0 + 170_000, order("douyin", "A", T0))
     assert world.until(T0 + 350_000).told == []
     assert world.until(T0 + 350_001).breaks("BRK-02") == [("open", T0 + 350_001)]
+
+
+@pytest.mark.rule("BRK-02")
+def test_what_our_own_agents_say_about_a_channel_is_no_sign_of_its_life() -> None:
+    world = World().say(T0, beat(T0)).say(T0 + 100_000, missed("douyin", 1, T0), "douyin")
+    world.say(T0 + 100_000, lane(True), "douyin").until(T0 + 180_001)
+    assert world.breaks("BRK-02") == [("open", T0 + 180_001)]
 
 
 @pytest.mark.rule("BRK-02")
