@@ -1,11 +1,12 @@
 """The agents: which topics, which reducer, which tables, which outputs. The rules stand in `streams.domain`."""
 
 from streams.agents.alerts import alerts
+from streams.agents.channels import channels
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.agents.inventory import inventory
 from streams.agents.orders import orders
 from streams.agents.reports import reports
 
-ALL = (intake, identity, orders, inventory, reports, alerts)
+ALL = (intake, channels, identity, orders, inventory, reports, alerts)
 """Every agent, in the order of the flow."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from zlib import crc32
 
-from streams.domain import identity
+from streams.domain import channel, identity
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
 from streams.domain.inventory import references
 from streams.domain.rules import data
@@ -45,9 +45,15 @@ def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
     if route == "order" or route == "perhaps_order":
         code = primary_code(fact)
         if code is not None:
-            ctx.emit("identity-facts", code[2], identity.event_message(code, fact))
-            return
-        if fact.get("command") in references.STOCK_COMMANDS:
+            message = identity.event_message(code, fact)
+            if fact["event_type"] == "order_created":
+                # By way of its channel, which may have to hold it back; every other event waits for its order anyway.
+                ctx.emit("channel-facts", code[1], message)
+                return
+            ctx.emit("identity-facts", code[2], message)
+            if not channel.concerns(fact):
+                return
+        elif fact.get("command") in references.STOCK_COMMANDS:
             if fact.get("target"):
                 ctx.emit("stock-commands", fact["target"], fact)
             else:
@@ -71,7 +77,7 @@ def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
         for target, name, message in routes:
             ctx.emit(target, name, message)
         return
-    ctx.emit("channel-facts", fact.get("channel") or fact["source"], fact)
+    ctx.emit("channel-facts", channel.key_of(fact), fact)
 
 
 @intake.on_undecodable

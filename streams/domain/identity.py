@@ -30,9 +30,9 @@ from .events import PAID_TYPES, Fact
 Row = Mapping[str, Any]
 """bound: {"guid", "by", "said"}, the last two only if there is something to say; waiting: {"events", "links",
 "since", "said", "first", "paid", "alerts"}. `events`, `links`: how many are stored with the row, numbered from 0.
-`by`: the event that bound it, as topic/source/event_id; `first`, `paid`: [topic, source, event_id, channel] of the
-first event and the first payment; `said`: codes told already, the newest ones; `alerts`: {timer kind: key of the
-alert open about this row}.
+`by`: the event that bound it, as topic/source/event_id; `first`: [topic, source, event_id, channel] of the first event,
+`paid`: the same of the first payment, and when it was paid; `said`: codes told already, the newest ones; `alerts`:
+{timer kind: key of the alert open about this row}.
 """
 Message = dict[str, Any]
 Get = Callable[[str, str], Any]
@@ -176,7 +176,7 @@ def _park(out: Outcome, code: ids.Code, key: str, row: Row | None, fact: Fact, n
         first = ref
         out.timers.append((ORPHAN, key, now + delays.unresolved_ms + 1))
     if paid is None and fact["event_type"] in PAID_TYPES:
-        paid = ref
+        paid = [*ref, fact["event_time"]]
         out.timers.append((PAYMENT_ORPHAN, key, now + delays.payment_orphan_ms + 1))
     told = _Told(row["said"], delays.remembered_codes)
     if code[0] in ids.PAIRED_KINDS:
@@ -300,12 +300,13 @@ def due(get: Get, kind: str, key: str, at: int) -> Outcome:
         return out
     code = ids.code_of_row(key)
     ref = row["paid"] if kind == PAYMENT_ORPHAN else row["first"]
-    _, source, event_id, channel = ref
+    _, source, event_id, channel = ref[:4]
     about = {"at": at, "source": source, "channel": channel or None, "first_event": _written(ref)}
     if kind == PAYMENT_ORPHAN:
         alert, title = f"ID-08/paid/{_name(code)}", "paid but order not created"
         detail = f"{_written(ref)} paid for {code[0]} {code[2]}, and no order with it has been created"
         missed = {"event_type": "paid_without_order", "event_id": event_id, "event_time": at, "code": code, **about}
+        missed["paid_at"] = ref[4]
         out.sends.append((CHANNELS, channel or source, missed))
     else:
         alert, title = f"ID-08/unresolved/{_name(code)}", "unresolved events"

@@ -52,7 +52,8 @@ class Agent:
     is one task with its own tables, timers and position. An agent without tables and timers keeps no
     changelog: its position is the group's committed offset. ``sparse``: its reducer gets records without their null
     fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``first``: sources,
-    at the head of ``sources``, whose records are folded before those of the others whatever their age.
+    at the head of ``sources``, whose records are folded before those of the others whatever their age. ``wall_clock``: in
+    a live worker its time is the wall clock alone, whatever times its events tell; only a replay goes by those.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Agent:
     writes: tuple[str, ...] = ()
     sparse: bool = False
     first: tuple[str, ...] = ()
+    wall_clock: bool = False
     tables: dict[str, TableSpec] = field(default_factory=dict)
     _fold: Fold | None = None
     _on_timer: OnTimer | None = None

@@ -25,7 +25,7 @@ Place = tuple[str, int]
 
 
 class Aligner:
-    """What is held back, in order of offset by place. Records of the topics in ``first`` are handed out before others."""
+    """What is held back, in order of offset by place. Records of the topics in ``first`` go before all others."""
 
     def __init__(self, first: tuple[str, ...] = ()) -> None:
         self.size = 0

@@ -87,6 +87,7 @@ class Task:
         self._decoders = {topic: codecs.decoder(topic, **options) for topic in agent.sources}
         self._all = (*self.tables.values(), self.timers.by_due, self.timers.by_key)
         self._fold = agent._fold
+        self._time_of = agent._time_of
         self._fatal: tuple[type[BaseException], ...] = (EngineError, RegistryError, *fatal)
         self._on_outcome = on_outcome
         self.ctx._max_bytes = max_value_bytes
@@ -116,9 +117,11 @@ class Task:
 
     # -- fold -------------------------------------------------------------------------------------------------------
 
-    def begin(self, sink: Sink, wall: int | None, received_at: int | None) -> None:
-        """Start the task's part of a turn: outputs go to ``sink``; ``wall`` is the clock, ms (None: event time)."""
+    def begin(self, sink: Sink, wall: int | None, received_at: int | None, live: bool = False) -> None:
+        """Start the task's part of a turn: outputs go to ``sink``; ``wall`` is the clock, ms (None: event time), and in
+        a ``live`` worker the only one of an agent that goes by it."""
         ctx = self.ctx
+        self._time_of = None if live and self.agent.wall_clock else self.agent._time_of
         self._sink = ctx._sink = sink
         ctx._refuse = self._refuse
         self._wall = wall
@@ -134,7 +137,7 @@ class Task:
 
     def fold(self, topic: str, records: Sequence[RecordLike]) -> None:
         """Fold records of one source in order. Anything a reducer raises passes through: roll back and isolate."""
-        ctx, fold, time_of, timers = self.ctx, self._fold, self.agent._time_of, self.timers
+        ctx, fold, time_of, timers = self.ctx, self._fold, self._time_of, self.timers
         decode = self._decoders[topic]
         for record in records:
             ctx.record = record
@@ -186,7 +189,7 @@ class Task:
     def _fire_before(self, topic: str, record: RecordLike) -> None:
         """Timers due by the record's time, on their own, so that a failing timer is not blamed on the record."""
         try:
-            time = self.agent._time_of(self._decoders[topic](record.value())) if self.agent._time_of else 0  # type: ignore[arg-type]
+            time = self._time_of(self._decoders[topic](record.value())) if self._time_of else 0  # type: ignore[arg-type]
         except Exception:  # the fold of the record itself will say so
             return
         if time > self.ctx.now:

@@ -8,6 +8,7 @@ import pytest
 
 from streams import topology
 from streams.agents.alerts import alerts
+from streams.agents.channels import channels
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.domain import calendar, ids
@@ -17,13 +18,14 @@ T0 = calendar.at(2026, 1, 24, 10)
 GUID = ids.order_guid("douyin", "6921234567890", T0)
 LINE = {"line_no": 1, "sku": "BAG", "name": "福袋", "quantity": 1, "unit_price_minor": 9900, "is_gift": False}
 TXN = "4200001234202601240000000001"
+AGENTS = [intake, channels, identity, alerts]
 
 
 class Flow:
     """The agents before the order, fed one record at a time."""
 
     def __init__(self, received_at: int | None = None) -> None:
-        self.runner = LocalRunner([intake, identity, alerts], topology.load(), partitions=4, received_at=received_at)
+        self.runner = LocalRunner(AGENTS, topology.load(), partitions=4, received_at=received_at)
 
     def say(self, topic: str, event_type: str, event_id: str = "e", at: int = T0, **fields: Any) -> Flow:
         value = {"event_id": event_id, "event_type": event_type, "event_time": at, "source": "s", **fields}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.domain.alert import Policies
+from streams.domain.channel import Settings as ChannelSettings
 from streams.domain.contract import Contract, Limits
 from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
@@ -57,6 +58,14 @@ def order_settings(path: Path = FOLDER / "limits.json") -> OrderSettings:
     return OrderSettings(
         tiers=TierRules(tuple(tiers["co_signed"]), dict(tiers["large_minor"])), stock=StockRules(**orders["stock"])
     )
+
+
+@cache
+def channels(path: Path = FOLDER / "limits.json") -> ChannelSettings:
+    """The numbers of the channels' breakers."""
+    document = _read(path)
+    numbers = {**document["channels"], "payment_orphan_ms": document["identity"]["payment_orphan_ms"]}
+    return ChannelSettings(**{**numbers, "without_api": tuple(numbers["without_api"])})
 
 
 @cache

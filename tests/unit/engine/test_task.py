@@ -789,3 +789,31 @@ def test_a_context_is_of_no_use_outside_a_turn() -> None:
 def test_a_decode_error_is_told_from_a_broken_registry() -> None:
     assert not issubclass(RegistryError, DecodeError)
     assert not issubclass(DecodeError, RegistryError)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_an_agent_by_the_wall_clock_goes_by_event_time_in_a_replay_only(live: bool) -> None:
+    """An event told ahead of its time must not make timers fire early, nor stand the clock still, in a live worker."""
+    seen: list[tuple[str, int]] = []
+    agent = Agent("watch", sources=("facts",), wall_clock=True)
+
+    @agent.time_of
+    def time_of(event: dict[str, Any]) -> int:
+        return int(event["at"])
+
+    @agent.fold
+    def fold(ctx: Context, key: bytes | None, event: dict[str, Any]) -> None:
+        seen.append(("event", ctx.now))
+        ctx.timers.set("due", "k", 5_000)
+
+    @agent.on_timer
+    def due(ctx: Context, kind: str, key: str, due: int) -> None:
+        seen.append(("timer", ctx.now))
+
+    bench = Bench(agent, wall=1_000)
+    bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=live)
+    bench.turn({"at": 1_000}, {"at": 9_000})
+    bench.wall = 2_000
+    bench.turn({"at": 1_500})
+    ahead = [("event", 1_000), ("timer", 5_000), ("event", 9_000), ("timer", 9_000), ("event", 9_000)]
+    assert seen == ([("event", 1_000), ("event", 1_000), ("event", 2_000)] if live else ahead)
