@@ -180,7 +180,7 @@ def flags(reached: dict[str, list[int]], state: str, paid: int, refunded: int, c
     undelivered = "customer_signed" in reached and "logistics_signed" not in reached
     full = paid > 0 and refunded >= paid
     found = {
-        "closed": closed and refunded >= paid,
+        "closed": closed and not 0 < refunded < paid,
         "conflict": undelivered or stolen,
         "gap": skipped,
         "partially_refunded": refunded > 0 and not full,

@@ -34,9 +34,8 @@ def lines_of(path: Path) -> list[Line]:
 def expected(lines: Iterable[Line]) -> dict[str, dict[str, Any]]:
     """What the states must be, by order number, from the events alone and without any rule of the package.
 
-    The highest of created, paid, picked up and signed that was told of an order; what was paid; whether it was closed,
-    which one that was paid and never refunded cannot be; whether a step was left out. Orders without lines are refused
-    and have no state.
+    The highest of created, paid, picked up and signed that was told of an order; what was paid; whether it was closed;
+    whether a step was left out. Orders without lines are refused and have no state.
     """
     orders: dict[str, dict[str, Any]] = defaultdict(
         lambda: {"ranks": set(), "paid": 0, "closed": False, "lines": False}
@@ -59,7 +58,7 @@ def expected(lines: Iterable[Line]) -> dict[str, dict[str, Any]]:
         number: {
             "state": RANKS[max(order["ranks"])],
             "paid_minor": order["paid"],
-            "closed": order["closed"] and not order["paid"],
+            "closed": order["closed"],
             "gap": len(order["ranks"]) <= max(order["ranks"]),
         }
         for number, order in orders.items()

@@ -43,9 +43,8 @@ def derive(state: OrderState) -> int:
     if state.marks:
         if "invoice_red" in state.marks:
             bits |= INVOICE_RED
-        # FIN-07: platforms say "closed" of partial refunds, and ahead of the refund. As long as the shop holds money of
-        # the order (nothing refunded yet counts as below paid, too) it is not closed; `claims` shows what was said.
-        if "closed" in state.marks and state.refunded_minor >= state.paid_minor:
+        # FIN-07: platforms say "closed" of a partial refund; it never closes the order.
+        if "closed" in state.marks and not 0 < state.refunded_minor < state.paid_minor:
             bits |= CLOSED
     for claim in state.claims.values():
         if len(claim) > 3:

@@ -8,7 +8,6 @@ from tests.unit.domain.order.facts import (
     DAY,
     HOUR,
     T0,
-    Fact,
     created,
     fact,
     fold,
@@ -48,32 +47,10 @@ def test_a_refund_ahead_of_its_payment_is_partial_until_the_payment_is_known() -
 
 
 @pytest.mark.rule("FIN-07")
-def test_an_unpaid_order_that_is_called_closed_is_closed() -> None:
+def test_an_order_closed_without_any_refund_is_closed() -> None:
     assert view(created(), CLOSED)["flags"] == ["closed"]
     assert view(created(), fact("orders", "cancel_marked", T0 + HOUR))["flags"] == ["closed"]
     assert view(created(), fact("orders", "cancel_requested", T0 + HOUR))["flags"] == []
-
-
-@pytest.mark.rule("FIN-07")
-@pytest.mark.parametrize("said", [CLOSED, fact("orders", "cancel_marked", T0 + HOUR)])
-def test_a_paid_order_that_is_called_closed_is_closed_once_all_money_went_back(said: Fact) -> None:
-    """The platform's word comes before the refund: until then the shop holds the money, be it a deposit alone."""
-    deposit = paid(T0 + HOUR, 5000, event_type="deposit_paid")
-
-    assert view(created(), paid(amount=30000), said)["flags"] == []
-    assert view(created(), said, paid(T0 + DAY, 30000))["flags"] == [], "a payment after the close opens it again"
-    assert view(created(), deposit, said)["flags"] == []
-    assert view(created(), paid(amount=30000), said, refunded(T0 + DAY, 30000))["flags"] == ["closed", "refunded"]
-    assert view(created(), deposit, said, refunded(T0 + DAY, 5000))["flags"] == ["closed", "refunded"]
-
-
-@pytest.mark.rule("FIN-07")
-@pytest.mark.rule("ST-01")
-def test_closed_is_a_flag_beside_the_state_and_what_was_said_stays_a_claim() -> None:
-    held, gone = view(created(), paid(), CLOSED), view(created(), CLOSED)
-
-    assert (held["state"], gone["state"]) == ("paid", "pending_payment")
-    assert "订单关闭" in [claim["raw"] for claim in held["claims"].values()]
 
 
 @pytest.mark.rule("FIN-07")
