@@ -78,7 +78,7 @@ def watch(
     passed, ended = now - state.created_at + 1, has_ended(state)
     over = 0
 
-    if ended or all(group.answered for group in groups):
+    if ended or not reserved.is_silent(stock):
         branch, over = None, SILENT
 
     if ended or state.reached[PAID] is not None:
@@ -86,7 +86,7 @@ def watch(
     elif claimed and payment is None and not raised & UNPAID:
         payment = passed + rules.branch_ms
 
-    if not any(undeducted(group) for group in groups):
+    if state.rank < PAID or not any(map(undeducted, groups)):
         deduct, tries, over = None, 0, over | UNDEDUCTED | TICKET
     elif deduct is None and not raised & TICKET:
         deduct = passed + rules.deduct_ms

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.domain.order.flags import CLOSED, LOCKED, REFUNDED
+from streams.domain.order.reserved import is_silent
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import NODE_NUMBER, NODE_STEP, PAID
 
@@ -57,8 +58,7 @@ def lane_of(state: OrderState) -> int:
     """The lane in which the order stands now, 0 for none."""
     if not is_due(state):
         return 0
-    stock = state.stock
-    if stock is not None and any(group.answered == 0 for group in stock.groups):
+    if state.stock is not None and is_silent(state.stock):
         return 0
     return state.tier
 

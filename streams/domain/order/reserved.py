@@ -94,6 +94,14 @@ def _short(fields: tuple[Any, ...], defaults: tuple[Any, ...]) -> list[Any]:
     return list(fields[:count])
 
 
+def is_silent(stock: Stock) -> bool:
+    """Whether some SKU has not said a word yet."""
+    for group in stock.groups:  # noqa: SIM110 - of one group, most often
+        if not group.answered:
+            return True
+    return False
+
+
 def next_due(stock: Stock) -> int | None:
     """The earliest of what is due but for the first answer, ms after the order's creation."""
     return min((due for due in stock[2:5] if due is not None), default=None)

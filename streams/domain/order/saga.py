@@ -52,11 +52,16 @@ def follow(
         return []
     if new.flags != old.flags or not new.tier:
         new.tier = lanes.tier_of(new, tiers)
-    if new.stock is None and new.rank != PAID and not new.lane:
+    if not new.lane and new.rank != PAID and (new.stock is None or _same(old, new, claimed)):
         return []  # nothing to ask for, and no lane to enter or leave
     sends: list[Send] = []
     _go_on(fact["order_guid"], new, claimed, fact["event_time"], now, _why(new, fact), rules, sends)
     return sends
+
+
+def _same(old: OrderState, new: OrderState, claimed: bool) -> bool:
+    """Whether the order wants of its stock what it wanted before: only its node is another."""
+    return new.rank == old.rank and new.flags == old.flags and new.refunded_minor == old.refunded_minor and not claimed
 
 
 def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer:

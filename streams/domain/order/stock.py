@@ -136,7 +136,7 @@ def ask(guid: str, state: OrderState, at: int, why: str, sends: list[Send]) -> N
             groups = groups or list(stock.groups)
             groups[place] = new
     if groups is not None:
-        state.stock = stock._replace(groups=groups)
+        state.stock = Stock(groups, *stock[1:])
 
 
 def _kinds(group: Group, wanted: str, back: bool) -> tuple[str, ...]:
@@ -165,6 +165,8 @@ def undeducted(group: Group) -> list[int]:
     if CONFIRM not in group.sent:
         return []
     waits = group.answered < group.round
+    if waits and not group.sent.strip(CONFIRM):
+        return list(range(len(group.sent)))
     return [
         n
         for n, (sent, told) in enumerate(zip(group.sent, group.told, strict=True))
@@ -221,19 +223,17 @@ def _command(
     """Send one command about these places of the group."""
     number = group.round + 1
     value: dict[str, Any] = {
-        "do": messages.RESERVE,
+        "do": messages.CONFIRM if do == CONFIRM else messages.RESERVE,
         "sku": group.sku,
         "order_guid": guid,
         "lines": [group.lines[n] for n in picked],
         "channel": state.channel,
-        "at": at,
+        "at": paid_at(state) if do == CONFIRM else at,
         "round": number,
     }
-    if do == CONFIRM:
-        value |= {"do": messages.CONFIRM, "at": paid_at(state)}
-    elif do == RELEASE:
+    if do == RELEASE:
         sold = group.answered == group.round and all(group.told[n] in DEDUCTED for n in picked)
-        value |= {"do": messages.RETURN if sold else messages.RELEASE, "why": why}
+        value["do"], value["why"] = messages.RETURN if sold else messages.RELEASE, why
     elif do == RESERVE:
         value["customer_id"] = state.customer_id
     sends.append((messages.COMMANDS, group.sku, value))
