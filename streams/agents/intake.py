@@ -36,6 +36,7 @@ def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
         ctx.refuse(wrong.reason, stage="contract")
         if wrong.rule == "DQ-15":
             _lineage_break(ctx, topic, value)
+        _order_refused(ctx, value)
         return
     fact = fact_of(topic, value, crc32(payload))
     raw_status = fact.get("raw_status")
@@ -116,6 +117,16 @@ def _map(ctx: Context, topic: str, fact: Fact, raw_status: str) -> None:
             "last_event": f"{topic}/{source}/{fact['event_id']}",
         }
         ctx.emit("alert-facts", f"ST-03/{source}/{said}", finding)
+
+
+def _order_refused(ctx: Context, value: dict[str, Any]) -> None:
+    """BRK-01: a new order that is refused has reached us all the same; its channel's intake has not lost it."""
+    said = {name: value.get(name) for name in ("channel", "order_no", "platform_txn_no", "internal_no", "event_time")}
+    channel_name, order_no = said["channel"], said["order_no"]
+    if value.get("event_type") != "order_created" or not channel_name or not order_no:
+        return
+    if all(len(str(field)) <= _CONTRACT.limits.word for field in said.values()) and said["event_time"] > 0:
+        ctx.emit("channel-facts", channel_name, {"event_type": "_order_refused", "source": value["source"], **said})
 
 
 def _lineage_break(ctx: Context, topic: str, value: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from streams import agents, topology
 from streams.agents.alerts import alerts
 from streams.agents.channels import channels
+from streams.agents.inventory import inventory
 from streams.agents.orders import orders
 from streams.data import SAMPLE
 from streams.domain import calendar, ids
@@ -38,7 +39,7 @@ class Shop:
 
     def order(self, channel: str, order_no: str, at: int, **fields: Any) -> Shop:
         names = {"channel": channel, "order_no": order_no, "lines": [LINE], "total_minor": 9900, "currency": "CNY"}
-        return self.say("orders", "order_created", at, channel, platform_txn_no=order_no, **names, **fields)
+        return self.say("orders", "order_created", at, channel, platform_txn_no=order_no, **{**names, **fields})
 
     def pay(self, channel: str, txn: str, at: int) -> Shop:
         """A payment that knows the order by its transaction number, and the channel."""
@@ -181,6 +182,7 @@ def test_what_operations_say_wrongly_goes_to_the_dead_letters_with_a_reason() ->
     assert errors == [
         ("rule", "channel douyin is not suspended"),
         ("rule", "qps is not a whole number of orders a second"),
+        ("contract", "value has no kind that is known: stock, alternative, channel_stock, warehouse, channel"),
     ]
 
 
@@ -196,7 +198,7 @@ def test_a_rush_waits_in_the_topics_while_what_is_behind_stands_still_and_then_g
     waiting = len(runner.log.order["order-facts"])
     assert waiting > 300
     assert "order-states" not in runner.log.order
-    late = LocalRunner([orders, alerts], topology.load())
+    late = LocalRunner([orders, inventory, alerts], topology.load())
     for record in runner.log.order["order-facts"]:
         late.send_bytes("order-facts", record.value(), (record.key() or b"").decode())
     late.run()
@@ -238,3 +240,18 @@ def test_a_channels_worker_that_dies_again_and_again_lets_every_order_pass_once_
         shop.order("douyin", f"D{number:02d}", T0 + number)
     assert died > 10
     assert shop.created("douyin") == [f"D{number:02d}" for number in range(60)]
+
+
+@pytest.mark.rule("BRK-01")
+def test_payments_of_orders_that_came_and_were_refused_suspend_nothing() -> None:
+    """The intake has not lost them: they are in dead-letters, for whoever must mend them."""
+    shop = Shop().order("douyin", "D0", T0)
+    for number in range(3):
+        shop.order("douyin", f"EMPTY{number}", T0 + 1000 + number, lines=[])
+    for number in range(3):
+        shop.pay("douyin", f"EMPTY{number}", T0 + 2000 + number)
+    shop.runner.advance(T0 + 2 * MINUTE)
+    shop.order("douyin", "D1", T0 + 3 * MINUTE)
+    assert [letter["error"] for letter in shop.out("dead-letters")] == ["order_created without lines"] * 3
+    assert not [record for record in shop.out("channel-breaks") if record["rule"] == "BRK-01"]
+    assert {state["order_no"] for state in shop.out("order-states")} == {"D0", "D1"}

@@ -125,6 +125,10 @@ def _miss(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, 
     suspension.miss(out, channel, row, fact, s)
 
 
+def _refused(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
+    suspension.refused(out, channel, row or gate.NEW, fact, now, s)
+
+
 def _ticket(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
     _follow(out, get, channel, row, suspension.close_ticket(out, channel, row, fact, now), now, s)
 
@@ -161,6 +165,7 @@ def _reference(out: Outcome, get: Get, channel: str, row: Row | None, fact: Mess
 
 _FACTS: Final[dict[str, Any]] = {
     "paid_without_order": _miss,
+    "_order_refused": _refused,
     "_lane": _lane,
     "heartbeat": _heartbeat,
     "ticket_closed": _ticket,

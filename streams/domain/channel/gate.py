@@ -9,6 +9,7 @@ Row of a channel:
 
     orders    it has sent an order before: only then is a payment's source taken for a channel
     streak    payments without an order in a row; missed: those, as topic/source/event_id; lost: the codes they named
+    refused   codes of the newest orders that came and were refused by the contract
     found     while suspended: the order of one of them has come after all
     since     suspended since, ms, or None; ticket: of the suspension
     clear     when the gate last held nothing back, ms
@@ -150,6 +151,7 @@ NO_MISSES: Final[dict[str, Any]] = {"streak": 0, "missed": [], "lost": [], "foun
 NEW: Final[dict[str, Any]] = {
     "orders": False,
     **NO_MISSES,
+    "refused": [],
     "since": None,
     "ticket": None,
     "clear": 0,

@@ -16,6 +16,7 @@ class Settings:
     payment_orphan_ms ID-08: how long after a payment its order is judged missing
     history_ms        BRK-01: a payment told later than this after it was paid is history
     late_order_ms     how long after an order missed turns out to be late its suspended channel opens by itself
+    refused_codes     BRK-01: codes of refused orders that a channel remembers
     drain             how many held orders are let go in one turn at most
     qps               BRK-03: orders a second by channel; a channel that is not here has no limit
     batches           BRK-03: a second's worth of held orders is let go in this many batches
@@ -37,6 +38,7 @@ class Settings:
     payment_orphan_ms: int = calendar.MINUTE_MS
     history_ms: int = calendar.HOUR_MS
     late_order_ms: int = 5 * calendar.MINUTE_MS
+    refused_codes: int = 256
     drain: int = 1_000
     qps: Mapping[str, int] = field(default_factory=dict)
     batches: int = 10

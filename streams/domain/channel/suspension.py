@@ -13,6 +13,7 @@ arrival end in the same states. Not every miss counts:
   or was, held here, and must not suspend the channel that sent it properly.
 - It must have been told within an hour of being paid: what is told later is history (a replay in no order, something
   sent again), and says nothing about the channel's intake now.
+- Its order must not be one that came and was refused for what it says (a default of ours: 256 codes are remembered).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from .outcome import LATE, Message, Outcome, Row
 from .settings import Settings
 
 RULE: Final = "BRK-01"
+_CODES: Final = (ids.ORDER_NO, ids.PLATFORM_TXN_NO, ids.INTERNAL_NO)
 
 
 def miss(out: Outcome, channel: str, row: Row | None, fact: Message, settings: Settings) -> None:
@@ -38,7 +40,7 @@ def miss(out: Outcome, channel: str, row: Row | None, fact: Message, settings: S
     told_at = at - settings.payment_orphan_ms - 1
     if row["since"] is not None or gate.held(row) or told_at <= row["clear"] > 0:
         return
-    if told_at - fact["paid_at"] > settings.history_ms:
+    if told_at - fact["paid_at"] > settings.history_ms or fact["code"][2] in row["refused"]:
         return
     missed = [*row["missed"], fact.get("first_event") or fact["event_id"]]
     new = {**row, "streak": row["streak"] + 1, "missed": missed, "lost": [*row["lost"], fact["code"]]}
@@ -59,6 +61,16 @@ def arrived(out: Outcome, channel: str, row: Row, message: Message, now: int, se
         return row
     out.timers.append((LATE, channel, now + settings.late_order_ms))
     return gate.saved(out, channel, {**row, "found": True})
+
+
+def refused(out: Outcome, channel: str, row: Row, order: Message, now: int, settings: Settings) -> Row:
+    """An order came that the contract refused. It is in dead-letters and needs mending, but the intake has not lost it:
+    it ends a row of misses as any order does, and its payments are no misses."""
+    codes = [order[kind] for kind in _CODES if order.get(kind)]
+    row = {**row, "refused": [*row["refused"], *codes][-settings.refused_codes :]}
+    if row["since"] is None:
+        return gate.saved(out, channel, {**row, **gate.NO_MISSES})
+    return arrived(out, channel, gate.saved(out, channel, row), {"fact": order}, now, settings)
 
 
 def late_due(out: Outcome, channel: str, row: Row | None, now: int) -> Row | None:
