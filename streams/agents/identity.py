@@ -10,10 +10,8 @@ from streams.engine import Agent, Context
 
 identity = Agent(
     "identity",
-    sources=(rules.BINDINGS, rules.FACTS),
-    # Of a backlog, too: an event whose binding is already on its way need not be parked.
-    first=(rules.BINDINGS,),
-    writes=(rules.BINDINGS, rules.ORDERS, rules.ALERTS, rules.CHANNELS),
+    sources=(rules.FACTS,),
+    writes=(rules.FACTS, rules.ORDERS, rules.ALERTS, rules.CHANNELS),
 )
 # Only bindings are read again and again; what waits is read once, when it is released.
 TABLES = {name: identity.table(name, kept=1.0 if name == rules.CODES else 0.0) for name in rules.TABLES}

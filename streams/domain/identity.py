@@ -14,8 +14,8 @@ their order of arrival:
 - A row that becomes bound releases what is parked on it in order of arrival, and tells the other codes of those events.
 - A binding never changes (ID-04). A second pairing is refused, told to the order that lost it, and raised as an alert.
 
-Messages travel between rows on a topic of the agent's own, keyed by the bare value, so each row sees them one after
-the other; a message that comes twice, or before an older event, ends in the same bindings.
+Messages travel between rows on the agent's own topic, keyed by the bare value, so each row sees them one after the
+other; a message that comes twice changes nothing the second time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ Get = Callable[[str, str], Any]
 """(table, key) -> value or None."""
 
 FACTS: Final = "identity-facts"
-BINDINGS: Final = "identity-bindings"
 ORDERS: Final = "order-facts"
 ALERTS: Final = "alert-facts"
 CHANNELS: Final = "channel-facts"
@@ -183,7 +182,7 @@ def _park(out: Outcome, code: ids.Code, key: str, row: Row | None, fact: Fact, n
         for other in _other_codes(code, fact, ""):
             if told.news(other):
                 link = {"do": "link", "code": other, "to": code, "by": ref, "at": fact["event_time"]}
-                out.sends.append((BINDINGS, other[2], link))
+                out.sends.append((FACTS, other[2], link))
     out.writes.append((PARKED, _numbered(key, number), fact))
     new = {"events": number + 1, "since": row["since"] or now, "first": first, "paid": paid, "said": told.codes}
     out.writes.append((CODES, key, {**row, **new}))
@@ -248,11 +247,11 @@ def _link(out: Outcome, get: Get, key: str, message: Message) -> None:
 
 def _send_linked(out: Outcome, link: Message, guid: str) -> None:
     bind = {"do": "bind", "code": link["to"], "guid": guid, "by": link["by"], "at": link["at"], "linked": True}
-    out.sends.append((BINDINGS, link["to"][2], bind))
+    out.sends.append((FACTS, link["to"][2], bind))
 
 
 def _send_bind(out: Outcome, code: ids.Code, guid: str, by: list[str], at: int) -> None:
-    out.sends.append((BINDINGS, code[2], {"do": "bind", "code": code, "guid": guid, "by": by, "at": at}))
+    out.sends.append((FACTS, code[2], {"do": "bind", "code": code, "guid": guid, "by": by, "at": at}))
 
 
 def _conflict(

@@ -51,8 +51,7 @@ class Agent:
     All sources have the same number of partitions; partition ``p`` of every source and of the changelog
     is one task with its own tables, timers and position. An agent without tables and timers keeps no
     changelog: its position is the group's committed offset. ``sparse``: its reducer gets records without their null
-    fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``first``: sources,
-    at the head of ``sources``, whose records are folded before those of the others whatever their age. ``wall_clock``: in
+    fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``wall_clock``: in
     a live worker its time is the wall clock alone, whatever times its events tell; only a replay goes by those.
     """
 
@@ -60,17 +59,12 @@ class Agent:
     sources: tuple[str, ...]
     writes: tuple[str, ...] = ()
     sparse: bool = False
-    first: tuple[str, ...] = ()
     wall_clock: bool = False
     tables: dict[str, TableSpec] = field(default_factory=dict)
     _fold: Fold | None = None
     _on_timer: OnTimer | None = None
     _on_undecodable: OnUndecodable | None = None
     _time_of: TimeOf | None = None
-
-    def __post_init__(self) -> None:
-        if self.first != self.sources[: len(self.first)]:
-            raise ValueError(f"agent {self.name}: what comes first must stand first among its sources")
 
     def table(
         self,

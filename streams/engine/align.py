@@ -1,5 +1,4 @@
-"""Brings the topics of one agent into step: records are handed out by the time they were written, those of topics
-that come first before all others.
+"""Brings the topics of one agent into step: records are handed out by the time they were written.
 
 A consumer hands out what was fetched, a megabyte of one topic after a megabyte of another. Of a backlog, an agent of
 several topics would so read most payments long before their orders, and whoever joins them would have to park them
@@ -25,11 +24,10 @@ Place = tuple[str, int]
 
 
 class Aligner:
-    """What is held back, in order of offset by place. Records of the topics in ``first`` go before all others."""
+    """What is held back, in order of offset by place."""
 
-    def __init__(self, first: tuple[str, ...] = ()) -> None:
+    def __init__(self) -> None:
         self.size = 0
-        self._first = first
         self._held: dict[Place, list[Any]] = {}
 
     def put(self, grouped: Mapping[int, Mapping[str, list[Any]]]) -> None:
@@ -41,7 +39,7 @@ class Aligner:
 
     def take(self, count: int) -> Grouped:
         """About ``count`` records, the oldest by their time of writing; each place's in order of offset."""
-        heap = [(self._age(place, held), place) for place, held in self._held.items()]
+        heap = [(held[0].timestamp()[1], place) for place, held in self._held.items()]
         heapify(heap)
         taken: Grouped = {}
         while heap and count > 0:
@@ -53,14 +51,11 @@ class Aligner:
             self.size -= len(part)
             taken.setdefault(partition, {}).setdefault(topic, []).extend(part)
             if held:
-                heapreplace(heap, (self._age(place, held), place))
+                heapreplace(heap, (held[0].timestamp()[1], place))
             else:
                 heappop(heap)
                 del self._held[place]
         return taken
-
-    def _age(self, place: Place, held: list[Any]) -> int:
-        return -1 if place[0] in self._first else int(held[0].timestamp()[1])
 
     def sizes(self) -> dict[Place, int]:
         """Records held by place; places without any are left out."""

@@ -78,7 +78,7 @@ class KafkaSource:
         self._on_restore = on_restore
         self._owned: dict[int, set[str]] = {}
         self._failure: BaseException | None = None
-        self._aligner = Aligner(agent.first) if len(agent.sources) > 1 else None
+        self._aligner = Aligner() if len(agent.sources) > 1 else None
         self._paused: set[Place] = set()
         self._incremental = group_protocol == "consumer"
         membership: dict[str, Any] = (

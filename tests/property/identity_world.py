@@ -1,5 +1,4 @@
-"""The identity reducer over dictionaries: rows live where their bare value does, messages queue per value, events and
-bindings apart."""
+"""The identity reducer over dictionaries: rows live where their bare value does, messages queue per value."""
 
 from __future__ import annotations
 
@@ -15,12 +14,12 @@ DELAYS = identity.Delays()
 
 
 class World:
-    """`send` events, then `run`; `pick` chooses which queue moves next, so every interleaving can be had."""
+    """`send` events, then `run`; `pick` chooses which value's queue moves next, so every interleaving can be had."""
 
     def __init__(self, delays: identity.Delays = DELAYS) -> None:
         self.delays = delays
         self.tables: dict[str, dict[str, Any]] = {name: {} for name in identity.TABLES}
-        self.queues: dict[tuple[str, str], deque[Any]] = {}
+        self.queues: dict[str, deque[Any]] = {}
         self.sent: list[tuple[str, str, dict[str, Any]]] = []
         self.timers: dict[tuple[str, str], int] = {}
         self.now = 0
@@ -28,16 +27,16 @@ class World:
     def send(self, fact: dict[str, Any]) -> None:
         code = primary_code(fact)
         assert code is not None
-        self._queue(identity.FACTS, code[2], identity.event_message(code, fact))
+        self._queue(code[2], identity.event_message(code, fact))
 
     def run(self, picks: Iterable[int] = ()) -> World:
         chosen = iter(picks)
         while self.queues:
-            places = sorted(self.queues)
-            place = places[next(chosen, 0) % len(places)]
-            message = self.queues[place].popleft()
-            if not self.queues[place]:
-                del self.queues[place]
+            values = sorted(self.queues)
+            value = values[next(chosen, 0) % len(values)]
+            message = self.queues[value].popleft()
+            if not self.queues[value]:
+                del self.queues[value]
             self.now = max(self.now, identity.time_of(message))
             self._apply(identity.step(self._get, message, self.now, self.delays))
         return self
@@ -80,15 +79,15 @@ class World:
     def _get(self, table: str, key: str) -> Any:
         return self.tables[table].get(key)
 
-    def _queue(self, topic: str, value: str, message: Any) -> None:
+    def _queue(self, value: str, message: Any) -> None:
         # As it comes off the topic: tuples are lists by then.
-        self.queues.setdefault((topic, value), deque()).append(json.loads(json.dumps(message)))
+        self.queues.setdefault(value, deque()).append(json.loads(json.dumps(message)))
 
     def _apply(self, outcome: identity.Outcome) -> None:
         for topic, key, value in outcome.sends:
-            if topic == identity.BINDINGS:
+            if topic == identity.FACTS:
                 assert key == value["code"][2]
-                self._queue(topic, key, value)
+                self._queue(key, value)
             else:
                 self.sent.append((topic, key, value))
         for table, key, value in outcome.writes:

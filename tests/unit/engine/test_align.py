@@ -49,16 +49,6 @@ def test_everything_comes_out_once_and_in_order_of_offset() -> None:
     assert aligner.take(1) == {}
 
 
-def test_what_comes_first_does_so_whatever_its_age() -> None:
-    aligner = Aligner(first=("bindings",))
-    aligner.put({0: {"facts": written(3 * STRIDE, 1)}, 1: {"facts": written(STRIDE, 1)}})
-    aligner.put({0: {"bindings": written(STRIDE, 1, 1_000_000)}})
-    taken = aligner.take(2 * STRIDE)
-    assert list(taken[0]) == ["bindings", "facts"]
-    assert sum(len(messages) for topics in taken.values() for messages in topics.values()) == 2 * STRIDE
-    assert len(taken[0]["bindings"]) == STRIDE
-
-
 def test_a_place_that_was_taken_away_is_forgotten() -> None:
     aligner = Aligner()
     aligner.put({0: {"a": written(5, 1)}, 1: {"a": written(5, 1)}})
