@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from zlib import crc32
 
-from streams.domain import channel, identity
+from streams.domain import channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
 from streams.domain.inventory import references
 from streams.domain.rules import data
@@ -121,12 +121,11 @@ def _map(ctx: Context, topic: str, fact: Fact, raw_status: str) -> None:
 
 def _order_refused(ctx: Context, value: dict[str, Any]) -> None:
     """BRK-01: a new order that is refused has reached us all the same; its channel's intake has not lost it."""
-    said = {name: value.get(name) for name in ("channel", "order_no", "platform_txn_no", "internal_no", "event_time")}
-    channel_name, order_no = said["channel"], said["order_no"]
-    if value.get("event_type") != "order_created" or not channel_name or not order_no:
+    said = {name: value[name] for name in ("channel", "order_no", *ids.PAIRED_KINDS) if value.get(name)}
+    if value["event_type"] != "order_created" or not {"channel", "order_no"} <= said.keys():
         return
-    if all(len(str(field)) <= _CONTRACT.limits.word for field in said.values()) and said["event_time"] > 0:
-        ctx.emit("channel-facts", channel_name, {"event_type": "_order_refused", "source": value["source"], **said})
+    if all(len(code) <= _CONTRACT.limits.word for code in said.values()):
+        ctx.emit("channel-facts", said["channel"], {"event_type": "_order_refused", **said})
 
 
 def _lineage_break(ctx: Context, topic: str, value: dict[str, Any]) -> None:

