@@ -21,6 +21,8 @@ Encoded = tuple[str, bytes | None, bytes | None]
 
 SESSION_SECONDS = 6.0
 RECOVERY_SECONDS = 10.0
+SELDOM = {"alerts", "reports"}
+"""Agents that have nothing to read for minutes: that they move cannot be asked."""
 
 
 class Load:
@@ -106,7 +108,7 @@ class Chaos:
         """Where the groups stand, of those places that moved within the last moments; every agent has some.
         Alerts are left out: they come now and then, and silence would be taken for a stand-still."""
         found: dict[Place, int] = {}
-        fed = {consumer_group(agent) for agent in self.names if agent != "alerts"}
+        fed = {consumer_group(agent) for agent in self.names if agent not in SELDOM}
 
         def all_move() -> bool:
             first = self.groups.committed()
