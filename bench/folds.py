@@ -24,6 +24,7 @@ from bench.gen_olist import events
 from streams import topology
 from streams.agents import ALL
 from streams.engine.agent import Agent
+from streams.engine.local import LocalRecord
 from streams.engine.partitioner import partition_of
 from streams.engine.process import settle
 from streams.engine.rocks import RocksStore
@@ -33,30 +34,6 @@ from streams.engine.task import POSITION, Task, _pair
 PARTITIONS = 8
 TURN = 2_000
 STEPS = ("fold", "collect", "rows", "store")
-
-
-class Message:
-    """A record with the methods of a Kafka message that the engine reads."""
-
-    __slots__ = ("_key", "_offset", "_partition", "_topic", "_value")
-
-    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
-        self._topic, self._partition, self._offset, self._key, self._value = topic, partition, offset, key, value
-
-    def topic(self) -> str:
-        return self._topic
-
-    def partition(self) -> int:
-        return self._partition
-
-    def offset(self) -> int:
-        return self._offset
-
-    def key(self) -> bytes | None:
-        return self._key
-
-    def value(self) -> bytes | None:
-        return self._value
 
 
 class Stage:
@@ -80,16 +57,16 @@ class Stage:
             if part:
                 self._fold(task, topic, part, now)
 
-    def _parts(self, topic: str, records: Sequence[tuple[str | bytes | None, bytes | None]]) -> list[list[Message]]:
-        parts: list[list[Message]] = [[] for _ in range(PARTITIONS)]
+    def _parts(self, topic: str, records: Sequence[tuple[str | bytes | None, bytes | None]]) -> list[list[LocalRecord]]:
+        parts: list[list[LocalRecord]] = [[] for _ in range(PARTITIONS)]
         for key, value in records:
             name = key.encode() if isinstance(key, str) else key
             number = partition_of(name or b"", PARTITIONS)
             self._offset += 1
-            parts[number].append(Message(topic, number, self._offset, name, value))
+            parts[number].append(LocalRecord(topic, number, self._offset, name, value))
         return parts
 
-    def _fold(self, task: Task, topic: str, part: list[Message], now: int) -> None:
+    def _fold(self, task: Task, topic: str, part: list[LocalRecord], now: int) -> None:
         sent = self.sent
         self.records += len(part)
         clocks = [process_time()]

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from streams.agents.outcome import apply
 from streams.domain import channel as rules
 from streams.domain.channel import outcome as names
 from streams.domain.rules import data
@@ -65,17 +66,4 @@ def _get(ctx: Context) -> names.Get:
 def _apply(ctx: Context, outcome: rules.Outcome) -> None:
     if outcome.refused is not None:
         ctx.refuse(outcome.refused, stage="rule")
-    for topic, key, value in outcome.sends:
-        ctx.emit(topic, key, value)
-    for name, key, value in outcome.writes:
-        if value is None:
-            del ctx[TABLES[name]][key]
-        elif name == names.HELD:
-            ctx[TABLES[name]].add(key, value)
-        else:
-            ctx[TABLES[name]][key] = value
-    for kind, key, at in outcome.timers:
-        if at is None:
-            ctx.timers.cancel(kind, key)
-        else:
-            ctx.timers.set(kind, key, at)
+    apply(ctx, outcome, TABLES, (names.HELD,))

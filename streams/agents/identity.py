@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from streams.agents.outcome import apply
 from streams.domain import identity as rules
 from streams.domain.rules import data
 from streams.engine import Agent, Context
@@ -21,12 +22,12 @@ _DELAYS = data.delays()
 
 @identity.fold
 def fold(ctx: Context, key: bytes | None, message: dict[str, Any]) -> None:
-    _apply(ctx, rules.step(_get(ctx), message, ctx.now, _DELAYS))
+    apply(ctx, rules.step(_get(ctx), message, ctx.now, _DELAYS), TABLES, rules.NUMBERED)
 
 
 @identity.on_timer
 def due(ctx: Context, kind: str, key: str, due: int) -> None:
-    _apply(ctx, rules.due(_get(ctx), kind, key, due))
+    apply(ctx, rules.due(_get(ctx), kind, key, due), TABLES, rules.NUMBERED)
 
 
 @identity.time_of
@@ -36,20 +37,3 @@ def time_of(message: dict[str, Any]) -> int:
 
 def _get(ctx: Context) -> rules.Get:
     return lambda table, key: ctx[TABLES[table]].get(key)
-
-
-def _apply(ctx: Context, outcome: rules.Outcome) -> None:
-    for topic, key, value in outcome.sends:
-        ctx.emit(topic, key, value)
-    for name, key, value in outcome.writes:
-        if value is None:
-            del ctx[TABLES[name]][key]
-        elif name in rules.NUMBERED:
-            ctx[TABLES[name]].add(key, value)
-        else:
-            ctx[TABLES[name]][key] = value
-    for kind, key, at in outcome.timers:
-        if at is None:
-            ctx.timers.cancel(kind, key)
-        else:
-            ctx.timers.set(kind, key, at)

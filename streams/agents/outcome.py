@@ -1,0 +1,41 @@
+"""Carries out what the outcome of a rule asks for: sends, writes and timers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from streams.engine import Context
+from streams.engine.agent import TableSpec
+
+
+class Outcome(Protocol):
+    """Sends are (topic, key, value), writes (table, key, new value or None to delete), timers (kind, key, due time, ms,
+    or None to cancel)."""
+
+    @property
+    def sends(self) -> Sequence[tuple[str, str, Any]]: ...
+
+    @property
+    def writes(self) -> Sequence[tuple[str, str, Any]]: ...
+
+    @property
+    def timers(self) -> Sequence[tuple[str, str, int | None]]: ...
+
+
+def apply(ctx: Context, outcome: Outcome, tables: Mapping[str, TableSpec], numbered: Collection[str]) -> None:
+    """In the turn in hand. Rows of `numbered` tables are new whenever they are written."""
+    for topic, key, value in outcome.sends:
+        ctx.emit(topic, key, value)
+    for name, key, value in outcome.writes:
+        if value is None:
+            del ctx[tables[name]][key]
+        elif name in numbered:
+            ctx[tables[name]].add(key, value)
+        else:
+            ctx[tables[name]][key] = value
+    for kind, key, at in outcome.timers:
+        if at is None:
+            ctx.timers.cancel(kind, key)
+        else:
+            ctx.timers.set(kind, key, at)
