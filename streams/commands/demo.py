@@ -56,7 +56,7 @@ def demo(
         sent = _publish(settings)
         say.print(f"played   {sent:,} events: 1,000 real orders of the Olist marketplace, and the failure cases")
         with _progress(sent) as move:
-            _until_done(watch, worker, folder, move)
+            _until_done(watch, sent, worker, folder, move)
         seconds = (watch.last_output or 0.0) - (watch.began or 0.0)
         watch.save(folder)
         result = {
@@ -188,7 +188,7 @@ def _progress(total: int) -> Iterator[Any]:
         yield move
 
 
-def _until_done(watch: Watch, worker: subprocess.Popen[bytes], folder: Path, move: Any) -> None:
+def _until_done(watch: Watch, sent: int, worker: subprocess.Popen[bytes], folder: Path, move: Any) -> None:
     deadline = time.monotonic() + LONGEST_S
     moved = 0
     while True:
@@ -196,7 +196,7 @@ def _until_done(watch: Watch, worker: subprocess.Popen[bytes], folder: Path, mov
         done = watch.taken_in()
         move(done - moved)
         moved = done
-        if watch.settled():
+        if watch.settled(sent):
             return
         _check_alive(worker, folder)
         if time.monotonic() > deadline:

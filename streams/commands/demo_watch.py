@@ -12,6 +12,7 @@ from streams.errors import OmsError
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
+    from confluent_kafka.admin import AdminClient
 
     from streams.config import Settings
 
@@ -33,6 +34,7 @@ class Watch:
         self._inputs = [topic.name for topic in self._registry.topics.values() if topic.is_input]
         self._internal = sorted({name for agent in self._agents for name in agent.sources} - set(self._inputs))
         self._reader: Consumer | None = None
+        self._admin: AdminClient | None = None
         self._groups: dict[str, Consumer] = {}
         self._ends: dict[Place, int] = defaultdict(int)
         self._read_to: dict[Place, int] = {}
@@ -46,13 +48,14 @@ class Watch:
     def __enter__(self) -> Watch:
         from confluent_kafka import TopicPartition
 
-        from streams.clients import consumer, require_topics
+        from streams.clients import admin, consumer, require_topics
         from streams.engine.agent import consumer_group
 
         topics = [*self._outputs, *self._internal]
         metadata = require_topics(self._settings, topics)
         places = [TopicPartition(topic, number, 0) for topic in topics for number in metadata.topics[topic].partitions]
         self._read_to = {(place.topic, place.partition): 0 for place in places}
+        self._admin = admin(self._settings)
         self._reader = consumer(self._settings)
         self._reader.assign(places)
         for agent in self._agents:
@@ -108,29 +111,40 @@ class Watch:
         first = self._agents[0]
         return sum(self._committed(first.name, first.sources).values())
 
-    def settled(self) -> bool:
-        """Whether every agent has committed all that its sources hold, and all that came out has been read."""
-        if time.monotonic() - self._heard < QUIET_S or not self._caught_up():
+    def settled(self, sent: int) -> bool:
+        """Whether all `sent` events are in, every agent has committed what its sources hold, and all that came out has
+        been read.
+
+        The embedded broker may answer an old end of a partition, and offsets can be seen before the records of the same
+        transaction. So the events are counted, what agents have read must have been read here too, and only if nothing
+        came while the offsets were asked for is nothing left on its way.
+        """
+        if time.monotonic() - self._heard < QUIET_S or self.taken_in() < sent or not self._caught_up():
             return False
+        seen = dict(self._ends)
         for agent in self._agents:
-            ends = self._input_ends(agent.sources) | {
-                place: end for place, end in self._ends.items() if place[0] in agent.sources
-            }
             committed = self._committed(agent.name, agent.sources)
-            if any(committed.get(place, 0) < end for place, end in ends.items()):
+            inputs = self._input_ends(agent.sources)
+            if any(committed[place] < end for place, end in inputs.items()):
                 return False
-        return time.monotonic() - self._heard > QUIET_S
+            if any(end != seen.get(place, 0) for place, end in committed.items() if place not in inputs):
+                return False
+        self.poll(QUIET_S)
+        return self._caught_up() and self._ends == seen
 
     def _caught_up(self) -> bool:
         return all(self._read_to[place] >= end for place, end in self._high(list(self._read_to)).items())
 
     def _high(self, places: list[Place]) -> dict[Place, int]:
+        """The ends of these partitions, asked for in one request: one each would wait behind a fetch each."""
         from confluent_kafka import TopicPartition
+        from confluent_kafka.admin import OffsetSpec
 
-        assert self._reader is not None
-        return {
-            place: int(self._reader.get_watermark_offsets(TopicPartition(*place), timeout=10)[1]) for place in places
-        }
+        assert self._admin is not None
+        asked = self._admin.list_offsets(
+            {TopicPartition(*place): OffsetSpec.latest() for place in places}, request_timeout=10
+        )
+        return {(place.topic, place.partition): int(answer.result().offset) for place, answer in asked.items()}
 
     def _places(self, topics: tuple[str, ...]) -> list[Place]:
         assert self._reader is not None
