@@ -10,13 +10,13 @@ from streams.agents.outcome import apply
 from streams.domain import channel as rules
 from streams.domain.channel import outcome as names
 from streams.domain.rules import data
-from streams.engine import Agent, Context
+from streams.engine import Agent, Clock, Context
 
 channels = Agent(
     "channels",
     sources=(names.FACTS,),
     writes=(names.FACTS, names.ORDERS, names.BREAKS, names.ALERTS),
-    wall_clock=True,
+    clock=Clock.WALL,
 )
 # What is held back is read once, when it is let go.
 TABLES = {name: channels.table(name, kept=0.0 if name == names.HELD else 1.0) for name in names.TABLES}

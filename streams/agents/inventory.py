@@ -18,7 +18,7 @@ from streams.domain.inventory import change, holds, messages, reconcile, stock, 
 from streams.domain.inventory.view import record
 from streams.domain.report.stock import SERIES
 from streams.domain.rules import data
-from streams.engine import Agent, Context
+from streams.engine import Agent, Clock, Context
 
 inventory: Final = Agent(
     "inventory",
@@ -31,6 +31,7 @@ inventory: Final = Agent(
         messages.ALERTS,
         reconcile.FACTS,
     ),
+    clock=Clock.EVENTS,  # a payment made in time finds its hold, also out of a backlog
 )
 TABLES: Final = {
     change.SKUS: inventory.table(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -27,6 +28,21 @@ class Codecs(Protocol):
     def encoder(self, topic: str) -> Callable[[Any], bytes]: ...
 
     def decoder(self, topic: str) -> Callable[[bytes], Any]: ...
+
+
+class Clock(Enum):
+    """The time of an agent in a live worker.
+
+    LATER   the later of the partition's stream time and the wall clock. For waits of this system for itself.
+    WALL    the wall clock, whatever times the events tell. For watching whether something is alive.
+    EVENTS  the stream time, which goes on by the wall clock while nothing comes in. For waits of the world outside:
+            what ends one comes as late as what began it, so a backlog or events of long ago must not end it before;
+            where nothing comes any more, it ends all the same. Time in which nobody worked does not count.
+    """
+
+    LATER = 1
+    WALL = 2
+    EVENTS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,15 +67,15 @@ class Agent:
     All sources have the same number of partitions; partition ``p`` of every source and of the changelog
     is one task with its own tables, timers and position. An agent without tables and timers keeps no
     changelog: its position is the group's committed offset. ``sparse``: its reducer gets records without their null
-    fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``wall_clock``: in
-    a live worker its time is the wall clock alone, whatever times its events tell; only a replay goes by those.
+    fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``clock``: what
+    its time is in a live worker; a replay has the stream time alone.
     """
 
     name: str
     sources: tuple[str, ...]
     writes: tuple[str, ...] = ()
     sparse: bool = False
-    wall_clock: bool = False
+    clock: Clock = Clock.LATER
     tables: dict[str, TableSpec] = field(default_factory=dict)
     _fold: Fold | None = None
     _on_timer: OnTimer | None = None

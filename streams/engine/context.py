@@ -32,7 +32,8 @@ class RecordLike(Protocol):
 
 
 class Context:
-    """One per task. ``now`` is the later of the partition's stream time and, in a live worker, the wall clock (ms)."""
+    """One per task. ``now``: the partition's stream time (ms), which a live worker brings together with the wall clock
+    as the agent's `Clock` says."""
 
     __slots__ = (
         "_encoders",

@@ -103,7 +103,8 @@ class KafkaSource:
     # -- poll -------------------------------------------------------------------------------------------------------
 
     def poll(self, timeout: float, now: int) -> Batch:
-        """Up to ``batch_size`` records within ``timeout`` seconds, with the tasks whose timers are due at ``now``."""
+        """Up to ``batch_size`` records within ``timeout`` seconds, with the tasks whose timers are due at ``now``, the
+        wall clock in ms."""
         grouped = self._consumed(timeout) if self._aligner is None else self._aligned(self._aligner, timeout)
         batch = Batch()
         self._skip_known(grouped)
@@ -112,7 +113,7 @@ class KafkaSource:
             if sources:
                 batch.records += sum(len(records) for records in sources.values())
                 batch.parts.append((task, sources))
-            elif task.timers.next_due <= now:
+            elif task.timers.next_due <= task.clock(now):
                 batch.parts.append((task, {}))
         return batch
 

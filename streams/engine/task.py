@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from streams.engine.agent import Agent, Codecs, TableSpec
+from streams.engine.agent import Agent, Clock, Codecs, TableSpec
 from streams.engine.codec.errors import DecodeError, RegistryError
 from streams.engine.context import Context, RecordLike, Sink
 from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, dead_letter
@@ -97,6 +97,9 @@ class Task:
         """Dead letters of the turn in hand, by stage."""
         self.next: dict[str, int] = {}
         self.stream_time = 0
+        self._reached = 0
+        """Clock.EVENTS: how far time had come at the wall clock's ``_reached_at``, when the last turn ended."""
+        self._reached_at: int | None = None
         self._load_position()
 
     # -- position ---------------------------------------------------------------------------------------------------
@@ -117,16 +120,31 @@ class Task:
 
     # -- fold -------------------------------------------------------------------------------------------------------
 
-    def begin(self, sink: Sink, wall: int | None, received_at: int | None, live: bool = False) -> None:
-        """Start the task's part of a turn: outputs go to ``sink``; ``wall`` is the clock, ms (None: event time), and in
-        a ``live`` worker the only one of an agent that goes by it."""
+    def clock(self, wall: int) -> int:
+        """The time of an idle task in a live worker at ``wall``, both ms."""
+        if self.agent.clock is not Clock.EVENTS:
+            return max(self.stream_time, wall)
+        if self._reached_at is None:
+            self._reached_at = wall
+        return max(self._reached, self.stream_time) + max(0, wall - self._reached_at)
+
+    def begin(
+        self, sink: Sink, wall: int | None, received_at: int | None, live: bool = False, idle: bool = False
+    ) -> None:
+        """Start the task's part of a turn: outputs go to ``sink``; ``wall`` is the clock, ms (None: event time), which
+        a ``live`` worker reads as the agent's `Clock` says. ``idle``: no records, only timers."""
         ctx = self.ctx
-        self._time_of = None if live and self.agent.wall_clock else self.agent._time_of
+        self._time_of = None if live and self.agent.clock is Clock.WALL else self.agent._time_of
         self._sink = ctx._sink = sink
         ctx._refuse = self._refuse
         self._wall = wall
         ctx.received_at = received_at
-        ctx.now = max(self.stream_time, wall or 0)
+        if not live or wall is None:
+            ctx.now = max(self.stream_time, wall or 0)
+        elif idle or self.agent.clock is not Clock.EVENTS:
+            ctx.now = self.clock(wall)
+        else:
+            ctx.now = max(self._reached, self.stream_time)
         self.dead = dict.fromkeys(self.dead, 0)
 
     def fire(self, limit: int | None = None) -> None:
@@ -300,6 +318,7 @@ class Task:
         for table in self._all:
             table.committed()
         self._durable = dict(self.next), self.stream_time
+        self._reached, self._reached_at = self.ctx.now, self._wall
 
     def rolled_back(self) -> None:
         """The turn is void."""

@@ -123,7 +123,7 @@ class Turn:
         # A task's rows go out before the next task folds: they are on their way while that one uses the CPU.
         for task, sources in batch.parts:
             clock = perf_counter()
-            task.begin(sink, wall, wall if self._live else self._received_at, self._live)
+            task.begin(sink, wall, wall if self._live else self._received_at, self._live, idle=not sources)
             _fold(task, sources, isolated)
             folding += perf_counter() - clock
             task.collect()

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from streams.engine import Agent, Context, EngineError
+from streams.engine import Agent, Clock, Context, EngineError
 from streams.engine.codec.errors import DecodeError, RegistryError, RegistryUnavailableError
 from streams.engine.dead_letters import TRACEBACK_CHARACTERS
 from streams.engine.errors import InfrastructureError, SourceStopped
@@ -795,7 +795,7 @@ def test_a_decode_error_is_told_from_a_broken_registry() -> None:
 def test_an_agent_by_the_wall_clock_goes_by_event_time_in_a_replay_only(live: bool) -> None:
     """An event told ahead of its time must not make timers fire early, nor stand the clock still, in a live worker."""
     seen: list[tuple[str, int]] = []
-    agent = Agent("watch", sources=("facts",), wall_clock=True)
+    agent = Agent("watch", sources=("facts",), clock=Clock.WALL)
 
     @agent.time_of
     def time_of(event: dict[str, Any]) -> int:
@@ -817,3 +817,68 @@ def test_an_agent_by_the_wall_clock_goes_by_event_time_in_a_replay_only(live: bo
     bench.turn({"at": 1_500})
     ahead = [("event", 1_000), ("timer", 5_000), ("event", 9_000), ("timer", 9_000), ("event", 9_000)]
     assert seen == ([("event", 1_000), ("event", 1_000), ("event", 2_000)] if live else ahead)
+
+
+@pytest.mark.parametrize("late", [0, 10_000_000])
+def test_an_agent_by_its_events_gives_waits_their_time_and_ends_them_where_nothing_comes(late: int) -> None:
+    seen: list[tuple[str, int]] = []
+    agent = Agent("holds", sources=("facts",), clock=Clock.EVENTS)
+
+    @agent.time_of
+    def time_of(event: dict[str, Any]) -> int:
+        return int(event["at"])
+
+    @agent.fold
+    def fold(ctx: Context, key: bytes | None, event: dict[str, Any]) -> None:
+        seen.append(("event", ctx.now))
+        if "due" in event:
+            ctx.timers.set("due", "k", event["due"])
+
+    @agent.on_timer
+    def due(ctx: Context, kind: str, key: str, due: int) -> None:
+        seen.append(("timer", ctx.now))
+
+    def live(bench: Bench) -> Bench:
+        bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=True)
+        return bench
+
+    def turn(passed: int, *events: dict[str, Any]) -> None:
+        """After ``passed`` ms; without events only where a timer is due, as the source does."""
+        assert bench.wall is not None
+        bench.wall += passed
+        if events or bench.task.timers.next_due <= bench.task.clock(bench.wall):
+            bench.turn(*events)
+
+    bench = live(Bench(agent, wall=late + 1_000))
+    turn(0, {"at": 1_000, "due": 5_000})
+    turn(30_000, {"at": 4_999})  # half a minute late, like all that comes: it was in time
+    turn(0)
+    assert seen == [("event", 1_000), ("event", 4_999)]
+    turn(1)
+    assert seen[2:] == [("timer", 5_000)]
+    turn(60_000, {"at": 5_100, "due": 6_000})
+    turn(899)
+    assert seen[3:] == [("event", 5_100)]
+    assert bench.wall is not None
+    bench.wall += 3_600_000  # nobody works in that time
+    bench = live(bench.reopened())
+    turn(0)
+    turn(899)
+    assert len(seen) == 4
+    turn(1)
+    assert seen[4:] == [("timer", 6_000)]
+
+
+def test_a_turn_of_an_agent_by_its_events_that_is_undone_does_not_move_its_clock() -> None:
+    agent = Agent("holds", sources=("facts",), clock=Clock.EVENTS)
+    agent.table("rows")
+    agent.time_of(lambda event: int(event["at"]))
+    agent.fold(lambda ctx, key, event: None)
+    bench = Bench(agent, wall=1_000)
+    bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=True)
+    bench.turn({"at": 500})
+    bench.wall = 2_000
+    bench.transaction.fail = Unreachable("the broker is gone")
+    with pytest.raises(Unreachable):
+        bench.turn({"at": 9_000})
+    assert bench.task.clock(2_100) == 500 + 1_100
