@@ -85,6 +85,7 @@ def show(console: Console, order: Mapping[str, Any]) -> None:
         console.print(f"  [bold]code[/bold]       {kind} {escape(', '.join(codes))}")
     console.print(f"  [bold]changed[/bold]    {clock(state.get('updated_at'))}, version {state.get('version')}")
     _way(console, state)
+    _stock(console, state)
     _claims(console, state)
     _why(console, order.get("audit") or [])
     _alerts(console, order.get("alerts") or [])
@@ -97,6 +98,23 @@ def _way(console: Console, state: Mapping[str, Any]) -> None:
         console.print("[bold]the way here[/bold]")
         for name in sorted(entered, key=lambda each: (STATES.index(each) if each in STATES else len(STATES), each)):
             console.print(f"  {name:<18} {clock(entered[name])}")
+
+
+def _stock(console: Console, state: Mapping[str, Any]) -> None:
+    """What stock answered for each line (INV-06, INV-07); nothing for an order without lines under stock control."""
+    from rich.markup import escape
+
+    lines = state.get("stock") or []
+    if lines:
+        console.print("[bold]stock[/bold]")
+    for line in lines:
+        outcome = line.get("outcome") or "not answered yet"
+        colour = "red" if outcome in ("oversold", "refused") else "none"
+        reason = f": {escape(line['reason'])}" if line.get("reason") else ""
+        what = f"line {line.get('line_no')}, {line.get('quantity')} of {line.get('sku')}"
+        console.print(f"  [{colour}]{escape(outcome)}[/{colour}]{reason}  {escape(what)}")
+    if lines and state.get("held_ms") is not None:
+        console.print(f"  held for {timedelta(milliseconds=state['held_ms'])}")
 
 
 def _claims(console: Console, state: Mapping[str, Any]) -> None:
@@ -175,7 +193,8 @@ def _due(console: Console, state: Mapping[str, Any], timers: list[Mapping[str, A
 
     waits = _WAITS_FOR.get(str(state.get("state")), "the order itself")
     due = state.get("sla_due_at")
-    console.print(f"[bold]next[/bold]  waits for {waits}" + (f", due {clock(due)}" if due else ""))
+    lane = f" in lane {state['lane']}" if state.get("lane") else ""
+    console.print(f"[bold]next[/bold]  waits{escape(lane)} for {waits}" + (f", due {clock(due)}" if due else ""))
     if "conflict" in (state.get("flags") or []):
         console.print(
             "  revenue and invoice are blocked by the conflict until the courier has delivered or somebody resolves it"

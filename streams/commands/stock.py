@@ -63,7 +63,8 @@ def load(
 
     \b
       stock          sku warehouse quantity (pool)     sets a pool's level
-      quota          sku quota, and channel, activity or warehouse
+      quota          sku quota, and channel, activity or warehouse;
+                     quota none takes it away
       activity       activity sku starts_at ends_at (freeze_ratio flash)
       warehouse      warehouse lat lon
       alternative    sku, and alternatives, nearby or next_batch_at

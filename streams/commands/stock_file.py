@@ -86,6 +86,12 @@ def _whole(least: int, most: int) -> Parse:
     return parse
 
 
+def _quota(text: str) -> int | None:
+    """None takes a quota away: what is left of it is shared stock again (INV-03)."""
+    units: int | None = None if text.lower() == "none" else _whole(0, MOST_UNITS)(text)
+    return units
+
+
 def _decimal(least: float, most: float) -> Parse:
     def parse(text: str) -> float:
         try:
@@ -119,7 +125,7 @@ COLUMNS: Final[Mapping[str, Parse]] = {
     "quantity": _whole(0, MOST_UNITS),
     "channel": _word,
     "activity": _word,
-    "quota": _whole(0, MOST_UNITS),
+    "quota": _quota,
     "starts_at": parse_until,
     "ends_at": parse_until,
     "freeze_ratio": _decimal(0, 100),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from streams import topology
 from streams.cli import app
 
-ORDER = {
+ORDER: dict[str, Any] = {
     "event_id": "o-1",
     "event_type": "order_created",
     "event_time": "2026-01-24T10:00:00+08:00",
@@ -182,6 +182,25 @@ def test_an_order_is_shown_by_any_of_its_codes(tmp_path: Path, code: str) -> Non
     as_json = json.loads(oms("order", name, "--from", out, "--json").stdout)
     assert as_json["state"] == state
     assert [row["decision"] for row in as_json["audit"]] == ["accepted", "accepted"]
+
+
+@pytest.mark.rule("INV-06", "INV-07")
+def test_an_order_is_shown_with_what_stock_answered(tmp_path: Path) -> None:
+    received = {
+        "event_id": "w-1",
+        "event_type": "stock_received",
+        "event_time": ORDER["event_time"],
+        "source": "wms-hz",
+        "warehouse": "hz",
+        "sku": "BAG",
+        "quantity": 1,
+    }
+    two = [{**ORDER["lines"][0], "line_no": number} for number in (1, 2)]
+    out = replayed(tmp_path, line("wms", received), line("orders", {**ORDER, "lines": two}))
+    state = rows(out, "order-states")[-1]["value"]
+    shown = oms("order", state["order_guid"], "--from", out).stdout
+    assert "refused: out_of_stock  line 2, 1 of BAG" in shown
+    assert "released  line 1, 1 of BAG" in shown
 
 
 @pytest.mark.rule("ID-06")

@@ -58,6 +58,12 @@ def reasons(tmp_path: Path, *lines: str) -> list[tuple[int, str]]:
     return [(bad["line"], bad["reason"]) for bad in said["refused"]]
 
 
+@pytest.mark.rule("INV-03")
+def test_a_quota_of_none_is_taken_away(tmp_path: Path) -> None:
+    lines = loaded(tmp_path, "kind,sku,channel,quota", "quota,BAG,douyin,none", "quota,CUP,douyin,0")
+    assert [json.loads(line["value"]["value"])["quota"] for line in lines] == [None, 0]
+
+
 @pytest.mark.rule("INV-01", "INV-02")
 def test_a_plain_stock_list_sets_levels_of_the_sales_pool_unless_it_names_another(tmp_path: Path) -> None:
     lines = loaded(tmp_path, "sku,warehouse,pool,quantity", "BAG,HZ,,87", "BAG,HZ,reserved,20", "", "福袋,SH,sales,0")
@@ -130,6 +136,7 @@ def test_intake_takes_every_kind_that_the_file_may_hold(tmp_path: Path) -> None:
         ("stok,BAG,HZ,,1,,,", "'stok' is no kind (stock, quota,"),
         ("quota,BAG,,,,,7,", "quota needs one of channel, activity, warehouse"),
         ("quota,BAG,,,,douyin,-7,", "quota: -7 is not between"),
+        ("quota,BAG,,,,douyin,null,", "quota: 'null' is not a whole number"),
         ("warehouse,,HZ,,,,,", "warehouse needs lat, lon"),
         ("stock,BAG,HZ,,1,,,,9", "has 9 cells, the header 8"),
     ],
