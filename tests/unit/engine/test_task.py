@@ -791,38 +791,10 @@ def test_a_decode_error_is_told_from_a_broken_registry() -> None:
     assert not issubclass(DecodeError, RegistryError)
 
 
-@pytest.mark.parametrize("live", [True, False])
-def test_an_agent_by_the_wall_clock_goes_by_event_time_in_a_replay_only(live: bool) -> None:
-    """An event told ahead of its time must not make timers fire early, nor stand the clock still, in a live worker."""
+def noting(clock: Clock) -> tuple[Agent, list[tuple[str, int]]]:
+    """An agent whose events are {"at"} and perhaps {"due"}, a timer; and what it notes: its time at each of them."""
+    agent = Agent("noting", sources=("facts",), clock=clock)
     seen: list[tuple[str, int]] = []
-    agent = Agent("watch", sources=("facts",), clock=Clock.WALL)
-
-    @agent.time_of
-    def time_of(event: dict[str, Any]) -> int:
-        return int(event["at"])
-
-    @agent.fold
-    def fold(ctx: Context, key: bytes | None, event: dict[str, Any]) -> None:
-        seen.append(("event", ctx.now))
-        ctx.timers.set("due", "k", 5_000)
-
-    @agent.on_timer
-    def due(ctx: Context, kind: str, key: str, due: int) -> None:
-        seen.append(("timer", ctx.now))
-
-    bench = Bench(agent, wall=1_000)
-    bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=live)
-    bench.turn({"at": 1_000}, {"at": 9_000})
-    bench.wall = 2_000
-    bench.turn({"at": 1_500})
-    ahead = [("event", 1_000), ("timer", 5_000), ("event", 9_000), ("timer", 9_000), ("event", 9_000)]
-    assert seen == ([("event", 1_000), ("event", 1_000), ("event", 2_000)] if live else ahead)
-
-
-@pytest.mark.parametrize("late", [0, 10_000_000])
-def test_an_agent_by_its_events_gives_waits_their_time_and_ends_them_where_nothing_comes(late: int) -> None:
-    seen: list[tuple[str, int]] = []
-    agent = Agent("holds", sources=("facts",), clock=Clock.EVENTS)
 
     @agent.time_of
     def time_of(event: dict[str, Any]) -> int:
@@ -838,6 +810,25 @@ def test_an_agent_by_its_events_gives_waits_their_time_and_ends_them_where_nothi
     def due(ctx: Context, kind: str, key: str, due: int) -> None:
         seen.append(("timer", ctx.now))
 
+    return agent, seen
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_an_agent_by_the_wall_clock_goes_by_event_time_in_a_replay_only(live: bool) -> None:
+    """An event told ahead of its time must not make timers fire early, nor stand the clock still, in a live worker."""
+    agent, seen = noting(Clock.WALL)
+    bench = Bench(agent, wall=1_000)
+    bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=live)
+    bench.turn({"at": 1_000, "due": 5_000}, {"at": 9_000, "due": 5_000})
+    bench.wall = 2_000
+    bench.turn({"at": 1_500, "due": 5_000})
+    ahead = [("event", 1_000), ("timer", 5_000), ("event", 9_000), ("timer", 9_000), ("event", 9_000)]
+    assert seen == ([("event", 1_000), ("event", 1_000), ("event", 2_000)] if live else ahead)
+
+
+@pytest.mark.parametrize("late", [0, 10_000_000])
+def test_an_agent_by_its_events_gives_waits_their_time_and_ends_them_where_nothing_comes(late: int) -> None:
+    agent, seen = noting(Clock.EVENTS)
     def live(bench: Bench) -> Bench:
         bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=True)
         return bench
@@ -870,10 +861,7 @@ def test_an_agent_by_its_events_gives_waits_their_time_and_ends_them_where_nothi
 
 
 def test_a_turn_of_an_agent_by_its_events_that_is_undone_does_not_move_its_clock() -> None:
-    agent = Agent("holds", sources=("facts",), clock=Clock.EVENTS)
-    agent.table("rows")
-    agent.time_of(lambda event: int(event["at"]))
-    agent.fold(lambda ctx, key, event: None)
+    agent, _ = noting(Clock.EVENTS)
     bench = Bench(agent, wall=1_000)
     bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=True)
     bench.turn({"at": 500})
