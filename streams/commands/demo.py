@@ -196,7 +196,7 @@ def _until_done(watch: Watch, sent: int, worker: subprocess.Popen[bytes], folder
         done = watch.taken_in()
         move(done - moved)
         moved = done
-        if watch.settled(sent):
+        if done >= sent and watch.settled():
             return
         _check_alive(worker, folder)
         if time.monotonic() > deadline:

@@ -111,15 +111,14 @@ class Watch:
         first = self._agents[0]
         return sum(self._committed(first.name, first.sources).values())
 
-    def settled(self, sent: int) -> bool:
-        """Whether all `sent` events are in, every agent has committed what its sources hold, and all that came out has
-        been read.
+    def settled(self) -> bool:
+        """Whether every agent has committed what its sources hold, and all that came out has been read. To be asked
+        once `taken_in` has counted all events: the embedded broker may answer an old end of a partition.
 
-        The embedded broker may answer an old end of a partition, and offsets can be seen before the records of the same
-        transaction. So the events are counted, what agents have read must have been read here too, and only if nothing
-        came while the offsets were asked for is nothing left on its way.
+        Offsets can be seen before the records of the same transaction. So what agents have read must have been read
+        here too, and only if nothing came while the offsets were asked for is nothing left on its way.
         """
-        if time.monotonic() - self._heard < QUIET_S or self.taken_in() < sent or not self._caught_up():
+        if time.monotonic() - self._heard < QUIET_S or not self._caught_up():
             return False
         seen = dict(self._ends)
         for agent in self._agents:
