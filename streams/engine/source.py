@@ -39,7 +39,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "enable.auto.commit": False,
     "auto.offset.reset": "earliest",
     "isolation.level": "read_committed",
-    "fetch.wait.max.ms": 20,
+    "fetch.wait.max.ms": 100,  # data are sent at once; this is how often an idle consumer asks again
     "fetch.queue.backoff.ms": 10,
     "queued.max.messages.kbytes": 16_384,
     "max.poll.interval.ms": 900_000,  # a restore runs inside a rebalance callback

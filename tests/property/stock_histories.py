@@ -80,7 +80,7 @@ def _reserve(number: int, who: int, amount: int, at: int) -> Message:
 
 def _pay(number: int, who: int, amount: int, at: int) -> Message:
     units = amount if amount % 8 else amount + 32  # now and then a large order that nobody held
-    message = _command("confirm", who, units, at, round=1, channel="douyin")
+    message = _command("confirm", who, units, at, round=1 + who // 80, channel="douyin")
     if amount % 8 == 7:
         message["lines"][0][1] = 20 if amount & 16 else 40
     return message
@@ -91,7 +91,7 @@ def _cancel(number: int, who: int, amount: int, at: int) -> Message:
 
 
 def _refund(number: int, who: int, amount: int, at: int) -> Message:
-    return _command("return", who, amount, at)
+    return _command("return", who, amount, at, round=1 + who // 80)
 
 
 def _virtual(number: int, who: int, amount: int, at: int) -> Message:

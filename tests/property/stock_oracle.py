@@ -235,23 +235,23 @@ class Sku:
     def confirm(
         self, order: Order, number: int, units: Any, at: int, message: dict[str, Any]
     ) -> tuple[tuple[str, str | None], bool]:
-        line = order.lines.get(number)
-        if line is not None and line.state in ("sold", "returned"):
+        line, this_round = order.lines.get(number), message.get("round") or 0
+        if line is not None and (line.state == "sold" or (line.state == "returned" and this_round <= line.round)):
             return ("oversold" if line.short and line.state == "sold" else WORDS[line.state], None), False
         if line is None:
             if not whole(units):
                 return ("refused", "bad_quantity"), False
             line = Line(number, units, "none", at, 0, message.get("warehouse"))
-        wanted = line.warehouse
+        wanted, sells = line.warehouse, line.back if line.state == "returned" else line.units
         first = wanted if wanted in self.warehouses() else self.warehouses()[0]
         if line.state == "held":
             line.short = min(line.units, max(0, line.units - self.pool("sales") - self.debt))
             self.take(line, line.units, wanted, first, at)
         else:
-            covered = min(line.units, max(0, self.free()))
-            line.short = line.units - covered
+            covered = min(sells, max(0, self.free()))
+            line.short = sells - covered
             quota = self.quotas.get(line.quota) if line.quota is not None else None
-            if quota is None or quota.limit - self.used(line.quota or 0) < line.units:
+            if quota is None or quota.limit - self.used(line.quota or 0) < sells:
                 line.quota = None
             self.take(line, covered, wanted, first, at)
             if line.short:
@@ -260,19 +260,22 @@ class Sku:
         if line.short:
             self.fresh.add(number)
         line.state, line.until, line.freeze, line.back = "sold", at, 0, 0
-        self.sold += line.units
+        line.round = max(line.round, this_round)
+        self.sold += sells
         order.lines[number] = line
         self.orders.setdefault(message["order_guid"], order)
         return ("oversold" if line.short else "confirmed", None), True
 
     def take(self, line: Line, units: int, wanted: str | None, first: str, at: int) -> None:
-        line.took = []
+        kept, line.took = line.took, []
         there = {name: self.levels.get((name, "sales"), 0) for name in self.warehouses()}
         for name in sorted(there, key=lambda name: (name != wanted, -there[name], name)):
             part = min(units, max(0, there[name]))
             self.take_from(line, name, part, at)
             units -= part
         self.take_from(line, first, units, at)
+        for name, part in kept:
+            line.took = [*[took for took in line.took if took[0] != name], (name, dict(line.took).get(name, 0) + part)]
 
     def take_from(self, line: Line, name: str, units: int, at: int) -> None:
         if not units:
@@ -294,10 +297,15 @@ class Sku:
         if line.state == "returned":
             return ("returned", None), False
         line.back = left = min(units, line.units) if whole(units) else line.units
-        for name, part in reversed(line.took):
-            if left:
-                self.add(name, "sales", min(part, left), at)
-                left -= min(part, left)
+        took, line.took = line.took, []
+        for name, part in reversed(took):
+            goes = min(part, left)
+            if goes:
+                self.add(name, "sales", goes, at)
+                left -= goes
+            if part > goes:
+                line.took = [(name, part - goes), *line.took]
+        line.short, line.round = 0, max(line.round, message.get("round") or 0)
         self.sold -= line.back
         self.end(line, "returned", at)
         return ("returned", None), True

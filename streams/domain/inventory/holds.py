@@ -3,6 +3,7 @@
     (none) --reserve--> held --confirm--> confirmed --return--> returned
                          |--release--> released
                          |--time-----> expired            released, expired, (none) --confirm--> confirmed (INV-08)
+    returned --confirm of a later round--> confirmed (INV-08)
 
 Lines that ended are kept a while: a payment may come late, and a command may come twice.
 """
@@ -28,8 +29,8 @@ OUTCOMES: Final = (messages.HELD, messages.CONFIRMED, messages.RELEASED, message
 class Line:
     """One order line. `since`: when it was held (of a line confirmed without a hold: when it was confirmed).
     `until`: while it is held when the hold ends, then when it was confirmed, released, expired or returned.
-    `number`: the round of its reserve. `taken`: [warehouse, units] deducted by the confirm. `missing`: units of it that
-    were oversold.
+    `number`: the latest round that changed it. `taken`: [warehouse, units] deducted and not returned. `missing`: units
+    of it that were oversold.
     """
 
     quantity: int

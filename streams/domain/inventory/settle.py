@@ -33,7 +33,7 @@ def confirm(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
     missing, longest, touched = 0, None, False
     for line_no, units in command["lines"]:
         line = new.lines.get(line_no)
-        if line is not None and line.phase in (CONFIRMED, RETURNED):
+        if line is not None and (line.phase == CONFIRMED or (line.phase == RETURNED and number <= line.number)):
             answers.append(_sold(change, line_no, line))
             continue
         if line is None and not settings.is_quantity(units):
@@ -47,6 +47,7 @@ def confirm(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
             line = _confirm_held(change, line_no, line, held_ms)
         else:
             line = _confirm_late(change, line_no, line, units, command.get("warehouse"))
+        line.number = max(line.number, number)
         touched = True
         new.lines[line_no] = line
         if line.missing:
@@ -84,7 +85,8 @@ def _confirm_late(change: Change, line_no: int, line: Line | None, units: int, w
     stock = change.touch()
     if line is None:
         line = Line(units, EXPIRED, change.at, change.at, warehouse=warehouse)
-    units = line.quantity
+    kept = line.taken  # of a line returned in part: what stayed sold
+    units = line.quantity - sum(part for _, part in kept)
     covered = min(units, max(0, stock.available))
     missing = units - covered
     quota = line.quota if quotas.unused(stock, line.quota) >= units else None
@@ -97,6 +99,8 @@ def _confirm_late(change: Change, line_no: int, line: Line | None, units: int, w
         name = debtor(change.stock, line.warehouse)
         change.sell(name, missing, line_no)
         taken[name] = taken.get(name, 0) + missing
+    for name, part in kept:
+        taken[name] = taken.get(name, 0) + part
     sold.taken = [[name, part] for name, part in taken.items()]
     return sold
 
@@ -124,7 +128,7 @@ def release(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
             new.lines[line_no] = _end(change, line_no, line, RELEASED)
             touched = True
         elif line.phase == CONFIRMED:
-            new.lines[line_no] = _return(change, line_no, line, units)
+            new.lines[line_no] = _return(change, line_no, line, units, number)
             touched = True
         answers.append([line_no, OUTCOMES[new.lines[line_no].phase], None])
     if touched:
@@ -143,19 +147,25 @@ def _end(change: Change, line_no: int, line: Line, phase: int) -> Line:
     return line.ended(phase, change.at)
 
 
-def _return(change: Change, line_no: int, line: Line, units: int) -> Line:
+def _return(change: Change, line_no: int, line: Line, units: int, number: int) -> Line:
     """Units go back where they were taken from, the last ones taken first; of a line returned in part the rest stays
     sold.
     """
     left = min(line.quantity, units) if type(units) is int and units > 0 else line.quantity
     quotas.use(change.touch(), line.quota, -left)
+    sold = []
     for name, part in reversed(line.taken):
-        if left:
-            change.shift(name, SALES, min(part, left), messages.RETURNED, line_no)
-            left -= min(part, left)
+        back = min(part, left)
+        if back:
+            change.shift(name, SALES, back, messages.RETURNED, line_no)
+            left -= back
+        if part > back:
+            sold.insert(0, [name, part - back])
     if line.missing:
         change.alert(f"INV-08/{change.sku}/{change.order_guid}", {"do": "close", "rule": "INV-08"})
-    return line.ended(RETURNED, change.at)
+    returned = line.ended(RETURNED, change.at)
+    returned.taken, returned.missing, returned.number = sold, 0, max(line.number, number)
+    return returned
 
 
 def expire(change: Change, hold: Hold, settings: Settings) -> Change:

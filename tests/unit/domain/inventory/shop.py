@@ -61,8 +61,8 @@ class Shop:
     def confirm(self, guid: str, *lines: Any, at: int = 0, number: int = 1, **fields: Any) -> list[Any]:
         return self.command("confirm", guid, *lines, at=at, round=number, **fields)
 
-    def release(self, guid: str, *lines: Any, at: int = 0, do: str = "release") -> list[Any]:
-        return self.command(do, guid, *lines, at=at)
+    def release(self, guid: str, *lines: Any, at: int = 0, do: str = "release", **fields: Any) -> list[Any]:
+        return self.command(do, guid, *lines, at=at, **fields)
 
     def command(self, do: str, guid: str, *lines: Any, at: int = 0, **fields: Any) -> list[Any]:
         """The lines of the reply; a bare number is the quantity of line 1."""

@@ -193,6 +193,37 @@ def test_a_refund_of_oversold_units_pays_the_debt_and_closes_the_alert() -> None
     assert [alert["do"] for alert in it.out(messages.ALERTS)] == ["open", "close"]
 
 
+@pytest.mark.rule("INV-08", "INV-07")
+def test_returned_units_are_sold_again_by_a_later_payment_and_not_by_the_first_one_told_twice() -> None:
+    it = shop(3)
+    it.reserve("G1", 3)
+    it.confirm("G1", 3, at=1)
+    assert it.release("G1", 3, at=2, round=2) == [[1, "returned", None]]
+    assert it.confirm("G1", 3, at=3) == [[1, "returned", None]]
+    assert it.confirm("G1", 3, at=3, number=2) == [[1, "returned", None]]
+    assert it.figures == (3, 0, 0)
+    assert it.confirm("G1", 3, at=4, number=3) == CONFIRMED
+    assert it.figures == (0, 0, 0)
+    assert it.release("G1", 3, at=5, round=4) == [[1, "returned", None]]
+    it.confirm("G2", 2, at=6)
+    assert it.confirm("G1", 3, at=7, number=5)[0][1] == "oversold"
+    assert it.figures == (-2, 0, 2)
+    assert it.adds_up()
+
+
+@pytest.mark.rule("INV-08")
+def test_of_a_line_returned_in_part_only_that_part_is_sold_again() -> None:
+    it = shop(5)
+    it.confirm("G1", 4, at=1)
+    it.release("G1", 3, at=2, round=2)
+    assert it.figures == (4, 0, 0)
+    assert it.confirm("G1", 4, at=3, number=3) == CONFIRMED
+    assert it.figures == (1, 0, 0)
+    it.release("G1", 4, at=4, round=4)
+    assert it.figures == (5, 0, 0)
+    assert it.adds_up()
+
+
 @pytest.mark.rule("INV-08")
 def test_an_expired_line_is_remembered_for_a_day_and_a_sold_one_for_thirty() -> None:
     it = shop(5)
