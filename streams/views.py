@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from streams.agents.alerts import ALERTS
+from streams.agents.channels import TABLES as CHANNELS
 from streams.agents.identity import TABLES
 from streams.domain import ids
 from streams.domain.alert import published
+from streams.domain.channel.outcome import GATES, HELD
 from streams.domain.identity import CODES, CUSTOMERS
 from streams.domain.order import record
 from streams.engine.task import Task
@@ -33,7 +35,22 @@ def code(app: Any, text: str) -> dict[str, Any] | None:
             if "guid" in row:
                 return {"guid": row["guid"], "code": text, "kind": kind, "channel": scope or None}
             waiting = {"guid": None, "code": text, "kind": kind, "parked": row["events"], "since": row["since"]}
-    return waiting
+    return _held(app, text) or waiting
+
+
+def _held(app: Any, order_no: str) -> dict[str, Any] | None:
+    """A new order that its channel's gate holds back (BRK-01, BRK-03): its place in the queue, and why it waits."""
+    for task in tasks_of(app, "channels"):
+        place: dict[str, int] = {}
+        for key, message in task.peek(CHANNELS[HELD], ""):
+            channel = key.rpartition("\0")[0]
+            place[channel] = place.get(channel, 0) + 1
+            if message["code"][2] == order_no:
+                gate = next(row for name, row in task.peek(CHANNELS[GATES], channel) if name == channel)
+                suspended = gate["since"] is not None
+                said = {"channel": channel, "position": place[channel], "suspended": suspended, "since": gate["since"]}
+                return {"guid": None, "code": order_no, "kind": ids.ORDER_NO, "held": said}
+    return None
 
 
 def customer(app: Any, name: str) -> dict[str, Any] | None:

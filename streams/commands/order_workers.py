@@ -55,12 +55,17 @@ class Found:
     answered: int
 
     def joined(self, other: Found) -> Found:
-        return Found(self.orders + other.orders, self.waiting or other.waiting, self.answered + other.answered)
+        waiting = _most((self.waiting, other.waiting))
+        return Found(self.orders + other.orders, waiting, self.answered + other.answered)
 
 
 def _waiting(code: str, row: dict[str, Any]) -> str:
     from streams.commands.order_view import clock
 
+    if held := row.get("held"):
+        since = clock(held.get("since"))
+        why = f"its intake is suspended since {since}" if held["suspended"] else "its limit is reached"
+        return f"order {code} is number {held['position']} in the queue of channel {held['channel']}: {why}"
     parked = row.get("parked")
     count = parked if isinstance(parked, int) else len(parked or [])
     since = clock(row.get("since"))
@@ -131,8 +136,13 @@ def _ask(urls: list[str], code: str) -> Found:
         orders = []
         for guid in guids:
             orders += [body for _, body in everywhere(f"/api/orders/{quote(guid, safe='')}") if body][:1]
-        waiting = next((body for _, body in answers if body and not body.get("guid")), None)
-    return Found(orders, waiting, answered)
+    return Found(orders, _most(body for _, body in answers if body and not body.get("guid")), answered)
+
+
+def _most(waiting: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """What tells most of a code without an order: that the order itself is held back, else what waits for it."""
+    rows = [row for row in waiting if row]
+    return next((row for row in rows if "held" in row), rows[0] if rows else None)
 
 
 def unique(items: Iterable[str]) -> list[str]:

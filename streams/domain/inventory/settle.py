@@ -153,7 +153,7 @@ def _return(change: Change, line_no: int, line: Line, units: int, number: int) -
     """
     left = min(line.quantity, units) if type(units) is int and units > 0 else line.quantity
     quotas.use(change.touch(), line.quota, -left)
-    sold = []
+    sold: list[list[Any]] = []
     for name, part in reversed(line.taken):
         back = min(part, left)
         if back:

@@ -98,6 +98,20 @@ def test_a_code_that_waits_for_its_order_is_told(tmp_path: Path, worker: Callabl
     assert "platform_txn_no T9 is known, its order is not: 2 event(s) wait" in result.stderr
 
 
+@pytest.mark.rule("BRK-01", "BRK-03")
+@pytest.mark.parametrize(("since", "why"), [(1769220000000, "suspended since"), (None, "its limit is reached")])
+def test_an_order_that_its_channel_holds_back_is_told_with_its_place(
+    tmp_path: Path, worker: Callable[[str, Pages], None], since: int | None, why: str
+) -> None:
+    held = {"channel": "douyin", "position": 3, "suspended": since is not None, "since": since}
+    worker("a", {"/api/codes/69": {"guid": None, "kind": "order_no", "parked": 1, "since": 1769220000000}})
+    worker("b", {"/api/codes/69": {"guid": None, "kind": "order_no", "held": held}})
+    result = oms(tmp_path, "69")
+    assert result.exit_code == 1
+    assert "order 69 is number 3 in the queue of channel douyin" in result.stderr
+    assert why in result.stderr
+
+
 def test_an_unknown_code_and_no_worker_at_all_are_told_apart(
     tmp_path: Path, worker: Callable[[str, Pages], None]
 ) -> None:
