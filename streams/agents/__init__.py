@@ -5,8 +5,9 @@ from streams.agents.channels import channels
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.agents.inventory import inventory
+from streams.agents.logistics import logistics
 from streams.agents.orders import orders
 from streams.agents.reports import reports
 
-ALL = (intake, channels, identity, orders, inventory, reports, alerts)
+ALL = (intake, channels, identity, orders, inventory, logistics, reports, alerts)
 """Every agent, in the order of the flow."""

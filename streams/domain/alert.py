@@ -110,7 +110,7 @@ def _raised(row: Row | None, finding: Finding, policy: Policy, times: int) -> di
         "title": finding.get("title"),
         "advice": finding.get("advice") or policy.advice,
         "recipient": finding.get("recipient") or policy.recipient,
-        "targets": list(finding.get("targets") or policy.targets),
+        "targets": list(policy.targets if finding.get("targets") is None else finding["targets"]),
         "count": times,
         "opened_at": finding["at"],
         "updated_at": finding["at"],

@@ -12,6 +12,7 @@ from streams.domain.channel import Settings as ChannelSettings
 from streams.domain.contract import Contract, Limits
 from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
+from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.order import OrderSettings, StockRules, TierRules
 from streams.domain.report.settings import StockReports
 from streams.domain.status_map import MapError, StatusMaps, parse
@@ -78,3 +79,9 @@ def alert_policies(path: Path = FOLDER / "alerts.json") -> Policies:
 def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
     """When the stock reports are made, and who follows up."""
     return StockReports.parse(_read(path)["stock"])
+
+
+@cache
+def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
+    """How long a waybill may stand still, and which couriers can be asked."""
+    return LogisticsSettings.parse(_read(path))

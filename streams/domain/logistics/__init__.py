@@ -1,0 +1,108 @@
+"""Waybills under way: what a fact about an order, or a timer of it, leads to.
+
+    waybill    what is known of each waybill of the order
+    watch      LOG-01 not accepted, LOG-02 not picked up, LOG-03 stalled, LOG-06 probed, LOG-11 complained about
+    calls      LOG-07: quotas of the couriers' interfaces; out of it come the requests
+    settings   every number
+
+Here: LOG-04 and LOG-10 (signatures told late), LOG-09 (looked up at once for customer service). `now` is stream time,
+so a late signature is late against what else has come in, and history that is read as a whole is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from . import watch, waybill
+from .calls import REQUESTS
+from .calls import step as called
+from .settings import Settings
+from .watch import ALERTS, CALLS, Send
+from .waybill import Fact, Rows
+
+__all__ = ["ALERTS", "CALLS", "REQUESTS", "Outcome", "Settings", "called", "concerns", "due", "next_due", "step"]
+
+REFRESH_COMMAND: Final = "refresh_waybill"
+"""manual_command on `ops` with `waybill_no`: customer service wants to see where the parcel is now."""
+
+_TOPICS: Final = frozenset({"couriers", "wms", "orders"})
+
+
+@dataclass(slots=True)
+class Outcome:
+    """`rows` is the object given if there is nothing to store, None if nothing is left to watch."""
+
+    rows: Rows | None
+    sends: list[Send] = field(default_factory=list)
+
+
+def concerns(fact: Fact) -> bool:
+    """Whether the fact may say something of a waybill; nearly all do not, and need no look at the rows."""
+    kind = fact["event_type"]
+    return kind == "complaint" or ("waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command"))
+
+
+def step(rows: Rows | None, fact: Fact, now: int, settings: Settings) -> Outcome:
+    """One fact about the order."""
+    guid, at = fact["order_guid"], fact["event_time"]
+    if fact["event_type"] == "manual_command":
+        return _refresh(rows, fact, settings)
+    new = waybill.observe(rows, fact)
+    out = Outcome(new)
+    if new is rows or new is None:
+        return out
+    before = rows or {}
+    for number, row in new.items():
+        old = before.get(number)
+        if row is old:
+            continue
+        if "ended" in row and "ended" not in (old or {}):
+            _late(out, row, now - at, now, settings)
+        settled, sends = watch.settle(guid, number, old, row, at, settings)
+        out.sends += sends
+        if settled is not row:
+            out.rows = {**(out.rows or {}), number: settled}
+    return out
+
+
+def _late(out: Outcome, row: waybill.Row, lag: int, now: int, settings: Settings) -> None:
+    """LOG-04, LOG-10: one alert per courier that counts, not one per parcel."""
+    courier = row.get("courier")
+    for rule, limit, title in (
+        ("LOG-04", settings.signed_ms, "signature told late"),
+        ("LOG-10", settings.stale_ms, "customers looked at an old state"),
+    ):
+        if limit < lag <= settings.history_ms:
+            detail = f"{courier} told of a signature {lag // 60_000} min after it"
+            said = {"do": "count", "rule": rule, "title": title, "detail": detail, "at": now, "source": courier}
+            out.sends.append((ALERTS, f"{rule}/{courier}", said))
+
+
+def _refresh(rows: Rows | None, fact: Fact, settings: Settings) -> Outcome:
+    number, at = fact["waybill_no"], fact["event_time"]
+    row = (rows or {}).get(number)
+    if fact.get("command") != REFRESH_COMMAND or rows is None or row is None:
+        return Outcome(rows)
+    if at - row.get("refreshed", 0) < settings.refresh_ms:
+        return Outcome(rows)
+    wish = watch.call(watch.REFRESH, fact["order_guid"], number, row.get("courier"), at, 0)
+    return Outcome({**rows, number: {**row, "refreshed": at}}, [wish])
+
+
+def due(guid: str, rows: Rows, now: int, settings: Settings) -> Outcome:
+    """The order's timer fires: all that is due by `now`."""
+    out, left = Outcome(None), {}
+    for number, row in rows.items():
+        kept, sends = watch.fire(guid, number, row, now, settings)
+        out.sends += sends
+        if kept is not None:
+            left[number] = kept
+    out.rows = left or None
+    return out
+
+
+def next_due(rows: Rows | None, settings: Settings) -> int | None:
+    """When something is to be done about any of the waybills, ms."""
+    times = [at for row in (rows or {}).values() if (at := watch.next_due(row, settings)) is not None]
+    return min(times, default=None)

@@ -1,0 +1,141 @@
+"""What must happen to a waybill by when, and what is done if it does not (LOG-01 to LOG-03, LOG-06, LOG-11).
+
+`due` is a function of the row, so a timer is set to its earliest time after each change, and `fire` does all that has
+come due. An alert closes as soon as the row says that its cause is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from .settings import Settings
+from .waybill import Row
+
+Send = tuple[str, str, dict[str, Any]]
+"""(topic, key, value)."""
+
+ALERTS: Final = "alert-facts"
+CALLS: Final = "courier-facts"
+NOBODY: Final = "-"
+"""Key of what concerns a courier that is not known yet."""
+
+PUSH, PROBE, REFRESH, FORGET = "push", "probe", "refresh", "forget"
+_TIMES: Final = ("created", "accepted", "shipped", "moved", "ended")
+
+UNACCEPTED, UNPICKED, SLOW, STALLED, COMPLAINED = "LOG-01", "LOG-02", "LOG-03/slow", "LOG-03", "LOG-11"
+"""Alerts, by the beginning of their keys."""
+
+
+def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
+    """(when, what) may come next, in no order; of a waybill that has arrived only that it is forgotten."""
+    yield max(row.get(name, 0) for name in _TIMES) + settings.kept_ms, FORGET
+    if "ended" in row:
+        return
+    raised = row.get("raised", ())
+    pushed: int = row.get("pushed", 0)
+    if "accepted" not in row and pushed < settings.pushes:
+        yield row["created"] + settings.accept_ms * (pushed + 1) + 1, PUSH
+    if "shipped" in row and "picked" not in row and UNPICKED not in raised:
+        yield row["shipped"] + settings.pickup_ms + 1, UNPICKED
+    if row.get("courier") not in settings.couriers:
+        return
+    if "moved" in row:
+        if SLOW not in raised and STALLED not in raised:
+            yield row["moved"] + settings.stall_ms + 1, SLOW
+        if STALLED not in raised:
+            yield row["moved"] + settings.stalled_ms + 1, STALLED
+    still = row.get("moved", row.get("shipped", row.get("accepted")))
+    if still is not None:
+        probe = max(still, row.get("probed", 0)) + settings.probe_ms
+        if probe <= still + settings.probe_for_ms:
+            yield probe, PROBE
+
+
+def next_due(row: Row, settings: Settings) -> int | None:
+    """The earliest of it, ms."""
+    return min((at for at, _ in due(row, settings)), default=None)
+
+
+def fire(guid: str, number: str, row: Row, now: int, settings: Settings) -> tuple[Row | None, list[Send]]:
+    """The row (None: forgotten) and what is sent after all that was due by `now`.
+
+    After a time in which nobody worked, what was missed is done once, not once for each time it was due.
+    """
+    sends: list[Send] = []
+    while True:
+        what = next((what for at, what in sorted(due(row, settings)) if at <= now), None)
+        if what is None:
+            return row, sends
+        if what == FORGET:
+            return None, sends
+        row = _do(guid, number, row, what, now, settings, sends)
+
+
+def _do(guid: str, number: str, row: Row, what: str, now: int, settings: Settings, sends: list[Send]) -> Row:
+    courier = row.get("courier")
+    if what == PUSH:
+        missed = min(settings.pushes, (now - row["created"] - 1) // settings.accept_ms)
+        pushed = max(row.get("pushed", 0) + 1, missed)
+        sends.append(call(PUSH, guid, number, courier, now, pushed))
+        row = {**row, "pushed": pushed}
+        detail = f"not accepted by its courier for more than {settings.accept_ms // 60_000} min; pushed again"
+        return _raise(guid, number, row, UNACCEPTED, "waybill not accepted", detail, now, sends)
+    if what == PROBE:
+        sends.append(call(PROBE, guid, number, courier, now, 0))
+        return {**row, "probed": now}
+    if what == UNPICKED:
+        detail = f"shipped, and not picked up for more than {settings.pickup_ms // 3_600_000} h"
+        return _raise(guid, number, row, UNPICKED, "pickup missing", detail, now, sends)
+    hours = (settings.stall_ms if what == SLOW else settings.stalled_ms) // 3_600_000
+    detail = f"{courier} has not moved it for more than {hours} h"
+    if what == STALLED:
+        phone = settings.couriers[str(courier)].phone
+        detail += f"; call {phone}, waybill {number}" if phone else f"; waybill {number}"
+        row = _close(guid, number, row, [SLOW], now, sends)
+    return _raise(guid, number, row, what, "transit stalled" if what == STALLED else "transit slow", detail, now, sends)
+
+
+def settle(guid: str, number: str, before: Row | None, row: Row, at: int, settings: Settings) -> tuple[Row, list[Send]]:
+    """After a fact of `at`: closes alerts whose cause is gone, and opens an investigation after repeated complaints."""
+    sends: list[Send] = []
+    raised, ended = row.get("raised", ()), "ended" in row
+    over = []
+    if raised:
+        if "accepted" in row or ended:
+            over.append(UNACCEPTED)
+        if "picked" in row or ended:
+            over.append(UNPICKED)
+        if ended or row.get("moved") != (before or {}).get("moved"):
+            over += [SLOW, STALLED]
+        row = _close(guid, number, row, over, at, sends)
+    complaints = row.get("complaints", ())
+    if ended and len(complaints) >= settings.complaints and COMPLAINED not in row.get("raised", ()):
+        detail = (
+            f"signed according to {row.get('courier')}, and {len(complaints)} complaints since; waybill {number}: "
+            "ask the courier for the proof of delivery"
+        )
+        row = _raise(guid, number, row, COMPLAINED, "signed but not received", detail, at, sends)
+    return row, sends
+
+
+def call(kind: str, guid: str, number: str, courier: str | None, at: int, attempt: int) -> Send:
+    wish = {"do": kind, "waybill_no": number, "order_guid": guid, "courier": courier, "attempt": attempt, "at": at}
+    return CALLS, courier or NOBODY, wish
+
+
+def _raise(guid: str, number: str, row: Row, what: str, title: str, detail: str, at: int, sends: list[Send]) -> Row:
+    rule = what[:6]
+    said = {"do": "open", "rule": rule, "title": title, "detail": detail, "at": at, "order_guid": guid}
+    if what == SLOW:
+        said |= {"severity": "info", "targets": []}
+    sends.append((ALERTS, f"{what}/{guid}/{number}", said))
+    return {**row, "raised": sorted({*row.get("raised", ()), what})}
+
+
+def _close(guid: str, number: str, row: Row, over: list[str], at: int, sends: list[Send]) -> Row:
+    gone = [what for what in over if what in row.get("raised", ())]
+    for what in gone:
+        said = {"do": "close", "rule": what[:6], "at": at, "order_guid": guid}
+        sends.append((ALERTS, f"{what}/{guid}/{number}", said))
+    return {**row, "raised": [what for what in row["raised"] if what not in gone]} if gone else row

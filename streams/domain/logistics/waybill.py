@@ -1,0 +1,98 @@
+"""What is known of the waybills of one order, as a row of JSON values by waybill number.
+
+    courier    who carries it
+    created    first told of by warehouse or shop      accepted   first told of by the courier
+    shipped    left the warehouse                      picked     first movement with the courier
+    moved      last movement                           ended      delivered, or on its way back to the sender's hands
+    pushed     how often it was pushed again           probed     when it was probed last
+    refreshed  when it was last looked up at once      complaints ids of the events
+    raised     alerts that are open about it
+
+All times are event times in ms, the earliest or the latest of their kind, so the row is a function of the set of facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from streams.domain.rules.nodes import RANK, UNPROVEN
+
+Fact = Mapping[str, Any]
+Row = dict[str, Any]
+Rows = dict[str, Row]
+
+WAYBILLS: Final = 64
+"""Waybills of an order that are watched; a sender that makes up ever new ones must not make its row grow."""
+_COMPLAINTS: Final = 16
+
+_CREATED: Final = frozenset({"orders", "wms"})
+_MOVING: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
+_SIGNED: Final = RANK["logistics_signed"]
+_SHIPPED: Final = RANK["shipped"]
+
+
+def observe(rows: Rows | None, fact: Fact) -> Rows | None:
+    """The rows with what the fact says of a waybill; the same object if it says nothing new."""
+    number = fact.get("waybill_no")
+    kind = fact["event_type"]
+    if kind == "complaint":
+        return _complained(rows, number, fact["event_id"])
+    topic = fact["topic"]
+    if not number or (topic not in _CREATED and topic != "couriers"):
+        return rows
+    row = (rows or {}).get(number)
+    if row is None and len(rows or ()) >= WAYBILLS:
+        return rows
+    new = dict(row or {})
+    at: int = fact["event_time"]
+    rank = _rank(fact)
+    if topic == "couriers":
+        courier = fact.get("courier") or fact["source"]
+        new.setdefault("courier", courier)
+        _first(new, "accepted", at)
+        ended = kind == "signed" or rank >= _SIGNED
+        if ended:
+            _first(new, "ended", at)
+        if ended or kind in _MOVING or _is_on_its_way(fact):
+            _first(new, "picked", at)
+            _last(new, "moved", at)
+    else:
+        _first(new, "created", at)
+        if kind == "loaded" or rank == _SHIPPED:
+            _first(new, "shipped", at)
+    return rows if new == row else {**(rows or {}), number: new}
+
+
+def _complained(rows: Rows | None, number: str | None, event_id: str) -> Rows | None:
+    """About the waybill it names, or about every one of the order."""
+    if not rows:
+        return rows
+    found = dict(rows)
+    for name, row in rows.items():
+        said = row.get("complaints", [])
+        if name == (number or name) and event_id not in said and len(said) < _COMPLAINTS:
+            found[name] = {**row, "complaints": sorted([*said, event_id])}
+    return rows if found == rows else found
+
+
+def _rank(fact: Fact) -> int:
+    mapped = fact.get("mapped")
+    state = mapped.get("state") if mapped else None
+    return RANK[state] if state else -1
+
+
+def _is_on_its_way(fact: Fact) -> bool:
+    """A status word that proves a movement, whatever event brings it (a probe's answer, an exception on the road)."""
+    mapped = fact.get("mapped") or {}
+    return mapped.get("state") == "shipped" and mapped.get("node") not in (None, *UNPROVEN)
+
+
+def _first(row: Row, name: str, at: int) -> None:
+    if name not in row or at < row[name]:
+        row[name] = at
+
+
+def _last(row: Row, name: str, at: int) -> None:
+    if name not in row or at > row[name]:
+        row[name] = at

@@ -1,0 +1,66 @@
+"""What is known of an order's waybills does not depend on the order in which its facts come, nor on repeats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from streams.domain.logistics.waybill import observe
+
+T0 = 1_769_220_000_000
+
+_KINDS = [
+    ("wms", "label_printed"),
+    ("wms", "loaded"),
+    ("couriers", "waybill_accepted"),
+    ("couriers", "picked_up"),
+    ("couriers", "scanned"),
+    ("couriers", "probe_result"),
+    ("couriers", "signed"),
+]
+
+
+@some.composite
+def facts(draw: some.DrawFn) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for number in range(draw(some.integers(1, 12))):
+        topic, kind = draw(some.sampled_from(_KINDS))
+        fact = {"topic": topic, "event_type": kind, "event_id": f"e{number}", "source": "zto"}
+        at, waybill = draw(some.integers(0, 50)), draw(some.sampled_from(["W1", "W2"]))
+        found.append({**fact, "event_time": T0 + at, "waybill_no": waybill})
+    return found
+
+
+@pytest.mark.rule("LOG-01", "LOG-02", "LOG-03", "LOG-06")
+@given(facts(), some.randoms(use_true_random=False))
+def test_the_rows_are_a_function_of_the_set_of_facts(told: list[dict[str, Any]], chance: Any) -> None:
+    def rows(order: list[dict[str, Any]]) -> Any:
+        known = None
+        for fact in order:
+            known = observe(known, fact)
+        return known
+
+    again = [*told, *chance.choices(told, k=3)]
+    chance.shuffle(again)
+    first = rows(told)
+    assert rows(again) == first
+    # The naive oracle: the earliest and the latest of what each kind proves.
+    for waybill, row in (first or {}).items():
+        times: dict[str, list[int]] = {kind: [] for _, kind in _KINDS}
+        for fact in told:
+            if fact["waybill_no"] == waybill:
+                times[fact["event_type"]].append(fact["event_time"])
+        moving = times["picked_up"] + times["scanned"] + times["signed"]
+        courier = moving + times["waybill_accepted"] + times["probe_result"]
+        wanted = {
+            "created": min(times["label_printed"] + times["loaded"], default=None),
+            "shipped": min(times["loaded"], default=None),
+            "accepted": min(courier, default=None),
+            "picked": min(moving, default=None),
+            "moved": max(moving, default=None),
+            "ended": min(times["signed"], default=None),
+        }
+        assert {name: row.get(name) for name in wanted} == wanted

@@ -1,0 +1,80 @@
+"""Waybills through all agents, codecs and timers: what is asked of couriers, who is told, and what ends it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from streams.domain import calendar
+from streams.engine.local import Abort, Crash, LocalRunner
+from tests.scenarios.play import new_runner
+from tests.scenarios.test_channels import Shop
+
+T0 = calendar.at(2026, 3, 2, 9)
+MINUTE, HOUR = calendar.MINUTE_MS, calendar.HOUR_MS
+
+
+def shipped(runner: LocalRunner | None = None) -> Shop:
+    """An order with a waybill of ZTO that was picked up at T0."""
+    shop = Shop(runner).order("douyin", "D1", T0 - HOUR).pay("douyin", "D1", T0 - HOUR + 1000)
+    shop.say("wms", "label_printed", T0 - 30 * MINUTE, "wms-hz", channel="douyin", order_no="D1", waybill_no="W1")
+    shop.say("couriers", "waybill_accepted", T0 - 25 * MINUTE, "zto", waybill_no="W1", courier="zto")
+    return shop.say("couriers", "picked_up", T0, "zto", waybill_no="W1", courier="zto")
+
+
+def alerts(shop: Shop, key: str) -> list[tuple[str, str, list[str]]]:
+    """What became of an alert, by its key."""
+    rows = [row for row in shop.out("alerts") if row["alert_key"] == key]
+    return [(row["status"], row["severity"], row["targets"]) for row in rows]
+
+
+@pytest.mark.rule("LOG-03", "LOG-06")
+def test_a_parcel_that_stands_still_is_probed_told_and_forgiven_when_it_moves() -> None:
+    shop = shipped()
+    shop.runner.advance(T0 + 8 * HOUR + 1)
+    requests = shop.out("logistics-requests")
+    assert {(row["kind"], row["courier"], row["waybill_no"]) for row in requests} == {("probe", "zto", "W1")}
+    assert [row["at"] for row in requests] == [T0 + 30 * MINUTE * n for n in range(1, 17)]
+    guid = requests[0]["order_guid"]
+    assert alerts(shop, f"LOG-03/slow/{guid}/W1") == [("open", "info", []), ("closed", "info", [])]
+    assert alerts(shop, f"LOG-03/{guid}/W1") == [("open", "critical", ["wecom"])]
+    [last] = [row for row in shop.out("alerts") if row["alert_key"] == f"LOG-03/{guid}/W1"]
+    assert last["recipient"] == "logistics lead"
+    assert "95311" in last["detail"]
+    shop.say("couriers", "probe_result", T0 + 9 * HOUR, "probe", waybill_no="W1", courier="zto")
+    assert alerts(shop, f"LOG-03/{guid}/W1")[-1][0] == "open"  # an answer without a word proves no movement
+    shop.say("couriers", "scanned", T0 + 10 * HOUR, "zto", waybill_no="W1", courier="zto")
+    assert alerts(shop, f"LOG-03/{guid}/W1")[-1][0] == "closed"
+
+
+@pytest.mark.rule("LOG-09")
+def test_customer_service_asks_for_a_parcel_by_its_waybill() -> None:
+    shop = shipped().ops("manual_command", T0 + MINUTE, command="refresh_waybill", waybill_no="W1")
+    [request] = shop.out("logistics-requests")
+    assert (request["kind"], request["at"]) == ("refresh", T0 + MINUTE)
+
+
+@pytest.mark.rule("LOG-03", "LOG-06", "LOG-07")
+@pytest.mark.parametrize("seed", range(3))
+def test_timers_fire_once_whatever_dies(seed: int) -> None:
+    plain = shipped()
+    plain.runner.advance(T0 + 9 * HOUR)
+    chance, died = random.Random(seed), 0
+
+    def fault(agent: str, worker: int, step: str) -> None:
+        nonlocal died
+        if agent == "logistics" and chance.random() < 0.2:
+            died += 1
+            raise Crash if step in ("persist", "done") else Abort
+
+    broken = shipped(new_runner(fault=fault))
+    while True:
+        try:
+            broken.runner.advance(T0 + 9 * HOUR)
+            break
+        except (Crash, Abort):
+            continue
+    assert died > 10
+    for topic in ("logistics-requests", "alerts"):
+        assert sorted(broken.out(topic), key=str) == sorted(plain.out(topic), key=str)

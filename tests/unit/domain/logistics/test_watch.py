@@ -1,0 +1,182 @@
+"""Waybills that stand still: both sides of every limit, and what ends an alert."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.domain.logistics import settings as numbers
+from tests.unit.domain.logistics.watched import DAY, HOUR, MINUTE, SECOND, T0, Watched
+
+MAPPED = {"known": True, "state": "shipped", "node": "in_transit", "flags": [], "event": None, "axis": None}
+
+
+@pytest.mark.rule("LOG-01")
+def test_a_waybill_that_no_courier_takes_is_pushed_three_times_and_told() -> None:
+    it = Watched().say("wms", "label_printed", 0)
+    it.wait(10 * MINUTE)
+    assert not it.sent
+    it.wait(2 * HOUR)
+    assert it.requests("push") == [10 * MINUTE + 1, 20 * MINUTE + 1, 30 * MINUTE + 1]
+    assert it.alerts("LOG-01") == [("open", 10 * MINUTE + 1), ("open", 20 * MINUTE + 1), ("open", 30 * MINUTE + 1)]
+    it.courier("waybill_accepted", 3 * HOUR)
+    assert it.alerts("LOG-01")[-1] == ("close", 3 * HOUR)
+
+
+@pytest.mark.rule("LOG-01")
+@pytest.mark.parametrize(("taken", "pushed"), [(10 * MINUTE, 0), (10 * MINUTE + 1, 1)])
+def test_ten_minutes_are_not_more_than_ten_minutes(taken: int, pushed: int) -> None:
+    it = Watched().say("wms", "packed", 0).wait(taken).courier("waybill_accepted", taken + 1).wait(HOUR)
+    assert len(it.requests("push")) == pushed
+
+
+@pytest.mark.rule("LOG-01")
+def test_what_a_courier_speaks_of_first_needs_no_push() -> None:
+    it = Watched().courier("picked_up", 0).say("wms", "label_printed", -HOUR, told=1)
+    assert not it.wait(HOUR).requests("push")
+
+
+@pytest.mark.rule("LOG-01")
+def test_pushes_missed_while_nobody_worked_are_made_once() -> None:
+    it = Watched().say("wms", "packed", 0).sleep(2 * HOUR)
+    assert it.requests("push") == [2 * HOUR]
+
+
+@pytest.mark.rule("LOG-02")
+@pytest.mark.parametrize(("picked", "told"), [(DAY, False), (DAY + 1, True)])
+def test_a_parcel_shipped_and_not_picked_up_for_a_day_is_told(picked: int, told: bool) -> None:
+    it = Watched().courier("waybill_accepted", 0).say("wms", "loaded", 0).wait(picked)
+    assert bool(it.alerts("LOG-02")) is told
+    it.courier("picked_up", picked)
+    assert [do for do, _ in it.alerts("LOG-02")] == (["open", "close"] if told else [])
+
+
+@pytest.mark.rule("LOG-02", "LOG-06")
+def test_a_silent_waybill_is_probed_every_half_hour_from_the_half_hour_on() -> None:
+    it = Watched().courier("waybill_accepted", 0).say("wms", "loaded", 10 * MINUTE)
+    it.wait(40 * MINUTE - 1)
+    assert not it.requests("probe")
+    it.wait(2 * HOUR)
+    assert it.requests("probe") == [40 * MINUTE, 70 * MINUTE, 100 * MINUTE]
+
+
+@pytest.mark.rule("LOG-06")
+def test_a_movement_puts_the_probe_off_and_a_signature_ends_it() -> None:
+    it = Watched().courier("picked_up", 0).courier("scanned", 29 * MINUTE)
+    it.wait(58 * MINUTE)
+    assert not it.requests("probe")
+    it.wait(59 * MINUTE).courier("signed", 60 * MINUTE).wait(DAY)
+    assert it.requests("probe") == [59 * MINUTE]
+
+
+@pytest.mark.rule("LOG-06")
+def test_probes_end_fifteen_days_after_the_last_movement() -> None:
+    unlimited = numbers.Settings(couriers={"zto": numbers.Courier()})
+    it = Watched(unlimited).courier("picked_up", 0).wait(20 * DAY)
+    assert it.requests("probe")[-1] == 15 * DAY
+    assert len(it.requests("probe")) == 15 * 48
+
+
+@pytest.mark.rule("LOG-06", "LOG-03")
+def test_a_courier_without_an_interface_is_neither_probed_nor_stalled() -> None:
+    it = Watched().courier("picked_up", 0, courier="village cart").wait(10 * DAY)
+    assert not it.sent
+
+
+@pytest.mark.rule("LOG-03")
+def test_four_hours_without_movement_are_slow_and_eight_are_abnormal_both_beyond_the_limit() -> None:
+    it = Watched().courier("picked_up", 0)
+    it.wait(4 * HOUR)
+    assert not it.alerts("LOG-03/slow")
+    it.wait(8 * HOUR)
+    assert it.alerts("LOG-03/slow") == [("open", 4 * HOUR + 1)]
+    assert not it.alerts("LOG-03/G1")
+    it.wait(8 * HOUR + 1)
+    assert it.alerts("LOG-03/slow")[-1] == ("close", 8 * HOUR + 1)
+    [said] = [value for _, key, value in it.sent if key == "LOG-03/G1/W1"]
+    assert "95311" in said["detail"]
+    assert "W1" in said["detail"]
+    it.courier("scanned", 9 * HOUR)
+    assert it.alerts("LOG-03/G1") == [("open", 8 * HOUR + 1), ("close", 9 * HOUR)]
+    it.wait(13 * HOUR + 1)
+    assert it.alerts("LOG-03/slow")[-1] == ("open", 13 * HOUR + 1)
+
+
+@pytest.mark.rule("LOG-03", "LOG-06")
+def test_a_probes_answer_counts_as_movement_only_if_its_word_proves_one() -> None:
+    it = Watched().courier("picked_up", 0)
+    it.courier("probe_result", 3 * HOUR, source="probe").wait(4 * HOUR + 1)
+    assert it.alerts("LOG-03/slow") == [("open", 4 * HOUR + 1)]
+    it.courier("probe_result", 5 * HOUR, source="probe", mapped=MAPPED).wait(8 * HOUR + 1)
+    assert it.alerts("LOG-03/slow")[-1] == ("close", 5 * HOUR)
+    assert not it.alerts("LOG-03/G1")
+
+
+@pytest.mark.rule("LOG-03")
+def test_an_old_scan_told_late_does_not_end_a_stall() -> None:
+    it = Watched().courier("scanned", HOUR).wait(10 * HOUR).courier("scanned", 0, told=11 * HOUR)
+    assert it.alerts("LOG-03/G1") == [("open", 9 * HOUR + 1)]
+
+
+@pytest.mark.rule("LOG-04", "LOG-10")
+@pytest.mark.parametrize(
+    ("lag", "late", "stale"),
+    [
+        (5 * MINUTE, 0, 0),
+        (5 * MINUTE + 1, 1, 0),
+        (DAY, 1, 0),
+        (DAY + 1, 1, 1),
+        (30 * DAY, 1, 1),
+        (30 * DAY + 1, 0, 0),
+    ],
+)
+def test_a_signature_told_late_counts_against_its_courier(lag: int, late: int, stale: int) -> None:
+    it = Watched().courier("picked_up", 0, courier="village cart")
+    it.courier("signed", HOUR, courier="village cart", told=HOUR + lag)
+    assert it.alerts("LOG-04") == [("count", HOUR + lag)] * late
+    assert it.alerts("LOG-10") == [("count", HOUR + lag)] * stale
+
+
+@pytest.mark.rule("LOG-04")
+def test_a_signature_told_twice_is_late_once() -> None:
+    it = Watched().courier("picked_up", 0).courier("signed", HOUR, told=2 * HOUR)
+    it.courier("signed", HOUR + 1, told=3 * HOUR)
+    assert it.alerts("LOG-04") == [("count", 2 * HOUR)]
+
+
+@pytest.mark.rule("LOG-09")
+@pytest.mark.parametrize(("after", "asked"), [(MINUTE - 1, 1), (MINUTE, 2)])
+def test_customer_service_looks_up_a_waybill_once_a_minute(after: int, asked: int) -> None:
+    it = Watched().courier("picked_up", 0)
+    for at in (SECOND, SECOND + after):
+        it.say("ops", "manual_command", at, command="refresh_waybill")
+    assert len(it.requests("refresh")) == asked
+    it.say("ops", "manual_command", HOUR, waybill_no="W2", command="refresh_waybill")
+    it.say("ops", "manual_command", HOUR, command="something_else")
+    assert len(it.requests("refresh")) == asked
+
+
+@pytest.mark.rule("LOG-11")
+def test_the_second_complaint_about_a_signed_waybill_opens_an_investigation() -> None:
+    it = Watched().courier("picked_up", 0).courier("signed", HOUR).say("orders", "complaint", 2 * HOUR, None)
+    assert not it.alerts("LOG-11")
+    it.say("orders", "complaint", 3 * HOUR, None).say("orders", "complaint", 4 * HOUR, None)
+    assert it.alerts("LOG-11") == [("open", 3 * HOUR)]
+
+
+@pytest.mark.rule("LOG-11")
+def test_complaints_before_the_signature_wait_for_it_and_one_told_twice_is_one() -> None:
+    it = Watched().courier("picked_up", 0)
+    for _ in range(2):
+        it.say("orders", "complaint", HOUR, None, event_id="same")
+    it.courier("signed", 2 * HOUR)
+    assert not it.alerts("LOG-11")
+    it.say("orders", "complaint", 3 * HOUR, "W1")
+    assert it.alerts("LOG-11") == [("open", 3 * HOUR)]
+
+
+def test_a_waybill_is_forgotten_thirty_days_after_the_last_that_was_told() -> None:
+    it = Watched().courier("picked_up", 0).courier("signed", HOUR)
+    it.wait(HOUR + 30 * DAY - 1)
+    assert it.rows is not None
+    assert it.wait(HOUR + 30 * DAY).rows is None
+    assert it.now == T0 + HOUR + 30 * DAY
