@@ -1,6 +1,7 @@
 """The agents: which topics, which reducer, which tables, which outputs. The rules stand in `streams.domain`."""
 
 from streams.agents.alerts import alerts
+from streams.agents.calls import calls
 from streams.agents.channels import channels
 from streams.agents.identity import identity
 from streams.agents.intake import intake
@@ -9,5 +10,5 @@ from streams.agents.logistics import logistics
 from streams.agents.orders import orders
 from streams.agents.reports import reports
 
-ALL = (intake, channels, identity, orders, inventory, logistics, reports, alerts)
+ALL = (intake, channels, identity, orders, inventory, logistics, calls, reports, alerts)
 """Every agent, in the order of the flow."""

@@ -1,4 +1,4 @@
-"""`logistics`: watches the waybills of every order, and asks couriers (`streams.domain.logistics`)."""
+"""`logistics`: watches the waybills of every order (`streams.domain.logistics`)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ FACTS: Final = "order-facts"
 
 logistics = Agent(
     "logistics",
-    sources=(FACTS, rules.CALLS),
-    writes=(rules.CALLS, rules.REQUESTS, rules.ALERTS),
+    sources=(FACTS,),
+    writes=(rules.CALLS, rules.ALERTS),
     clock=Clock.EVENTS,
 )
 WAYBILLS = logistics.table("waybills")
-COURIERS = logistics.table("couriers")
 
 TIMER: Final = "waybills"
 _SETTINGS = data.logistics()
@@ -25,12 +24,7 @@ _SETTINGS = data.logistics()
 
 @logistics.fold
 def fold(ctx: Context, key: bytes | None, message: dict[str, Any]) -> None:
-    if ctx.source == rules.CALLS:
-        courier = (key or b"").decode()
-        ctx[COURIERS][courier], sends = rules.called(ctx[COURIERS].get(courier), courier, message, _SETTINGS)
-        for topic, name, value in sends:
-            ctx.emit(topic, name, value)
-    elif rules.concerns(message):
+    if rules.concerns(message):
         guid = message["order_guid"]
         before = ctx[WAYBILLS].get(guid)
         outcome = rules.step(before, message, ctx.now, _SETTINGS)
@@ -50,7 +44,7 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
 
 @logistics.time_of
 def time_of(message: dict[str, Any]) -> int:
-    at: int = message["at"] if "do" in message and "event_time" not in message else message["event_time"]
+    at: int = message["event_time"]
     return at
 
 
