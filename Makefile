@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 ARGS ?=
+SERVERS := integration or registry or chaos
 
 .PHONY: help demo test check rules bench soak chaos clean
 help: ## this list
@@ -32,8 +33,12 @@ $(DEV): $(STAMP)
 demo: $(STAMP) ## the main job on the embedded broker, with the bundled real orders
 	@$(VENV)/bin/oms demo $(ARGS)
 
+# On every core what needs no server, then one after the other what shares one. 5: none of them were asked for.
 test: $(DEV) ## every test, those on the real broker included
-	@$(PY) -m pytest -q $(ARGS)
+	@$(PY) -m pytest -q -n auto --dist worksteal -m "not ($(SERVERS))" $(ARGS); alone=$$?; \
+	$(PY) -m pytest -q -m "$(SERVERS)" $(ARGS); shared=$$?; \
+	for status in $$alone $$shared; do case $$status in 0|5) ;; *) exit $$status ;; esac; done; \
+	test $$alone$$shared != 55
 
 check: $(DEV) ## ruff, mypy --strict and the import doors
 	@status=0; \
