@@ -2,65 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from streams.domain import logistics as rules
+from streams.domain.logistics import confirm
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
+from streams.engine.agent import TableSpec
 
 FACTS: Final = "order-facts"
 
 logistics = Agent(
     "logistics",
     sources=(FACTS,),
-    writes=(rules.CALLS, rules.ALERTS),
+    writes=(rules.CALLS, confirm.REQUESTS, rules.ALERTS),
     clock=Clock.EVENTS,
 )
 WAYBILLS = logistics.table("waybills")
+CONFIRMATIONS = logistics.table("confirmations")
 
 TIMER: Final = "waybills"
+ASK: Final = "ask"
+"""Timer of the questions to the customer."""
 _SETTINGS = data.logistics()
 
 
 @logistics.fold
-def fold(ctx: Context, key: bytes | None, message: dict[str, Any]) -> None:
-    if rules.concerns(message):
-        guid = message["order_guid"]
+def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
+    guid = fact["order_guid"]
+    if rules.concerns(fact):
         before = ctx[WAYBILLS].get(guid)
-        outcome = rules.step(before, message, ctx.now, _SETTINGS)
+        outcome = rules.step(before, fact, ctx.now, _SETTINGS)
         if outcome.rows is not before:
-            _store(ctx, guid, outcome.rows, rules.next_due(before, _SETTINGS))
-        _send(ctx, outcome)
+            _store(ctx, WAYBILLS, guid, outcome.rows)
+            _time(ctx, TIMER, guid, rules.next_due(before, _SETTINGS), rules.next_due(outcome.rows, _SETTINGS))
+        _send(ctx, outcome.sends)
+    if confirm.concerns(fact):
+        row = ctx[CONFIRMATIONS].get(guid)
+        new, sends = confirm.observe(row, fact)
+        if new is not row:
+            _store(ctx, CONFIRMATIONS, guid, new)
+            _time(ctx, ASK, guid, confirm.next_due(row, _SETTINGS), confirm.next_due(new, _SETTINGS))
+        _send(ctx, sends)
 
 
 @logistics.on_timer
 def due(ctx: Context, kind: str, key: str, due: int) -> None:
-    rows = ctx[WAYBILLS].get(key)
-    if rows is not None:
-        outcome = rules.due(key, rows, ctx.now, _SETTINGS)
-        _store(ctx, key, outcome.rows, None)
-        _send(ctx, outcome)
+    if kind == TIMER:
+        rows = ctx[WAYBILLS].get(key)
+        if rows is not None:
+            outcome = rules.due(key, rows, ctx.now, _SETTINGS)
+            _store(ctx, WAYBILLS, key, outcome.rows)
+            _time(ctx, TIMER, key, None, rules.next_due(outcome.rows, _SETTINGS))
+            _send(ctx, outcome.sends)
+        return
+    row = ctx[CONFIRMATIONS].get(key)
+    if row is not None:
+        left, sends = confirm.fire(key, row, ctx.now, _SETTINGS)
+        _store(ctx, CONFIRMATIONS, key, left)
+        _time(ctx, ASK, key, None, confirm.next_due(left, _SETTINGS))
+        _send(ctx, sends)
 
 
 @logistics.time_of
-def time_of(message: dict[str, Any]) -> int:
-    at: int = message["event_time"]
+def time_of(fact: dict[str, Any]) -> int:
+    at: int = fact["event_time"]
     return at
 
 
-def _send(ctx: Context, outcome: rules.Outcome) -> None:
-    for topic, name, value in outcome.sends:
+def _send(ctx: Context, sends: Iterable[rules.Send]) -> None:
+    for topic, name, value in sends:
         ctx.emit(topic, name, value)
 
 
-def _store(ctx: Context, guid: str, rows: Any, timed: int | None) -> None:
-    """`timed`: when the timer of the order fires now, if there is one."""
-    if rows is None:
-        del ctx[WAYBILLS][guid]
+def _store(ctx: Context, table: TableSpec, guid: str, row: Any) -> None:
+    if row is None:
+        del ctx[table][guid]
     else:
-        ctx[WAYBILLS][guid] = rows
-    earliest = rules.next_due(rows, _SETTINGS)
-    if earliest is None and timed is not None:
-        ctx.timers.cancel(TIMER, guid)
-    elif earliest is not None and earliest != timed:
-        ctx.timers.set(TIMER, guid, earliest)
+        ctx[table][guid] = row
+
+
+def _time(ctx: Context, kind: str, guid: str, before: int | None, after: int | None) -> None:
+    """Move the timer of the order from `before` to `after`, ms; None: there is none."""
+    if after is None and before is not None:
+        ctx.timers.cancel(kind, guid)
+    elif after is not None and after != before:
+        ctx.timers.set(kind, guid, after)

@@ -55,6 +55,18 @@ def test_customer_service_asks_for_a_parcel_by_its_waybill() -> None:
     assert (request["kind"], request["at"]) == ("refresh", T0 + MINUTE)
 
 
+@pytest.mark.rule("LOG-14", "LOG-15")
+def test_a_customer_who_says_nothing_gets_a_link_and_a_call_and_one_who_scans_none() -> None:
+    shop = shipped().say("couriers", "signed", T0 + HOUR, "zto", waybill_no="W1", courier="zto")
+    shop.runner.advance(T0 + 26 * HOUR)
+    requests = [(row["kind"], row["at"]) for row in shop.out("customer-requests")]
+    assert requests == [("confirm_link", T0 + HOUR), ("voice_call", T0 + 25 * HOUR + 1)]
+    shop.say("service", "confirmation_scanned", T0 + 27 * HOUR, "mini-program", channel="douyin", order_no="D1")
+    assert shop.out("order-states")[-1]["state"] == "customer_signed"
+    shop.runner.advance(T0 + 10 * 24 * HOUR)
+    assert len(shop.out("customer-requests")) == 2
+
+
 @pytest.mark.rule("LOG-03", "LOG-06", "LOG-07")
 @pytest.mark.parametrize("seed", range(3))
 def test_timers_fire_once_whatever_dies(seed: int) -> None:

@@ -2,6 +2,7 @@
 
     waybill    what is known of each waybill of the order
     watch      LOG-01 not accepted, LOG-02 not picked up, LOG-03 stalled, LOG-06 probed, LOG-11 complained about
+    confirm    LOG-14, LOG-15: the customer is asked whether all is well
     calls      LOG-07: quotas of the couriers' interfaces; out of it come the requests
     settings   every number
 
@@ -14,14 +15,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from . import watch, waybill
+from . import confirm, watch, waybill
 from .calls import REQUESTS
 from .calls import step as called
 from .settings import Settings
 from .watch import ALERTS, CALLS, Send
 from .waybill import Fact, Rows
 
-__all__ = ["ALERTS", "CALLS", "REQUESTS", "Outcome", "Settings", "called", "concerns", "due", "next_due", "step"]
+__all__ = [
+    "ALERTS",
+    "CALLS",
+    "REQUESTS",
+    "Outcome",
+    "Send",
+    "Settings",
+    "called",
+    "concerns",
+    "confirm",
+    "due",
+    "next_due",
+    "step",
+]
 
 REFRESH_COMMAND: Final = "refresh_waybill"
 """manual_command on `ops` with `waybill_no`: customer service wants to see where the parcel is now."""

@@ -32,6 +32,8 @@ class Settings:
     refresh_ms    LOG-09: a waybill is looked up at once for customer service this often at most
     complaints    LOG-11: so many complaints about a signed waybill open an investigation
     kept_ms       a waybill is forgotten this long after the last that was told of it
+    link_ms       LOG-14: how long a confirmation link holds
+    call_ms       LOG-15: no word of the customer for longer, and they are called; call_again_ms: a second time
     couriers      by name, as `courier` or `source` of an event has it. Only those with an interface can be probed, and
                   only those who tell of every scan can stand still.
     """
@@ -51,6 +53,9 @@ class Settings:
     refresh_ms: int = calendar.MINUTE_MS
     complaints: int = 2
     kept_ms: int = 30 * calendar.DAY_MS
+    link_ms: int = 7 * calendar.DAY_MS
+    call_ms: int = calendar.DAY_MS
+    call_again_ms: int = 3 * calendar.DAY_MS
     couriers: Mapping[str, Courier] = field(default_factory=dict)
 
     @classmethod
