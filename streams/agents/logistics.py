@@ -53,14 +53,16 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
         rows = ctx[WAYBILLS].get(key)
         if rows is not None:
             outcome = rules.due(key, rows, ctx.now, _SETTINGS)
-            _store(ctx, WAYBILLS, key, outcome.rows)
+            if outcome.rows != rows:
+                _store(ctx, WAYBILLS, key, outcome.rows)
             _time(ctx, TIMER, key, None, rules.next_due(outcome.rows, _SETTINGS))
             _send(ctx, outcome.sends)
         return
     row = ctx[CONFIRMATIONS].get(key)
     if row is not None:
         left, sends = confirm.fire(key, row, ctx.now, _SETTINGS)
-        _store(ctx, CONFIRMATIONS, key, left)
+        if left != row:
+            _store(ctx, CONFIRMATIONS, key, left)
         _time(ctx, ASK, key, None, confirm.next_due(left, _SETTINGS))
         _send(ctx, sends)
 
@@ -84,8 +86,13 @@ def _store(ctx: Context, table: TableSpec, guid: str, row: Any) -> None:
 
 
 def _time(ctx: Context, kind: str, guid: str, before: int | None, after: int | None) -> None:
-    """Move the timer of the order from `before` to `after`, ms; None: there is none."""
-    if after is None and before is not None:
-        ctx.timers.cancel(kind, guid)
-    elif after is not None and after != before:
+    """See to it that the timer of the order fires by `after`, ms, if it did by `before`; None: never.
+
+    What is put off leaves the timer where it is: each scan of a parcel puts something off, and a timer that finds
+    nothing due costs less than one that is moved with each of them.
+    """
+    if after is None:
+        if before is not None:
+            ctx.timers.cancel(kind, guid)
+    elif before is None or after < before:
         ctx.timers.set(kind, guid, after)
