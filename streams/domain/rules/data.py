@@ -14,6 +14,7 @@ from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.order import OrderSettings, StockRules, TierRules
 from streams.domain.report.settings import StockReports
+from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, parse
 
 FOLDER = Path(__file__).parent
@@ -78,3 +79,9 @@ def alert_policies(path: Path = FOLDER / "alerts.json") -> Policies:
 def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
     """When the stock reports are made, and who follows up."""
     return StockReports.parse(_read(path)["stock"])
+
+
+@cache
+def risk(path: Path = FOLDER / "risk.json") -> RiskSettings:
+    """Weights, seasons, limits and advice of the risk rules. RiskError names the entry that must not be used."""
+    return RiskSettings.parse(_read(path))
