@@ -7,6 +7,7 @@ from streams.agents.intake import intake
 from streams.agents.inventory import inventory
 from streams.agents.orders import orders
 from streams.agents.reports import reports
+from streams.agents.risk import risk
 
-ALL = (intake, channels, identity, orders, inventory, reports, alerts)
+ALL = (intake, channels, identity, orders, inventory, risk, reports, alerts)
 """Every agent, in the order of the flow."""

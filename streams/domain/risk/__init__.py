@@ -44,4 +44,4 @@ def due(get: Get, kind: str, key: str, at: int, settings: Settings) -> Outcome:
 
 def time_of(message: Message) -> int:
     """Event time of a fact from outside; 0 for what our own agents say, who have told the time already."""
-    return int(message["event_time"]) if message.get("digest") is not None else 0
+    return int(message["event_time"]) if "digest" in message else 0
