@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from streams.domain import calendar
+from streams.engine.local import Crash
 from tests.scenarios.play import Played, new_runner, run
 from tests.scenarios.test_channels import Shop
 
@@ -113,3 +114,64 @@ def test_counts_do_not_depend_on_who_owns_which_partition(partitions: int) -> No
         run(runner)
     rows = runner.table("risk", "orders").values()
     assert [sorted(row.get("signals", {})) for row in rows] == [["ip_refunds"]] * 3
+
+
+def red(shop: Shop | None = None) -> Shop:
+    return urgent(at_risk(PEAK, shop), PEAK + 5 * MINUTE)
+
+
+def unlock(shop: Shop, at: int) -> Shop:
+    guid = Played(shop.runner).states["A1"]["order_guid"]
+    return shop.ops("manual_command", at, command="unlock_order", target=guid, operator="li", reason="spoke to him")
+
+
+@pytest.mark.rule("RSK-04")
+@pytest.mark.rule("RSK-08")
+def test_a_red_order_is_locked_waits_in_review_and_shows_its_score() -> None:
+    orange = at_risk(PEAK)
+    state = Played(orange.runner).states["A1"]
+    assert (state["score"], state["tier"], state["flags"]) == (3.14, "L3", [])
+    state = Played(red().runner).states["A1"]
+    assert (state["score"], state["tier"], state["flags"]) == (4.05, "L3", ["locked"])
+
+
+@pytest.mark.rule("RSK-08")
+def test_an_order_at_risk_that_is_not_with_the_warehouse_yet_leaves_its_lane_for_review() -> None:
+    shop = order(Shop(), "A1", PEAK, page_dwell_s=200, coupon_count=3)
+    shop.pay("douyin", "A1", PEAK + MINUTE)
+    assert Played(shop.runner).states["A1"]["lane"] == "wms"
+    shop.say("service", "chat_opened", PEAK + MINUTE, "desk", channel="douyin", order_no="A1", text="急用")
+    assert Played(shop.runner).states["A1"]["lane"] == "review_l3"
+
+
+@pytest.mark.rule("RSK-04")
+def test_a_person_unlocks_the_order_and_the_audit_says_who_and_why() -> None:
+    shop = unlock(red(), PEAK + 10 * MINUTE)
+    played = Played(shop.runner)
+    assert played.states["A1"]["flags"] == []
+    assert [alert["status"] for alert in played.alerts("RSK-04")] == ["closed"]
+    rows = [row for row in played.audit("A1") if row["rule"] == "RSK-04"]
+    assert [row["decision"] for row in rows] == ["accepted", "accepted"]
+    assert "risk score 4.05" in rows[0]["reason"]
+    assert (rows[1]["operator"], rows[1]["reason"]) == ("li", "spoke to him")
+    unlock(shop, PEAK + 11 * MINUTE)
+    last = [row for row in Played(shop.runner).audit("A1") if row["rule"] == "RSK-04"][-1]
+    assert (last["decision"], last["operator"]) == ("refused", "li")
+
+
+@pytest.mark.rule("RSK-04")
+def test_a_lock_comes_once_however_the_workers_crash() -> None:
+    wanted = Played(red().runner)
+    crashes = [7, 23, 61, 97, 140, 171]
+    seen = [0]
+
+    def fault(agent: str, worker: int, step: str) -> None:
+        seen[0] += 1
+        if agent in ("risk", "orders") and step in ("commit", "persist") and crashes and seen[0] >= crashes[0] * 10:
+            crashes.pop(0)
+            raise Crash
+
+    got = Played(red(Shop(new_runner(fault=fault))).runner)
+    assert len(crashes) < 6
+    for topic in ("risk-alerts", "order-states", "alerts"):
+        assert got.output(topic) == wanted.output(topic)

@@ -6,6 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streams.domain.order.meanings import UNLOCK
+from streams.domain.order.risk import RISK_FACT
+
+__all__ = ["RISK_FACT", "UNLOCK", "Outcome"]
+
 Row = Mapping[str, Any]
 Fact = dict[str, Any]
 Message = dict[str, Any]
@@ -23,10 +28,6 @@ TABLES: Final = (ORDERS, COUNTS)
 
 DUE: Final = "order"
 FORGET: Final = "forget"
-
-RISK_FACT: Final = "_risk"
-"""What the order learns: {score, locked, reason, operator?, refused?}."""
-UNLOCK: Final = "unlock_order"
 
 
 @dataclass(slots=True)
