@@ -84,4 +84,10 @@ def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
 @cache
 def risk(path: Path = FOLDER / "risk.json") -> RiskSettings:
     """Weights, seasons, limits and advice of the risk rules. RiskError names the entry that must not be used."""
-    return RiskSettings.parse(_read(path))
+    return RiskSettings.parse(risk_document(path))
+
+
+def risk_document(path: Path = FOLDER / "risk.json") -> dict[str, Any]:
+    """The same as it stands in the file."""
+    document: dict[str, Any] = _read(path)
+    return document
