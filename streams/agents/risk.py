@@ -23,7 +23,7 @@ def make(settings: rules.Settings | None = None) -> Agent:
     agent = Agent(
         "risk",
         sources=(names.ORDER_FACTS, names.FACTS),
-        writes=(names.FACTS, names.ORDER_FACTS, names.WARNINGS, names.ALERTS),
+        writes=(names.FACTS, names.ORDER_FACTS, names.WARNINGS, names.ALERTS, names.REPORT_FACTS),
         clock=Clock.EVENTS,  # waits of the world outside: a backlog must not make an order late
     )
     tables = {name: agent.table(name) for name in names.TABLES}

@@ -120,8 +120,9 @@ def _run(files: list[Path], table: Settings, kinds: tuple[str, ...], until: int 
         for record in _values(out / "risk-alerts.jsonl"):
             first(record["level"], record["order_guid"], record["at"])
         for row in _values(out / "audit-log.jsonl"):
-            before, after = (orjson.loads(row[side])["flags"] if row[side] else () for side in ("before", "after"))
-            if trouble_of(row, before, after) in kinds:
+            before, after = (orjson.loads(row[side] or "{}") for side in ("before", "after"))
+            what = trouble_of(row, before.get("flags", ()), after.get("flags", ()))
+            if what in kinds and (what != "cancelled" or after["paid_minor"]):
                 first("troubled", row["order_guid"], row["at"])
         for alert in _values(out / "alerts.jsonl"):
             if alert["rule"] == "RSK-10" and "late" in kinds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -175,3 +176,18 @@ def test_a_lock_comes_once_however_the_workers_crash() -> None:
     assert len(crashes) < 6
     for topic in ("risk-alerts", "order-states", "alerts"):
         assert got.output(topic) == wanted.output(topic)
+
+
+@pytest.mark.rule("RSK-09")
+def test_case_24_orders_paid_at_night_and_cancelled_again_are_told_by_hour_and_city_tier() -> None:
+    night, shop = calendar.at(2026, 5, 12, 22, 10), Shop()
+    for number in range(4):
+        order(shop, f"N{number}", night, customer_id=f"C{number}", city_tier="3" if number else "1")
+        shop.pay("douyin", f"N{number}", night + MINUTE)
+        shop.say("orders", "cancel_requested", night + 30 * MINUTE, "douyin", channel="douyin", order_no=f"N{number}")
+    shop.runner.advance(calendar.at(2026, 5, 13, 3))
+    [report] = [report for report in shop.out("reports") if report["name"] == "RSK-09"]
+    assert [(row["hour"], row["city_tier"], row["orders"]) for row in json.loads(report["rows"])] == [
+        (22, "1", 1),
+        (22, "3", 3),
+    ]

@@ -1,21 +1,19 @@
-"""Weak signals of an order and what they sum up to (RSK-01 to RSK-11), for the risk agent.
+"""Weak signals of an order and what they sum up to (RSK-01 to RSK-12), for the risk agent.
 
-order-facts (by guid) --> order   --> risk-alerts, alert-facts, order-facts (score and lock)
-                           |  ^
-   risk-facts (by customer, ip and day, warehouse)  |  risk-facts (by guid)
-                           v  |
-                          counts
+    order-facts (by guid) -> order      -> risk-alerts, alert-facts, order-facts (score and lock)
+    risk-facts            -> counts     by customer, ip and day, warehouse; answers go to the orders, by guid
+                          -> tally      of all orders together (RSK-09, RSK-12) -> report-facts
 
-settings   the table of weights, seasons, limits and advice
-order      one order: its signals, timers and what is told
-verdict    score, levels, lock
-counts     what is counted beyond one order
+    settings   the table of weights, seasons, limits and advice
+    order      one order: its signals, timers and what is told
+    verdict    score, levels, lock
+    backtest   how good warnings were, afterwards
 """
 
 from __future__ import annotations
 
-from streams.domain.risk import counts, order
-from streams.domain.risk.outcome import DUE, FORGET, Fact, Get, Message, Outcome
+from streams.domain.risk import counts, order, tally
+from streams.domain.risk.outcome import DUE, FORGET, REPORT, Fact, Get, Message, Outcome
 from streams.domain.risk.settings import Settings
 
 __all__ = ["Outcome", "Settings", "due", "hear", "step", "time_of"]
@@ -30,6 +28,8 @@ def hear(get: Get, key: str, message: Message, settings: Settings) -> Outcome:
     """One message of `risk-facts`: for an order ("signal"), or for a row of what is counted."""
     if message["do"] == "signal":
         return order.signalled(get, key, message, settings)
+    if message["do"] in ("regret", "abnormal", "popup"):
+        return tally.step(get, key, message, settings.limits)
     return counts.step(get, key, message, settings.limits)
 
 
@@ -39,6 +39,8 @@ def due(get: Get, kind: str, key: str, at: int, settings: Settings) -> Outcome:
         return order.due(get, key, at, settings)
     if kind == FORGET:
         return counts.due(get, key, at, settings.limits)
+    if kind == REPORT:
+        return tally.due(get, key, at)
     raise ValueError(f"risk knows no timer {kind!r}")
 
 

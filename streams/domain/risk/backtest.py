@@ -15,7 +15,7 @@ from typing import Any, Final
 from streams.domain.risk.settings import RiskError
 
 TROUBLES: Final = {
-    "cancelled": "the order was closed",
+    "cancelled": "the order was closed after it was paid",
     "refunded": "money was paid back, all or part of it",
     "exception": "the courier told of an exception: a return, a loss, damage",
     "complaint": "the customer complained",

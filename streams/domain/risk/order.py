@@ -13,6 +13,7 @@ before it, the end of the order, timers) depends on when a fact came. Fields tha
     told                                         events that were passed on to a counter
     over                                         customer_signed or closed: nothing fires any more
     due, late, overdue, called                   its timer; alerts that were raised
+    regretted, warned, trouble                   when it was cancelled soon after payment, warned of, in trouble first
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, Final
 from streams.domain import calendar
 from streams.domain.order import claims
 from streams.domain.order.dedup import event_key
-from streams.domain.risk import verdict
+from streams.domain.risk import tally, verdict
 from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
 from streams.domain.risk.settings import Settings
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, IN_LOOP, NODE_RANK, NODE_STEP, NODES, PAID, SHIPPED
@@ -52,6 +53,8 @@ def step(get: Get, guid: str, fact: Fact, settings: Settings) -> Outcome:
     if handler is not None:
         handler(out, guid, new, fact, settings)
     _follow(new, fact)
+    if _is_trouble(new, fact):
+        new.setdefault("trouble", fact["event_time"])
     _settle(out, guid, before, new, fact["event_time"], settings)
     return out
 
@@ -84,6 +87,7 @@ def due(get: Get, guid: str, at: int, settings: Settings) -> Outcome:
             fire(new, "node_overdue", when, f"node {NODES[new['node'][0] - 1].name} is over its limit")
         elif what == "unshipped":
             new["overdue"] = 1
+            new.setdefault("trouble", at)
             hours = limits.unshipped_ms // calendar.HOUR_MS
             out.alarm("RSK-10", guid, at, "paid and unshipped", f"paid, and not shipped after more than {hours} h")
     _settle(out, guid, before, new, at, settings)
@@ -236,9 +240,21 @@ def _pay_then_cancel(out: Outcome, guid: str, row: dict[str, Any], settings: Set
         for paid in row.get("paid", ())
         if 0 <= cancel - paid <= settings.limits.cancel_window_ms
     ]
-    if found and "customer" in row and min(found) != row.get("regretted"):
-        row["regretted"] = min(found)
+    if not found or min(found) == row.get("regretted"):
+        return
+    if "regretted" not in row:
+        paid = row["paid"][0]
+        hour = (paid + calendar.SHANGHAI_OFFSET_MS) % calendar.DAY_MS // calendar.HOUR_MS
+        message = {"do": "regret", "at": max(found), "hour": hour, "tier": row.get("tier", "")}
+        out.count(tally.pattern_key(paid), message)
+    row["regretted"] = min(found)
+    if "customer" in row:
         out.count(f"customer/{row['customer']}", {"do": "cancel", "at": min(found), "guid": guid})
+
+
+def _failed(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    if _noted(row, "told", _event(fact)) is not None:
+        out.count(tally.POPUPS, {"do": "popup", "at": fact["event_time"]})
 
 
 def _command(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
@@ -267,6 +283,7 @@ _HANDLERS: Final[dict[str, Any]] = {
     "cancel_requested": _cancelled,
     "cancel_marked": _cancelled,
     "manual_command": _command,
+    "payment_failed": _failed,
 }
 
 
@@ -291,6 +308,14 @@ def _follow(row: dict[str, Any], fact: Fact) -> None:
         row["over"] = 1
 
 
+def _is_trouble(row: Row, fact: Fact) -> bool:
+    """RSK-12: a paid order that was closed, money paid back, a courier's exception, a complaint."""
+    kind = fact["topic"], fact["event_type"]
+    if kind in (("payments", "refund_settled"), ("couriers", "exception"), ("orders", "complaint")):
+        return True
+    return "paid" in row and (kind == ("orders", "cancel_marked") or (bool(row.get("over")) and "closed" in row))
+
+
 def _node(row: dict[str, Any], node: int, at: int) -> None:
     """The furthest step, since when; in a loop the newest word."""
     here: list[int] | None = row.get("node")
@@ -308,6 +333,9 @@ def _node(row: dict[str, Any], node: int, at: int) -> None:
 def _settle(out: Outcome, guid: str, before: Row | None, new: dict[str, Any], at: int, settings: Settings) -> None:
     """Weigh the signals, move the timer, store the row if it is another."""
     verdict.weigh(out, guid, new, at, settings)
+    if "trouble" in new and (before is None or "trouble" not in before):
+        early = int(new.get("warned", new["trouble"]) < new["trouble"])
+        out.count(tally.capture_key(new["trouble"]), {"do": "abnormal", "at": new["trouble"], "early": early})
     if new.get("overdue") == 1 and (new.get("over") or new.get("rank", 0) >= SHIPPED):
         new["overdue"] = 2
         out.calm("RSK-10", guid, at)

@@ -24,10 +24,15 @@ ALERTS: Final = "alert-facts"
 
 ORDERS: Final = "orders"
 COUNTS: Final = "counts"
-TABLES: Final = (ORDERS, COUNTS)
+TALLIES: Final = "tallies"
+TABLES: Final = (ORDERS, COUNTS, TALLIES)
 
 DUE: Final = "order"
 FORGET: Final = "forget"
+REPORT: Final = "report"
+
+REPORT_FACTS: Final = "report-facts"
+SERIES: Final = "risk"
 
 
 @dataclass(slots=True)

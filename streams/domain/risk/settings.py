@@ -93,6 +93,8 @@ class Limits:
     unshipped_ms: int = calendar.DAY_MS
     high_value_minor: Mapping[str, int] = field(default_factory=dict)
     likely_late: int = UNIT
+    popup_factor: int = 3
+    popup_least: int = 10
 
 
 @dataclass(frozen=True, slots=True)

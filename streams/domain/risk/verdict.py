@@ -46,6 +46,7 @@ def weigh(out: Outcome, guid: str, row: dict[str, Any], at: int, settings: Setti
     if reached <= level:
         return
     row["level"] = reached
+    row.setdefault("warned", at)
     if reached == RED:
         row["lock"] = LOCKED
     causes = ranked(row, settings)

@@ -43,7 +43,7 @@ def paid(at: int = T0, guid: str = GUID) -> Fact:
 class Desk:
     def __init__(self, settings: Settings = SETTINGS) -> None:
         self.settings = settings
-        self.tables: dict[str, dict[str, Any]] = {"orders": {}, "counts": {}}
+        self.tables: dict[str, dict[str, Any]] = {"orders": {}, "counts": {}, "tallies": {}}
         self.timers: dict[tuple[str, str], int] = {}
         self.out: list[tuple[str, str, Any]] = []
         self.now = 0
