@@ -20,6 +20,7 @@ from streams.commands import (
     order,
     publish,
     replay,
+    risk,
     stock,
     topics,
     worker,
@@ -84,6 +85,7 @@ app.command("replay")(replay.replay)
 app.add_typer(convert.app, name="convert")
 app.command("order")(order.order)
 app.add_typer(stock.app, name="stock")
+app.add_typer(risk.app, name="risk")
 app.add_typer(deadletters.app, name="deadletters")
 app.command("doctor")(doctor.doctor)
 

@@ -9,6 +9,7 @@ from streams.agents.inventory import inventory
 from streams.agents.logistics import logistics
 from streams.agents.orders import orders
 from streams.agents.reports import reports
+from streams.agents.risk import risk
 
-ALL = (intake, channels, identity, orders, inventory, logistics, calls, reports, alerts)
+ALL = (intake, channels, identity, orders, inventory, logistics, calls, risk, reports, alerts)
 """Every agent, in the order of the flow."""

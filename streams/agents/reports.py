@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from streams.domain.report import assembly, stock
+from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.engine import Agent, Context
 
@@ -19,6 +20,9 @@ _SETTINGS: Final = data.stock_reports()
 @reports.fold
 def fold(ctx: Context, key: bytes | None, part: dict[str, Any]) -> None:
     series = part["series"]
+    if series == SERIES:  # counted in one place: the part is the report
+        ctx.emit_latest("reports", part["report"]["report_id"], part["report"])
+        return
     if series != stock.SERIES:
         ctx.refuse(f"no report is made of parts of {str(series)[:100]!r}", stage="rule")
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from streams.commands.common import Json, emit_json, note, progress, settings_of
 from streams.errors import OmsError, UsageError
 
 if TYPE_CHECKING:
+    from streams.engine import Agent
     from streams.engine.local import LocalRecord, LocalRunner
     from streams.topology import Topology
 
@@ -53,14 +55,16 @@ def replay(
         raise typer.Exit(1)
 
 
-def run(files: list[Path], out: Path, until: int | None, received_at: int) -> dict[str, Any]:
-    """Replay the files into `out`; times in ms UTC. Gives the counts: lines, unreadable, seconds, records by topic."""
+def run(
+    files: list[Path], out: Path, until: int | None, received_at: int, agents: Sequence[Agent] | None = None
+) -> dict[str, Any]:
+    """Replay the files into `out` through `agents` (all without); times in ms UTC. Gives the counts: lines,
+    unreadable, seconds, records by topic."""
     from streams import catalogue, topology
     from streams.engine.local import LocalRunner
 
     registry = topology.load()
-    agents = catalogue.choose(None, settings_of().audit_raw)
-    runner = LocalRunner(agents, registry, received_at=received_at)
+    runner = LocalRunner(agents or catalogue.choose(None, settings_of().audit_raw), registry, received_at=received_at)
     started = time.monotonic()
     lines = unreadable = 0
     with Outlet(runner, registry, out) as outlet, progress("replaying") as move:

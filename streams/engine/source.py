@@ -82,7 +82,8 @@ class KafkaSource:
         self._paused: set[Place] = set()
         self._incremental = group_protocol == "consumer"
         membership: dict[str, Any] = (
-            {"group.protocol": "consumer"}
+            # Partition p of every source is one task: topics of one agent must be shared out alike.
+            {"group.protocol": "consumer", **({"group.remote.assignor": "range"} if self._aligner is not None else {})}
             if self._incremental
             else {
                 "partition.assignment.strategy": "range",

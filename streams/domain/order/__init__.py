@@ -8,6 +8,7 @@
     atomic     ST-12  the six events                    audit      ST-06  one row per event
     stock      INV-07, INV-14  the reservation saga     reserved   what is kept of it
     lanes      BRK-05, BRK-06  tiers and lanes          deadlines  BRK-07, BRK-11, INV-15
+    risk       RSK-04, RSK-08  score and lock
     saga       the four of them together                order      folds them all
     view       the record of order-states
 """

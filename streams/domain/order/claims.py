@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
-from streams.domain.order.meanings import CONFIRMED, MEANINGS, NOTE, VOICE_CONFIRMED, Meaning
+from streams.domain.order.meanings import CONFIRMED, MEANINGS, NOTE, UNLOCK, VOICE_CONFIRMED, Meaning
 from streams.domain.order.state import Claim, Fact, OrderState
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES, UNPROVEN
 from streams.domain.status_map import masked
@@ -41,6 +41,8 @@ def read(fact: Fact) -> Reading:
         return VOICE_CONFIRMED, None
     meaning = MEANINGS.get((topic, event_type), NOTE)
     if not meaning.handled:
+        if fact.get("command") == UNLOCK:
+            return NOTE, None
         return meaning, f"{event_type} is not acted on: orders have no manual states yet"
     return meaning, None
 

@@ -46,6 +46,8 @@ def derive(state: OrderState) -> int:
         # FIN-07: platforms say "closed" of a partial refund; it never closes the order.
         if "closed" in state.marks and not 0 < state.refunded_minor < state.paid_minor:
             bits |= CLOSED
+    if state.risk is not None and state.risk[1]:
+        bits |= LOCKED  # RSK-04: until a person unlocks it
     for claim in state.claims.values():
         if len(claim) > 3:
             bits |= (FROZEN if "frozen" in claim[3] else 0) | (LOCKED if "locked" in claim[3] else 0)

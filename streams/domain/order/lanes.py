@@ -2,7 +2,7 @@
 
     L1  normal                   -> wms          straight to the warehouse
     L2  presale, custom          -> review_l2    a person signs as well
-    L3  large, or locked         -> review_l3    the risk model, then a person
+    L3  large, risky or locked   -> review_l3    the risk model, then a person
 
 L3 goes before L2, L2 before L1; a new signal may change the tier, and with it the lane. An order enters its lane when
 it is complete - paid, and its stock answered for (BRK-07) - and leaves it when the warehouse has it, or when it ends.
@@ -39,7 +39,7 @@ class TierRules:
 
 def tier_of(state: OrderState, rules: TierRules) -> int:
     """1 to 3."""
-    if state.flags & LOCKED:
+    if state.flags & LOCKED or state.risk is not None:  # RSK-08
         return 3
     total = state.total_minor
     if total is not None:

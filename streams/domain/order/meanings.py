@@ -99,6 +99,9 @@ MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
     ("ops", "approval"): Meaning("ST-09", handled=False),
 }
 
+UNLOCK: Final = "unlock_order"
+"""RSK-04: a command that the risk agent obeys; what became of it comes back as a fact of its own, which is audited."""
+
 VOICE_CONFIRMED: Final = _reaches("customer_signed")
 """A voice_call_result whose `result` is CONFIRMED (LOG-15)."""
 CONFIRMED: Final = "confirmed"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streams.domain.order import atomic, audit, claims, codes, dedup, flags, money, parked, progress, saga
+from streams.domain.order import atomic, audit, claims, codes, dedup, flags, money, parked, progress, risk, saga
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.meanings import REFUND
 from streams.domain.order.state import Fact, OrderState
@@ -57,6 +57,8 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
     """
     if fact["event_type"] == CODE_REJECTED:
         return _code_rejected(state, fact, settings)
+    if fact["event_type"] == risk.RISK_FACT and "digest" not in fact:
+        return _weighed(state, fact, now, settings)
     if state is None:
         if fact["event_type"] != CREATED:
             raise UnknownOrder(f"{fact['event_type']} for an order that was never created")
@@ -200,6 +202,13 @@ def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings
     reason = f"{kind} {code} is bound to {bound_to}: the first binding holds"
     row = audit.row(fact, "ID-04", audit.REFUSED, audit.text(state), audit.text(new), reason)
     return Decision(new, row, [], changed)
+
+
+def _weighed(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> Decision:
+    if state is None:
+        raise UnknownOrder("a risk score for an order that was never created")
+    new, row, changed, sends = risk.learn(state, fact, now, settings.tiers, settings.stock, settings.seen_memory_ms)
+    return Decision(new, row, [], changed, sends)
 
 
 def _unchanged(state: OrderState, fact: Fact, rule: str, decision: str, reason: str) -> Decision:

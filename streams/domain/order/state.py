@@ -31,8 +31,8 @@ class RowError(ValueError):
 
 @dataclass(slots=True)
 class OrderState:
-    """One order. All but `version`, `seen`, `stock` and `lane` is a function of the set of events, in whatever order;
-    `lane` waits for the stock's first word as well."""
+    """One order. All but `version`, `seen`, `stock`, `lane` and `risk` is a function of the set of events, in whatever
+    order; `lane` waits for the stock's first word as well."""
 
     created_at: int
     """ms since the epoch: the event time of the order_created."""
@@ -87,6 +87,8 @@ class OrderState:
     """BRK-05, derived: 1 to 3; 0 until the first change after there were tiers."""
     lane: int = 0
     """BRK-06, derived: the lane in which the order stands, see lanes."""
+    risk: list[Any] | None = None
+    """[score, whether it is locked], by the risk agent, which tells it from the score of an orange alert on."""
 
     def copy(self) -> OrderState:
         """A shallow copy: replace its dicts and lists, do not change them."""
@@ -122,6 +124,7 @@ class OrderState:
             self.stock,
             self.tier,
             self.lane,
+            self.risk,
         )
 
 
@@ -160,6 +163,7 @@ def to_row(state: OrderState) -> list[Any]:
         None if state.stock is None else reserved.to_row(state.stock),
         state.tier,
         state.lane,
+        state.risk,
     ]
 
 

@@ -13,7 +13,7 @@ from streams.domain.rules.nodes import NODES, STATES
 
 
 def record(order_guid: str, state: OrderState) -> dict[str, Any]:
-    """All fields of the contract. Node SLAs and scores have no rule yet: null."""
+    """All fields of the contract. Node SLAs have no rule yet: null. `score` as of the last change of band or lock."""
     node = NODES[state.node - 1]
     t0 = state.created_at
     return {
@@ -28,7 +28,7 @@ def record(order_guid: str, state: OrderState) -> dict[str, Any]:
         "entered_at": {name: at + t0 for name, at in zip(STATES, state.reached, strict=True) if at is not None},
         "claims": claims.view(state),
         "tier": TIERS[state.tier],
-        "score": None,
+        "score": None if state.risk is None else state.risk[0],
         "paid_minor": state.paid_minor,
         "refunded_minor": state.refunded_minor,
         "total_minor": state.total_minor,

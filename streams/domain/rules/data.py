@@ -15,6 +15,7 @@ from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.order import OrderSettings, StockRules, TierRules
 from streams.domain.report.settings import StockReports
+from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, parse
 
 FOLDER = Path(__file__).parent
@@ -85,3 +86,15 @@ def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
 def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
     """How long a waybill may stand still, and which couriers can be asked."""
     return LogisticsSettings.parse(_read(path))
+
+
+@cache
+def risk(path: Path = FOLDER / "risk.json") -> RiskSettings:
+    """Weights, seasons, limits and advice of the risk rules. RiskError names the entry that must not be used."""
+    return RiskSettings.parse(risk_document(path))
+
+
+def risk_document(path: Path = FOLDER / "risk.json") -> dict[str, Any]:
+    """The same as it stands in the file."""
+    document: dict[str, Any] = _read(path)
+    return document

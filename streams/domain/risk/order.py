@@ -1,0 +1,400 @@
+"""One order: which signals it has fired, when something of it is due, and who is told (RSK-01, 02, 07, 10, 11).
+
+The row is a function of the set of facts; only what the rules themselves tie to time (a print judged against the hour
+before it, the end of the order, timers) depends on when a fact came. Fields that are not there are empty:
+
+    at, customer, ip, tier, total, currency      of the order_created; `ip` salted and hashed; `tier` the city's
+    signals    {type: [at, evidence]}            a type counts once, at its earliest
+    level, lock                                  1 orange, 2 red; 1 locked, 2 unlocked by hand
+    paid, chats, cancels                         times, sorted
+    addresses, chases                            [time, event], sorted
+    node, rank, scan                             [number, since], furthest state, latest word of a courier
+    refunds, closed                              {event: amount}; since when its channel calls it closed
+    told                                         events that were passed on to a counter
+    over                                         customer_signed or closed: nothing fires any more
+    due, late, overdue, called                   its timer; alerts that were raised
+    regretted, warned, trouble                   when it was cancelled soon after payment, warned of, in trouble first
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any, Final
+
+from streams.domain import calendar
+from streams.domain.order import claims
+from streams.domain.order.dedup import event_key
+from streams.domain.risk import tally, verdict
+from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
+from streams.domain.risk.settings import Settings
+from streams.domain.rules.nodes import CUSTOMER_SIGNED, IN_LOOP, NODE_RANK, NODE_STEP, NODES, PAID, SHIPPED
+
+KEPT: Final = 64
+"""Events of a kind that are remembered of one order; a sender that never stops must not grow the row without end."""
+_SCANS: Final = frozenset({"picked_up", "scanned", "out_for_delivery", "signed", "exception"})
+
+
+def step(get: Get, guid: str, fact: Fact, settings: Settings) -> Outcome:
+    """One fact of the order (as the orders agent takes it). One of an order never created changes nothing: the orders
+    agent refuses it."""
+    out = Outcome()
+    before: Row | None = get(ORDERS, guid)
+    kind: str = fact["event_type"]
+    if "topic" not in fact or kind.startswith("_"):
+        return out
+    if before is None:
+        if kind != "order_created":
+            return out
+        new = _created(out, guid, fact, settings)
+    else:
+        new = dict(before)
+    handler = _HANDLERS.get(kind)
+    if handler is not None:
+        handler(out, guid, new, fact, settings)
+    _follow(new, fact)
+    if _is_trouble(new, fact):
+        new.setdefault("trouble", fact["event_time"])
+    _settle(out, guid, before, new, fact["event_time"], settings)
+    return out
+
+
+def signalled(get: Get, guid: str, message: Fact, settings: Settings) -> Outcome:
+    """A counter found something about the order: {type, at, evidence}."""
+    out = Outcome()
+    before = get(ORDERS, guid)
+    if before is not None:
+        new = dict(before)
+        fire(new, message["type"], message["at"], message["evidence"])
+        _settle(out, guid, before, new, message["at"], settings)
+    return out
+
+
+def due(get: Get, guid: str, at: int, settings: Settings) -> Outcome:
+    """The order's timer, due at `at` (ms)."""
+    out = Outcome()
+    before = get(ORDERS, guid)
+    if before is None:
+        return out
+    new, limits = dict(before), settings.limits
+    new.pop("due", None)
+    for what, when in _dues(new, settings):
+        if when > at:
+            continue
+        if what == "stall":
+            fire(new, "transit_stall", when, f"no courier scan for {limits.stall_ms // calendar.HOUR_MS} h")
+        elif what == "node":
+            fire(new, "node_overdue", when, f"node {NODES[new['node'][0] - 1].name} is over its limit")
+        elif what == "unshipped":
+            new["overdue"] = 1
+            new.setdefault("trouble", at)
+            hours = limits.unshipped_ms // calendar.HOUR_MS
+            out.alarm("RSK-10", guid, at, "paid and unshipped", f"paid, and not shipped after more than {hours} h")
+    _settle(out, guid, before, new, at, settings)
+    return out
+
+
+def fire(row: dict[str, Any], signal: str, at: int, evidence: str) -> None:
+    """RSK-01: a type counts once; of several occasions the earliest stands. Nothing fires once the order is over."""
+    if row.get("over"):
+        return
+    fired = row.get("signals") or {}
+    known = fired.get(signal)
+    if known is None or [at, evidence] < known:
+        row["signals"] = {**fired, signal: [at, evidence]}
+
+
+def hashed(value: str, settings: Settings) -> str:
+    """What stands for personal data: enough to tell two values apart, nothing to read one back by without the salt."""
+    return sha256(f"{settings.salt}\0{value}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+# -- what each fact adds ----------------------------------------------------------------------------------------------
+
+
+def _created(out: Outcome, guid: str, fact: Fact, settings: Settings) -> dict[str, Any]:
+    at, limits = fact["event_time"], settings.limits
+    row: dict[str, Any] = {"at": at}
+    for name, field in (("customer", "customer_id"), ("tier", "city_tier"), ("total", "total_minor")):
+        if fact.get(field) is not None:
+            row[name] = fact[field]
+    row["currency"] = fact.get("currency") or "CNY"
+    if fact.get("ip"):
+        row["ip"] = hashed(fact["ip"], settings)
+    dwell = fact.get("page_dwell_s")
+    if dwell is not None and dwell > limits.dwell_s:
+        fire(row, "page_dwell", at, f"{dwell:g} s on the payment page")
+    _coupons(row, fact, settings)
+    if "customer" in row:
+        out.count(f"customer/{row['customer']}", {"do": "order", "at": at, "guid": guid})
+    return row
+
+
+def _coupons(row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    limits, at, coupons = settings.limits, fact["event_time"], fact.get("coupon_count") or 0
+    off = sum(entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ())
+    gross = sum(line.get("quantity", 0) * (line.get("unit_price_minor") or 0) for line in fact.get("lines") or ())
+    gross = gross or (fact.get("total_minor") or 0) + off
+    if coupons >= limits.coupons:
+        fire(row, "coupon_depth", at, f"{coupons} coupons stacked")
+    elif gross > 0 and 100 * off >= limits.discount_percent * gross:
+        fire(row, "coupon_depth", at, f"{100 * off // gross} % discount")
+
+
+def _address(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    limits, at, event = settings.limits, fact["event_time"], _event(fact)
+    changes = _noted(row, "addresses", [at, event])
+    if changes is None:
+        return
+    if "customer" in row:
+        message = {"do": "address", "at": at, "event": event, "guid": guid}
+        out.count(f"customer/{row['customer']}", message)
+    elif (found := pair([when for when, _ in changes], limits.address_window_ms)) is not None:
+        fire(row, "address_change", found, ADDRESS_EVIDENCE)
+    large = limits.high_value_minor.get(row["currency"])
+    high = large is not None and row.get("total", 0) >= large
+    if len(changes) >= 2 and high and not row.get("called") and not row.get("over"):
+        row["called"] = 1
+        detail = "the address of a high-value order was changed a second time: the customer may refuse the parcel"
+        out.alarm("RSK-07", guid, at, "call the customer before anything is made or shipped", detail)
+
+
+ADDRESS_EVIDENCE: Final = "2 address changes within 30 min"
+
+
+def pair(times: list[int], window: int) -> int | None:
+    """The later of the first two times that lie within the window; `times` sorted."""
+    return next((b for a, b in pairwise(times) if b - a <= window), None)
+
+
+def _paid(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    at, limits = fact["event_time"], settings.limits
+    if _noted(row, "paid", at) is None:
+        return
+    minute = (at + calendar.SHANGHAI_OFFSET_MS) % calendar.DAY_MS // calendar.MINUTE_MS
+    if limits.night_from <= minute < limits.night_to:
+        fire(row, "night_payment", at, f"paid at {minute // 60:02}:{minute % 60:02}")
+    _chat_after(row, settings)
+    _pay_then_cancel(out, guid, row, settings)
+
+
+def _chat(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    if _noted(row, "chats", fact["event_time"]) is not None:
+        _chat_after(row, settings)
+    _words(out, guid, row, fact, settings)
+
+
+def _chat_after(row: dict[str, Any], settings: Settings) -> None:
+    for paid in row.get("paid", ()):
+        for chat in row.get("chats", ()):
+            if 0 <= chat - paid <= settings.limits.chat_window_ms:
+                fire(row, "chat_after_payment", chat, f"chat opened {(chat - paid) / 1000:g} s after payment")
+
+
+def _words(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    """Words of the conversation; never the conversation itself."""
+    text, at, limits = fact.get("text") or "", fact["event_time"], settings.limits
+    for word in limits.urgent:
+        if word in text:
+            fire(row, "urgent_words", at, f"said {word}")
+    if any(word in text for word in limits.chasing):
+        chases = _noted(row, "chases", [at, _event(fact)]) or ()
+        times = [when for when, _ in chases]
+        for first, last in zip(times, times[limits.chases - 1 :], strict=False):
+            if last - first <= limits.chase_window_ms:
+                fire(row, "repeated_chasing", last, f"chased {limits.chases} times within a day")
+
+
+def _printed(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    duration = fact.get("duration_ms")
+    if duration is not None and _noted(row, "told", _event(fact)) is not None:
+        warehouse = fact.get("warehouse") or fact["source"]
+        message = {"do": "print", "at": fact["event_time"], "ms": duration, "guid": guid}
+        out.count(f"warehouse/{warehouse}", message)
+
+
+def _refund_asked(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    ip = hashed(fact["ip"], settings) if fact.get("ip") else row.get("ip")
+    if ip is not None and _noted(row, "told", _event(fact)) is not None:
+        at = fact["event_time"]
+        message = {"do": "refund", "at": at, "event": _event(fact), "guid": guid}
+        out.count(f"ip/{ip}/{calendar.compact_date(at)}", message)
+
+
+def _refunded(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    row["refunds"] = {**row.get("refunds", {}), _event(fact): fact.get("amount_minor") or 0}
+
+
+def _cancelled(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    if _noted(row, "cancels", fact["event_time"]) is not None:
+        _pay_then_cancel(out, guid, row, settings)
+    if fact["event_type"] == "cancel_marked":
+        row["over"] = 1
+
+
+def _pay_then_cancel(out: Outcome, guid: str, row: dict[str, Any], settings: Settings) -> None:
+    """RSK-02 #10: what the customer's later orders are judged by. The earliest such cancellation is told."""
+    found = [
+        cancel
+        for cancel in row.get("cancels", ())
+        for paid in row.get("paid", ())
+        if 0 <= cancel - paid <= settings.limits.cancel_window_ms
+    ]
+    if not found or min(found) == row.get("regretted"):
+        return
+    if "regretted" not in row:
+        paid = row["paid"][0]
+        hour = (paid + calendar.SHANGHAI_OFFSET_MS) % calendar.DAY_MS // calendar.HOUR_MS
+        message = {"do": "regret", "at": max(found), "hour": hour, "tier": row.get("tier", "")}
+        out.count(tally.pattern_key(paid), message)
+    row["regretted"] = min(found)
+    if "customer" in row:
+        out.count(f"customer/{row['customer']}", {"do": "cancel", "at": min(found), "guid": guid})
+
+
+def _failed(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    if _noted(row, "told", _event(fact)) is not None:
+        out.count(tally.POPUPS, {"do": "popup", "at": fact["event_time"]})
+
+
+def _command(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    """RSK-04: a person unlocks the order. What became of the command goes to the order, which audits it."""
+    if fact.get("command") != UNLOCK or _noted(row, "told", _event(fact)) is None:
+        return
+    refused = None if row.get("lock") == 1 else "the order is not locked by its risk score"
+    if refused is None:
+        row["lock"] = 2
+        out.calm("RSK-04", guid, fact["event_time"])
+    said = {name: fact[name] for name in ("operator", "source") if fact.get(name)}
+    reason = fact.get("reason") or "unlocked by hand"
+    out.sends.append(verdict.told(guid, row, fact["event_time"], _event(fact), settings, reason, refused, said))
+
+
+_HANDLERS: Final[dict[str, Any]] = {
+    "address_changed": _address,
+    "payment_succeeded": _paid,
+    "balance_paid": _paid,
+    "chat_opened": _chat,
+    "chat_message": _words,
+    "ticket_opened": _words,
+    "label_printed": _printed,
+    "refund_requested": _refund_asked,
+    "refund_settled": _refunded,
+    "cancel_requested": _cancelled,
+    "cancel_marked": _cancelled,
+    "manual_command": _command,
+    "payment_failed": _failed,
+}
+
+
+def _follow(row: dict[str, Any], fact: Fact) -> None:
+    """Where the order is: state, node, latest scan, and whether it is over (RSK-01)."""
+    meaning, refusal = claims.read(fact)
+    at, mapped = fact["event_time"], fact.get("mapped")
+    if refusal is None:
+        if meaning.rank > row.get("rank", 0):
+            row["rank"] = meaning.rank
+            if meaning.rank >= CUSTOMER_SIGNED:
+                row["over"] = 1
+        # A node of a later state waits for that state (a waybill accepted is no parcel on its way).
+        if meaning.node and (meaning.rank >= 0 or NODE_RANK[meaning.node] <= PAID):
+            _node(row, meaning.node, at)
+    if fact["topic"] == "couriers" and fact["event_type"] in _SCANS and at > row.get("scan", 0):
+        row["scan"] = at
+    if mapped is not None and fact["topic"] == "orders" and "closed" in (mapped.get("flags") or ()):
+        row["closed"] = min(at, row.get("closed", at))
+    # FIN-07: platforms call an order closed when a part of it was refunded; that ends nothing.
+    if "closed" in row and not 0 < sum(row.get("refunds", {}).values()) < row.get("total", 0):
+        row["over"] = 1
+
+
+def _is_trouble(row: Row, fact: Fact) -> bool:
+    """RSK-12: a paid order that was closed, money paid back, a courier's exception, a complaint."""
+    kind = fact["topic"], fact["event_type"]
+    if kind in (("payments", "refund_settled"), ("couriers", "exception"), ("orders", "complaint")):
+        return True
+    return "paid" in row and (kind == ("orders", "cancel_marked") or (bool(row.get("over")) and "closed" in row))
+
+
+def _node(row: dict[str, Any], node: int, at: int) -> None:
+    """The furthest step, since when; in a loop the newest word."""
+    here: list[int] | None = row.get("node")
+    if here is None:
+        row["node"] = [node, at]
+        return
+    ahead = NODE_STEP[node] - NODE_STEP[here[0]]
+    if ahead > 0 or (not ahead and ((at, node) > (here[1], here[0]) if IN_LOOP[node] else at < here[1])):
+        row["node"] = [node, at]
+
+
+# -- what follows -----------------------------------------------------------------------------------------------------
+
+
+def _settle(out: Outcome, guid: str, before: Row | None, new: dict[str, Any], at: int, settings: Settings) -> None:
+    """Weigh the signals, move the timer, store the row if it is another."""
+    verdict.weigh(out, guid, new, at, settings)
+    if "trouble" in new and (before is None or "trouble" not in before):
+        early = int(new.get("warned", new["trouble"]) < new["trouble"])
+        out.count(tally.capture_key(new["trouble"]), {"do": "abnormal", "at": new["trouble"], "early": early})
+    if new.get("overdue") == 1 and (new.get("over") or new.get("rank", 0) >= SHIPPED):
+        new["overdue"] = 2
+        out.calm("RSK-10", guid, at)
+    if new.get("over"):
+        verdict.end(out, guid, new, at)
+    for what, when in _dues(new, settings):
+        if what == "late" and when <= at:
+            _likely_late(out, guid, new, at)
+    dues = [when for _, when in _dues(new, settings)]
+    earliest = min(dues, default=None)
+    if earliest != new.get("due"):
+        out.timers.append((DUE, guid, earliest))
+        if earliest is None:
+            new.pop("due", None)
+        else:
+            new["due"] = earliest
+    if new != before:
+        out.writes.append((ORDERS, guid, new))
+
+
+def _likely_late(out: Outcome, guid: str, row: dict[str, Any], at: int) -> None:
+    """RSK-11: warned ahead, once."""
+    row["late"] = 1
+    node = NODES[row["node"][0] - 1].name
+    out.alarm("RSK-11", guid, at, "likely late", f"at {node}: its age and its weak signals together reach the limit")
+
+
+def _dues(row: Row, settings: Settings) -> list[tuple[str, int]]:
+    """(what, when) of all that is to come; `when` is the first ms at which a limit is passed."""
+    if row.get("over"):
+        return []
+    limits, fired = settings.limits, row.get("signals", {})
+    rank, found = row.get("rank", 0), list[tuple[str, int]]()
+    if rank == PAID and "paid" in row and not row.get("overdue"):
+        found.append(("unshipped", row["paid"][0] + limits.unshipped_ms + 1))
+    if rank == SHIPPED and "scan" in row and "transit_stall" not in fired:
+        found.append(("stall", row["scan"] + limits.stall_ms + 1))
+    node = row.get("node")
+    if node is not None and (sla := limits.node_sla_ms.get(node[0])) is not None:
+        if "node_overdue" not in fired:
+            found.append(("node", node[1] + sla + 1))
+        if not row.get("late"):
+            # age / SLA + score >= limit, in whole milliseconds
+            missing = limits.likely_late - verdict.score_of(row, settings)
+            found.append(("late", node[1] + max(0, -(-missing * sla // 1_000_000))))
+    return found
+
+
+def _event(fact: Fact) -> str:
+    return event_key(fact["source"], fact["event_id"]).hex()
+
+
+def _noted(row: dict[str, Any], name: str, entry: Any) -> list[Any] | None:
+    """The row's list with the entry, sorted; None if that is no news."""
+    known: list[Any] = row.get(name) or []
+    if entry in known or len(known) >= KEPT:
+        return None
+    row[name] = sorted([*known, entry])
+    return row[name]  # type: ignore[no-any-return]
+
+
+__all__ = ["RISK_FACT", "due", "fire", "hashed", "pair", "signalled", "step"]

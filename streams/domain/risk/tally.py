@@ -1,0 +1,136 @@
+"""What is counted of all orders together: when and where paid orders are cancelled again (RSK-09), how many abnormal
+orders were warned of before (RSK-12).
+
+Each row is one day, month or watch, on the partition of its key; only orders that are cancelled, in trouble or fail to
+pay send it anything. A day's report is made when its last order can have been cancelled, a month's a day after its end;
+what is told later makes the report once more.
+
+    pattern/DAY     {"cells": {"HH TIER": orders}, "out"}     hour of the payment, tier of the city
+    capture/MONTH   {"abnormal", "early", "out"}
+    popups          {"hours": [[hour, failed payments]], "raised": hour}
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from streams.domain import calendar
+from streams.domain.risk.outcome import ALERTS, REPORT, REPORT_FACTS, SERIES, TALLIES, Get, Message, Outcome, Row
+from streams.domain.risk.settings import Limits
+
+PATTERN: Final = "pattern"
+CAPTURE: Final = "capture"
+POPUPS: Final = "popups"
+_POPUP_ALERT: Final = "RSK-09/popups"
+_HOURS: Final = 24
+
+
+def pattern_key(at: int) -> str:
+    return f"{PATTERN}/{calendar.compact_date(at)}"
+
+
+def capture_key(at: int) -> str:
+    return f"{CAPTURE}/{calendar.compact_date(at)[:6]}"
+
+
+def step(get: Get, key: str, message: Message, limits: Limits) -> Outcome:
+    """One message at its row."""
+    out = Outcome()
+    row: Row | None = get(TALLIES, key)
+    if message["do"] == "popup":
+        _popup(out, row or {"hours": [], "raised": None}, message, limits)
+        return out
+    new = _counted(row, message)
+    out.writes.append((TALLIES, key, new))
+    if row is None:
+        out.timers.append((REPORT, key, _due(key, limits)))
+    elif new["out"]:
+        _report(out, key, new, message["at"])
+    return out
+
+
+def due(get: Get, key: str, at: int) -> Outcome:
+    """The report of a row is due at `at` (ms)."""
+    out = Outcome()
+    row = get(TALLIES, key)
+    if row is not None:
+        new = {**row, "out": True}
+        out.writes.append((TALLIES, key, new))
+        _report(out, key, new, at)
+    return out
+
+
+def _counted(row: Row | None, message: Message) -> dict[str, Any]:
+    if message["do"] == "regret":
+        cells = dict((row or {"cells": {}})["cells"])
+        cell = f"{message['hour']:02} {message['tier']}"
+        cells[cell] = cells.get(cell, 0) + 1
+        return {"out": False, **(row or {}), "cells": cells}
+    known = row or {"abnormal": 0, "early": 0, "out": False}
+    return {**known, "abnormal": known["abnormal"] + 1, "early": known["early"] + message["early"]}
+
+
+def _due(key: str, limits: Limits) -> int:
+    name, _, period = key.partition("/")
+    year, month = int(period[:4]), int(period[4:6])
+    if name == PATTERN:
+        return calendar.at(year, month, int(period[6:])) + calendar.DAY_MS + limits.cancel_window_ms + 1
+    return calendar.at(year + month // 12, month % 12 + 1, 1) + calendar.DAY_MS
+
+
+def _report(out: Outcome, key: str, row: Row, at: int) -> None:
+    name, _, period = key.partition("/")
+    if name == PATTERN:
+        rule, date = "RSK-09", f"{period[:4]}-{period[4:6]}-{period[6:]}"
+        rows = [
+            {"hour": int(cell[:2]), "city_tier": cell[3:] or None, "orders": row["cells"][cell]}
+            for cell in sorted(row["cells"])
+        ]
+        total, top = (
+            sum(entry["orders"] for entry in rows),
+            max(rows, key=lambda entry: (entry["orders"], entry["hour"])),
+        )
+        words = (
+            f"{total} orders cancelled soon after payment; most of them, {top['orders']}, paid at {top['hour']:02}:00"
+        )
+    else:
+        rule, date = "RSK-12", f"{period[:4]}-{period[4:]}"
+        early, abnormal = row["early"], row["abnormal"]
+        rows = [{"abnormal": abnormal, "warned_before": early, "capture_percent": round(100 * early / abnormal, 2)}]
+        words = f"{early} of {abnormal} abnormal orders had been warned of before"
+    report = {
+        "report_id": f"{rule}/{date}",
+        "name": rule,
+        "period": date,
+        "rows": json.dumps(rows, ensure_ascii=False, separators=(",", ":")),
+        "highlights": [words],
+        "generated_at": at,
+    }
+    out.sends.append((REPORT_FACTS, SERIES, {"series": SERIES, "at": at, "report": report}))
+
+
+def _popup(out: Outcome, row: Row, message: Message, limits: Limits) -> None:
+    """RSK-09: an hour with `popup_factor` times the failed payments of a mean hour of the day before it."""
+    at, hour = message["at"], message["at"] // calendar.HOUR_MS
+    counts = dict(row["hours"])
+    counts[hour] = counts.get(hour, 0) + 1
+    before = sum(count for when, count in counts.items() if hour - _HOURS <= when < hour)
+    raised = row["raised"]
+    finding: dict[str, Any] = {"rule": "RSK-09", "at": at}
+    if (
+        before
+        and counts[hour] >= limits.popup_least
+        and counts[hour] * _HOURS >= limits.popup_factor * before
+        and raised != hour
+    ):
+        title = "payments fail far more often than usual"
+        detail = f"{counts[hour]} failed payments within the hour, {before} in the 24 hours before"
+        out.sends.append((ALERTS, _POPUP_ALERT, {**finding, "do": "open", "title": title, "detail": detail}))
+        raised = hour
+    elif raised is not None and hour > raised:
+        out.sends.append((ALERTS, _POPUP_ALERT, {**finding, "do": "close"}))
+        raised = None
+    newest = max(counts)
+    hours = [[when, counts[when]] for when in sorted(counts) if when >= newest - 2 * _HOURS]
+    out.writes.append((TALLIES, POPUPS, {"hours": hours, "raised": raised}))
