@@ -15,9 +15,8 @@ PATTERN = re.compile("(?=.*[0-9])[A-Za-z0-9-]{8,32}")
 EIGHT = calendar.SHANGHAI_OFFSET_MS
 
 
-def ms(*parts: int, offset: int = 8) -> int:
-    year, month, day, *clock = parts
-    at = datetime(year, month, day, *clock, tzinfo=timezone(timedelta(hours=offset)))  # type: ignore[arg-type]
+def ms(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:
+    at = datetime(year, month, day, hour, minute, second, tzinfo=timezone(timedelta(hours=8)))
     return round(at.timestamp() * 1000)
 
 
