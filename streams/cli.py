@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from streams.commands import (
     convert,
+    couriers,
     deadletters,
     demo,
     doctor,
@@ -83,6 +84,7 @@ app.add_typer(topics.app, name="topics")
 app.command("publish")(publish.publish)
 app.command("replay")(replay.replay)
 app.add_typer(convert.app, name="convert")
+app.add_typer(couriers.app, name="couriers")
 app.command("order")(order.order)
 app.add_typer(stock.app, name="stock")
 app.add_typer(risk.app, name="risk")

@@ -10,6 +10,9 @@ from typing import Any
 from streams.domain.alert import Policies
 from streams.domain.channel import Settings as ChannelSettings
 from streams.domain.contract import Contract, Limits
+from streams.domain.courier_file import Layouts, Numbers
+from streams.domain.courier_file.layout import LayoutError
+from streams.domain.courier_file.layout import parse as parse_layout
 from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.logistics.settings import Settings as LogisticsSettings
@@ -98,3 +101,18 @@ def risk_document(path: Path = FOLDER / "risk.json") -> dict[str, Any]:
     """The same as it stands in the file."""
     document: dict[str, Any] = _read(path)
     return document
+
+
+@cache
+def courier_layouts(folder: Path = FOLDER / "couriers") -> Layouts:
+    """How couriers without an interface write their lists. LayoutError names the file that must not be used."""
+    try:
+        return Layouts(parse_layout(path.stem, _read(path)) for path in sorted(folder.glob("*.json")))
+    except MapError as error:
+        raise LayoutError(str(error)) from None
+
+
+@cache
+def courier_numbers(path: Path = FOLDER / "limits.json") -> Numbers:
+    """How late a row may be, and how often a folder is looked at."""
+    return Numbers(**_read(path)["courier_files"])

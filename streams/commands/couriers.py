@@ -1,0 +1,171 @@
+"""`oms couriers`: the daily lists of couriers without an interface (LOG-08)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.commands.common import Broker, Json, emit_json, settings_of
+
+COURIER_LENGTH = 64
+
+app = typer.Typer(no_args_is_help=True, help="Couriers without an interface: import their daily lists.")
+
+
+@app.callback()
+def root() -> None:
+    """Couriers without an interface: import their daily lists."""
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Excel (.xlsx) or CSV, with a heading.", show_default=False)
+    ] = None,
+    courier: Annotated[str, typer.Option("--courier", metavar="NAME", help="Whose list it is, such as zto.")] = "",
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--columns",
+            metavar="FIELD=HEADING",
+            help="Headings of this list, before the usual ones; several by commas or by repeating the option.",
+            show_default=False,
+        ),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Judge every row, send nothing.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE.jsonl", help="Write input lines for `oms replay` or `oms publish` instead."
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="When it is imported (epoch ms or ISO 8601): decides what is too old. Default: now.",
+            show_default=False,
+        ),
+    ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option("--watch", metavar="DIR", help="Import every new file of a folder, again and again."),
+    ] = None,
+    every: Annotated[
+        float | None,
+        typer.Option("--every", metavar="SECONDS", min=1, help="How often --watch looks. Default: every 2 hours."),
+    ] = None,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """Send the rows of a courier's daily list of statuses and signatures as `couriers` events.
+
+    The columns are told by their headings, in any order, below any titles:
+
+    \b
+      waybill      运单号 快递单号 物流单号      needed
+      status       状态 物流状态 签收状态        or a signature's time
+      signed_at    签收时间 妥投时间             signed_day  签收日期
+      time         时间 操作时间 更新时间        day         日期
+      signed_by    签收人                        location    网点
+      sign_type    签收类型 签收方式
+
+    Times are those of Asia/Shanghai, unless the heading says otherwise, as in 签收时间(UTC). A row's event_id is
+    made of courier, waybill, time and status: the same row in another file, or the same file again, changes nothing.
+
+    A row that cannot be read in just one way is named by its number with the reason, and so is one older than 30 days;
+    the others are sent all the same. Exit code 1 if any row was left out, 2 if the file is no such list.
+    """
+    import time
+
+    from streams.commands.courier_import import content_of, judge, send, write
+    from streams.errors import UsageError
+
+    _check_use(file, courier, watch, check=check, out=out, at=at, every=every)
+    named = _columns(columns or [])
+    settings = settings_of(broker=broker)
+
+    def take(path: Path, content: bytes) -> bool:
+        report = judge(path, content, courier, _moment(at), named)
+        done = 0
+        if out is not None:
+            done = write(report.values, out)
+        elif not check:
+            done = send(settings, report.values)
+        if as_json:
+            emit_json(report.as_json(0 if out is not None else done))
+        elif check:
+            report.show(f"{len(report.values):,} would be sent")
+        else:
+            report.show(f"{done:,} {'written to ' + str(out) if out else 'sent'}")
+        return report.findings
+
+    if file is not None:
+        if take(file, content_of(file)):
+            raise typer.Exit(1)
+        return
+    if watch is None:
+        raise UsageError("name a FILE, or a folder with --watch")
+    from streams.commands.courier_watch import Memory, memory_of
+    from streams.commands.courier_watch import watch as watch_folder
+    from streams.domain.rules.data import courier_numbers
+
+    watch_folder(
+        watch,
+        Memory(memory_of(settings.data_root, courier)),
+        take,
+        every_s=every or courier_numbers().poll_ms / 1000,
+        clock=time.time,
+        sleep=time.sleep,
+    )
+
+
+def _check_use(
+    file: Path | None, courier: str, watch: Path | None, *, check: bool, out: Path | None, at: str | None,
+    every: float | None,
+) -> None:  # fmt: skip
+    from streams.errors import UsageError
+
+    if not courier or courier == "*" or len(courier) > COURIER_LENGTH or not courier.isprintable():
+        raise UsageError(f"--courier: name the courier, in 1 to {COURIER_LENGTH} characters")
+    if (file is None) == (watch is None):
+        raise UsageError("name either a FILE or a folder with --watch")
+    if watch is not None and (check or out is not None or at is not None):
+        raise UsageError("--check, --out and --at are for one FILE, not for --watch")
+    if watch is None and every is not None:
+        raise UsageError("--every goes with --watch")
+    if check and out is not None:
+        raise UsageError("--check writes nothing: leave --out away")
+
+
+def _columns(options: list[str]) -> dict[str, str]:
+    from streams.domain.courier_file.layout import FIELDS
+    from streams.errors import UsageError
+
+    found: dict[str, str] = {}
+    for option in options:
+        for pair in option.split(","):
+            field, _, heading = pair.partition("=")
+            if field not in FIELDS or not heading.strip():
+                raise UsageError(f"--columns: FIELD=HEADING, with a field of {', '.join(FIELDS)}")
+            if field in found or heading in found.values():
+                raise UsageError("--columns: a field or a heading is named twice")
+            found[field] = heading
+    return found
+
+
+def _moment(text: str | None) -> int:
+    import time
+
+    from streams.errors import UsageError
+    from streams.lines import parse_until
+
+    if text is None:
+        return time.time_ns() // 1_000_000
+    try:
+        return parse_until(text)
+    except ValueError as error:
+        raise UsageError(f"--at: {error}") from None
