@@ -14,6 +14,7 @@ from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.order import OrderSettings, StockRules, TierRules
+from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
 from streams.domain.status_map import MapError, StatusMaps, parse
 
@@ -85,3 +86,9 @@ def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
 def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
     """How long a waybill may stand still, and which couriers can be asked."""
     return LogisticsSettings.parse(_read(path))
+
+
+@cache
+def repair_reports(path: Path = FOLDER / "reports.json") -> RepairReports:
+    """When the month's repair times are reported, and what they should be."""
+    return RepairReports.parse(_read(path)["repair"])
