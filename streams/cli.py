@@ -17,6 +17,7 @@ from streams.commands import (
     deadletters,
     demo,
     doctor,
+    notify,
     order,
     publish,
     replay,
@@ -85,6 +86,7 @@ app.add_typer(convert.app, name="convert")
 app.command("order")(order.order)
 app.add_typer(stock.app, name="stock")
 app.add_typer(deadletters.app, name="deadletters")
+app.add_typer(notify.app, name="notify")
 app.command("doctor")(doctor.doctor)
 
 
