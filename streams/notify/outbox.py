@@ -113,6 +113,11 @@ class Outbox:
         """Note what a plan adds and drops; what waits of the episode is told with the alert as it is now."""
         text = json.dumps(alert, ensure_ascii=False, separators=(",", ":"))
         urgency = _URGENCY.get(alert.get("severity") or "", 2)
+        # What is not held is due at once, whatever the clock is set to later.
+        new_rows = [
+            (key, plan.episode, new.stage, new.target, urgency, new.held, now, appended_at, new.due_at * new.held, text)
+            for new in plan.add
+        ]
         with self.transaction():
             for old in plan.drop:
                 name = (key, plan.episode, old.stage, old.target)
@@ -122,10 +127,7 @@ class Outbox:
             self._db.executemany(
                 "INSERT OR IGNORE INTO messages (key, episode, stage, target, state, urgency, held, created_at,"
                 " appended_at, due_at, alert) VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
-                [
-                    (key, plan.episode, new.stage, new.target, urgency, new.held, now, appended_at, new.due_at, text)
-                    for new in plan.add
-                ],
+                new_rows,
             )
 
     # -- sending -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from streams.notify.settings import NotifySettings
 log = logging.getLogger(__name__)
 MOST_WAITING: Final = 50_000
 """With so many messages waiting nothing more is read: the topic keeps the rest."""
+CATCH_UP_S: Final = 60.0
+"""Longest wait for the end of the topic at a start."""
 _FORGET_EVERY_S: Final = 3600.0
 _PACE_S: Final = 0.5
 
@@ -78,11 +80,14 @@ class Notifier:
         self.deliveries = [Delivery(target, outbox, sender, metrics, clock) for target in settings.targets.values()]
         self._news = {each.target.name: threading.Event() for each in self.deliveries}
         self._stop = threading.Event()
+        self._caught_up = threading.Event()
+        """Nothing is told before the topic was read to its end once: of what came meanwhile the last state counts."""
         self._failure: BaseException | None = None
 
     def stop(self) -> None:
         """From any thread or signal handler: end after the messages in hand."""
         self._stop.set()
+        self._caught_up.set()
         for news in self._news.values():
             news.set()
 
@@ -106,6 +111,7 @@ class Notifier:
     def _read_on(self, once: bool, wait_s: float) -> None:
         ended: float | None = None
         forgotten = sampled = 0.0
+        begun = time.monotonic()
         while not self._stop.is_set():
             full = self._outbox.pending() >= MOST_WAITING
             if full:
@@ -113,6 +119,8 @@ class Notifier:
             else:
                 self.take(self._reader.read(0.1 if once else _PACE_S))
             at = time.monotonic()
+            if full or at - begun > CATCH_UP_S or self._reader.at_end():
+                self._caught_up.set()
             if at - sampled > 5:
                 sampled = at
                 self.sample()
@@ -168,6 +176,7 @@ class Notifier:
 
     def _loop(self, delivery: Delivery) -> None:
         news = self._news[delivery.target.name]
+        self._caught_up.wait()
         try:
             while not self._stop.is_set():
                 news.clear()

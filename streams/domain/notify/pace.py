@@ -44,7 +44,12 @@ class Limits:
 
 def free(sends: Sequence[int], now: int, limits: Limits) -> int:
     """How many messages may go now, given when (ms) messages went. One of exactly 60 s ago does not count any more."""
-    return limits.per_minute - sum(1 for at in sends if at > now - MINUTE_MS)
+    return limits.per_minute - len(_counted(sends, now))
+
+
+def _counted(sends: Sequence[int], now: int) -> list[int]:
+    """A time to come is of a clock that was set back since: it would hold everything up until it comes."""
+    return sorted(at for at in sends if now - MINUTE_MS < at <= now)
 
 
 def decide(due: int, sends: Sequence[int], blocked_until: int, now: int, limits: Limits) -> Next:
@@ -56,8 +61,7 @@ def decide(due: int, sends: Sequence[int], blocked_until: int, now: int, limits:
         return Next(Action.WAIT, blocked_until)
     places = free(sends, now, limits)
     if places <= 0:
-        counted = sorted(at for at in sends if at > now - MINUTE_MS)
-        return Next(Action.WAIT, counted[-limits.per_minute] + MINUTE_MS)
+        return Next(Action.WAIT, _counted(sends, now)[-limits.per_minute] + MINUTE_MS)
     return Next(Action.DIGEST if places == 1 and due > 1 else Action.ONE)
 
 

@@ -134,13 +134,13 @@ def _closing(
     if any(each.stage == CLOSING for each in noted):
         return done
     done.drop = [each for each in noted if each.state == PENDING]
-    if noted:
+    if appended_at < routing.since:
+        told = [n.target for n in noted if n.state == SENT]
+    elif noted:
         told = [n.target for n in noted if n.state != DROPPED and not (n.held and n.state == PENDING)]
-    elif appended_at >= routing.since:
+    else:
         words = [*(alert.get("targets") or ()), *routing.policies.of(alert.get("rule")).targets]
         told = route(routing.routes, alert, words, routing.default)
         done.unrouted = not told
-    else:
-        told = []
     done.add = [New(CLOSING, target, now) for target in dict.fromkeys(told)]
     return done

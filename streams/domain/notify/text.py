@@ -54,6 +54,8 @@ def span(ms: int) -> str:
 
 def title(stage: str, alert: Alert) -> str:
     what = one_line(alert.get("title") or alert["alert_key"], TITLE)
+    if " " not in what and alert.get("title"):
+        what = what.replace("_", " ")  # mapping_missing
     if stage == CLOSING:
         return f"[closed] {what}"
     severity = alert.get("severity") or "warning"

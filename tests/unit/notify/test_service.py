@@ -50,6 +50,17 @@ def test_drained_over_the_wire_while_one_target_stalls(tmp_path: Path) -> None:
         assert len(good.got) == 20, "nothing is told twice"
 
 
+def test_nothing_is_told_before_the_topic_is_read_to_its_end(tmp_path: Path) -> None:
+    records, hand = Records(), Hand()
+    for number in range(150):  # more than one reading
+        records.say(alert(f"old{number}"), T0 - 10)
+    for number in range(150):
+        records.say(alert(f"old{number}", status="closed"), T0 - 5)
+    records.say(alert("new"))
+    assert notifier(settings({"t": ticket("http://x")}), tmp_path / "o", records, hand).run(once=True) == 0
+    assert hand.told("t") == [("open", "new")]
+
+
 def test_limited_with_retry_after_then_told_once(tmp_path: Path) -> None:
     with http_target() as target:
         target.answers = [Answer(429, headers={"Retry-After": "2"}), Answer()]

@@ -16,6 +16,11 @@ def test_a_message_counts_for_less_than_sixty_seconds() -> None:
     assert free([NOW - MINUTE_MS], NOW, LIMITS) == 20
 
 
+def test_a_clock_that_was_set_back_holds_nothing_up() -> None:
+    assert free([NOW, NOW + 1], NOW, LIMITS) == 19
+    assert decide(1, [NOW + 3_600_000] * 20, 0, NOW, LIMITS).action is Action.ONE
+
+
 def test_twenty_go_one_by_one_and_of_twenty_one_the_last_two_are_a_digest() -> None:
     for due, wanted in ((20, ["ONE"] * 20), (21, ["ONE"] * 19 + ["DIGEST"])):
         sends: list[int] = []

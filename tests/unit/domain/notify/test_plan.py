@@ -63,6 +63,13 @@ def test_a_closed_alert_never_seen_is_told_if_it_came_since_the_first_run() -> N
     assert planned(CLOSED, appended_at=T0 - 1).add == []
 
 
+def test_what_closed_before_the_first_run_is_not_told_also_where_its_opening_is_read() -> None:
+    waiting = told("open", state=PENDING)
+    closing = planned(CLOSED, waiting, appended_at=T0 - 1)
+    assert (closing.drop, closing.add) == ([waiting], [])
+    assert planned(CLOSED, told("open"), appended_at=T0 - 1).add == [New("closed", "dingtalk", T0)]
+
+
 def test_the_same_alert_again_within_half_an_hour_is_held_and_at_half_an_hour_it_is_not() -> None:
     again = {**ALERT, "opened_at": 2000}
     before = (told("open"), told("closed"))

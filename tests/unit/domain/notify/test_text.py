@@ -47,7 +47,8 @@ def test_what_a_system_wrote_cannot_break_the_lines() -> None:
     said = text.message("open", {**ALERT, "title": "a\r\nBcc: x\x00", "detail": "b\n\nc" + "d" * 999})
     assert said.title == "[critical] a Bcc: x"
     assert len(said.text.splitlines()) == 7
-    assert text.message("open", {"alert_key": "k", "status": "open"}).title == "[warning] k"
+    assert text.message("open", {"alert_key": "k_1", "status": "open"}).title == "[warning] k_1"
+    assert text.message("open", {**ALERT, "title": "mapping_missing"}).title == "[critical] mapping missing"
 
 
 def test_a_digest_lists_what_fits_and_says_that_others_follow() -> None:
