@@ -17,6 +17,16 @@ AWAY = Outcome(False, "timed out")
 REFUSES = Outcome(False, "HTTP 400", refused=True)
 
 
+class Picky(Hand):
+    """Refuses one message for what it says."""
+
+    def send(self, target: Any, message: Any, about: Any, now: int) -> Outcome:
+        if any(each.key == "INV-11/0000" for each in about):
+            self.tried += 1
+            return REFUSES
+        return super().send(target, message, about, now)
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(
@@ -123,13 +133,6 @@ def test_a_target_that_asks_for_time_gets_it(desk: Desk) -> None:
 
 
 def test_a_message_that_is_refused_holds_up_no_other_and_is_given_up_after_a_day(tmp_path: Path) -> None:
-    class Picky(Hand):
-        def send(self, target: Any, message: Any, about: Any, now: int) -> Outcome:
-            if any(each.key == "INV-11/0000" for each in about):
-                self.tried += 1
-                return REFUSES
-            return super().send(target, message, about, now)
-
     desk = Desk(settings({"group": robot()}), tmp_path, Picky())
     wanted = say(desk, 30)
     for minute in range(10):
@@ -209,3 +212,12 @@ def test_personal_data_that_slipped_into_a_detail_is_not_sent(desk: Desk) -> Non
     desk.turn()
     assert "138" not in desk.hand.texts[0]
     assert "0571" not in desk.hand.texts[0]
+
+
+def test_a_message_that_was_refused_once_is_in_no_digest(tmp_path: Path) -> None:
+    desk = Desk(settings({"group": robot(per_minute=2)}), tmp_path, Picky())
+    desk.records.say(alert("INV-11/0000"))
+    desk.turn()
+    desk.records.say(alert("INV-11/0001")).say(alert("INV-11/0002"))
+    desk.turn(T0 + 1_000)
+    assert desk.hand.took == [("group", [("open", "INV-11/0001"), ("open", "INV-11/0002")])]
