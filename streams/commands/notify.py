@@ -15,6 +15,7 @@ from streams.errors import OmsError, UsageError
 
 if TYPE_CHECKING:
     from streams.config import Settings
+    from streams.datadir import DataDirLock
     from streams.domain.notify.text import Message
     from streams.notify.metrics import NotifyMetrics
     from streams.notify.outbox import Waiting
@@ -79,7 +80,6 @@ def test(target: Annotated[str, typer.Argument(metavar="TARGET", help="A target 
 
 def _run(settings: Settings, config: NotifySettings, *, once: bool, dry_run: bool, wait_s: float) -> int:
     from streams import topology
-    from streams.datadir import lock_data_dir
     from streams.domain.rules import data
     from streams.notify.metrics import NotifyMetrics
     from streams.notify.outbox import Outbox
@@ -89,7 +89,7 @@ def _run(settings: Settings, config: NotifySettings, *, once: bool, dry_run: boo
 
     decode = topology.load(registry=settings.registry).decoder("alerts")
     metrics = NotifyMetrics()
-    with nullcontext() if dry_run else lock_data_dir(settings):
+    with nullcontext() if dry_run else _alone(settings):
         outbox = Outbox(None if dry_run else settings.data_dir / OUTBOX, wall_ms())
         reader = TopicReader(settings, decode)
         try:
@@ -103,6 +103,17 @@ def _run(settings: Settings, config: NotifySettings, *, once: bool, dry_run: boo
         finally:
             reader.close()
             outbox.close()
+
+
+def _alone(settings: Settings) -> DataDirLock:
+    from streams.datadir import DataDirError, lock_data_dir
+
+    try:
+        return lock_data_dir(settings)
+    except DataDirError as error:
+        if "in use" not in str(error):
+            raise
+        raise OmsError(f"another oms notify uses {settings.data_dir}; there may be one") from None
 
 
 def _serve(settings: Settings, metrics: NotifyMetrics) -> None:

@@ -35,6 +35,7 @@ class TopicReader:
         self._topic = topic
         self._error = LastError()
         self._consumer: Consumer = consumer(settings, **{"group.id": group, "error_cb": self._error})
+        self._away = False
         self._at_end: set[int] = set()
         self._partitions: set[int] = set()
 
@@ -49,6 +50,11 @@ class TopicReader:
             messages = self._consumer.consume(_BATCH, timeout_s)
         except KafkaException as failed:
             raise OmsError(f"reading {self._topic}: {failed.args[0].str()}") from None
+        if bool(self._error.text) != self._away:
+            self._away = not self._away
+            log.warning("the broker is away: %s", self._error.text) if self._away else log.info("the broker is back")
+        if messages:
+            self._error.text = ""
         for message in messages:
             error: KafkaError | None = message.error()
             if error is None:

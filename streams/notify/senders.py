@@ -35,6 +35,8 @@ class Sender:
 
     def send(self, target: Target, message: Message, about: Sequence[Waiting], now: int) -> Outcome:
         """Never raises for what the target does. A gateway with several numbers took it if all of them did."""
+        if target.prefix:
+            message = Message(f"{target.prefix} {message.title}", f"{target.prefix} {message.text}")
         if target.kind == "email":
             return _mailed(target, message, about, now)
         for request in requests_of(target, message, about, now):

@@ -9,7 +9,8 @@
         secret: {env: STOCK_GROUP_SECRET}
         for: [dingtalk]                     # words of an alert's `targets`; left out: the kind; "*": all
         rules: [INV-11]                     # filters, each may be left out: rules, recipients, severities
-        per_minute: 20
+        per_minute: 20                      # and timeout_s: 10
+        prefix: 【OMS】                      # before every message: a robot's keyword, an SMS signature
 
 The options of each kind stand in `KINDS`. An error names the target and the option, never a value that may be secret.
 """
@@ -74,7 +75,7 @@ _URLS: Final = {
     "wecom": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send",
     "feishu": "https://open.feishu.cn/open-apis/bot/v2/hook",
 }
-_COMMON: Final = ("kind", "for", "rules", "recipients", "severities", "per_minute", "timeout_s")
+_COMMON: Final = ("kind", "for", "rules", "recipients", "severities", "per_minute", "timeout_s", "prefix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Target:
     route: Route
     limits: Limits
     timeout_s: float
+    prefix: str
     options: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -165,6 +167,9 @@ def _target(name: str, entry: Any, environ: Mapping[str, str]) -> Target:
     timeout_s = entry.get("timeout_s", 10)
     if type(timeout_s) not in (int, float) or not 0 < timeout_s <= 120:
         raise wrong("timeout_s", "must be seconds, at most 120")
+    prefix = entry.get("prefix", "")
+    if not isinstance(prefix, str) or len(prefix) > 100 or not (prefix.isprintable() or not prefix):
+        raise wrong("prefix", "must be a text of at most 100 characters in one line")
     words = {key: _words(entry.get(key), key, wrong) for key in ("for", "rules", "recipients", "severities")}
     if not words["severities"] <= {*SEVERITIES}:
         raise wrong("severities", f"must be of {', '.join(SEVERITIES)}")
@@ -172,9 +177,8 @@ def _target(name: str, entry: Any, environ: Mapping[str, str]) -> Target:
     route = Route(name, serves, words["rules"], words["recipients"], words["severities"])
     given = {option: entry[option] for option in (*kind.needs, *kind.may) if entry.get(option) is not None}
     options = {option: _read(value, option, environ, wrong) for option, value in given.items()}
-    return Target(
-        name, entry["kind"], route, Limits(per_minute), float(timeout_s), _checked(entry["kind"], options, wrong)
-    )
+    checked = _checked(entry["kind"], options, wrong)
+    return Target(name, entry["kind"], route, Limits(per_minute), float(timeout_s), prefix, checked)
 
 
 Wrong = Callable[[str, str], ConfigError]

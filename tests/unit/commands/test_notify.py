@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from streams.config import Settings
+from streams.datadir import lock_data_dir
 from tests.unit.commands.test_cli import oms, one_line
 from tests.unit.notify.servers import Answer, HttpTarget, http_target
 
@@ -54,3 +56,10 @@ def test_the_doctor_names_words_that_nobody_takes(tmp_path: Path) -> None:
         ):
             shown = oms("doctor", "--wait", "0.1", OMS_NOTIFY_CONFIG=targets(tmp_path, web, more), **env).stdout
             assert any(line.startswith(said) for line in shown.splitlines()), shown
+
+
+def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with http_target() as web:
+        env = {"OMS_NOTIFY_CONFIG": targets(tmp_path, web), "GROUP_TOKEN": "t", "OMS_DATA_DIR": str(tmp_path)}
+    with lock_data_dir(Settings.from_env({"OMS_DATA_DIR": str(tmp_path)}, worker_id="notify")):
+        one_line(oms("notify", "--once", **env), 1, "another oms notify uses")

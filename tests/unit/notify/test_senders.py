@@ -65,6 +65,11 @@ def test_wecom_has_its_key_in_the_address(web: HttpTarget) -> None:
     assert web.got[0].body["text"]["content"] == MESSAGE.text
 
 
+def test_a_prefix_stands_before_the_message(web: HttpTarget) -> None:
+    assert send(robot("wecom", url=web.url, prefix="【OMS】")) == TOOK
+    assert web.got[0].body["text"]["content"] == f"【OMS】 {MESSAGE.text}"
+
+
 def test_feishu_is_signed_in_its_body_and_nobody_can_call_all(web: HttpTarget) -> None:
     assert send(robot("feishu", url=web.url, secret={"env": "SIGN"})) == TOOK
     body = web.got[0].body

@@ -39,15 +39,15 @@ def test_drained_over_the_wire_while_one_target_stalls(tmp_path: Path) -> None:
         stalling.answers = [Answer(stall_s=2)]
         config = settings({"good": ticket(good.url), "stalling": ticket(stalling.url, timeout_s=0.3)})
         records = Records()
-        for number in range(20):
+        for number in range(5):
             records.say(alert(f"k{number}"))
-        left = notifier(config, tmp_path / "outbox", records).run(once=True, wait_s=1)
-        assert sorted(got.body["alerts"][0]["alert_key"] for got in good.got) == sorted(f"k{n}" for n in range(20))
-        assert left == 20
-        assert 1 <= len(stalling.got) <= 3
+        left = notifier(config, tmp_path / "outbox", records).run(once=True, wait_s=3)
+        assert [got.body["alerts"][0]["alert_key"] for got in good.got] == [f"k{number}" for number in range(5)]
+        assert left == 5
+        assert 1 <= len(stalling.got) <= 4
         stalling.answers = [Answer()]
-        assert notifier(config, tmp_path / "outbox", records).run(once=True, wait_s=10) == 0
-        assert len(good.got) == 20, "nothing is told twice"
+        assert notifier(config, tmp_path / "outbox", records).run(once=True, wait_s=20) == 0
+        assert len(good.got) == 5, "nothing is told twice"
 
 
 def test_nothing_is_told_before_the_topic_is_read_to_its_end(tmp_path: Path) -> None:

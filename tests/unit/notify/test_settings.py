@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def test_secrets_come_from_variables_and_files_and_are_never_shown(tmp_path: Pat
         (robot(timeout_s=121), "timeout_s"),
         (robot(severities=["odd"]), "severities"),
         (robot(rules=[]), "rules"),
+        (robot(prefix="a\nb"), "prefix"),
         (robot(url="ftp://x"), "url"),
         ({"kind": "email", "server": "mail", "from": "a@b", "to": "c@d"}, "server"),
         ({"kind": "email", "server": "mail:25", "from": "a@b", "to": "c@d", "user": "u"}, "password"),
@@ -79,3 +81,14 @@ def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     wrong.write_text("a: 1")
     with pytest.raises(ConfigError, match="no `targets`"):
         load(wrong, {})
+
+
+def test_the_example_of_the_readme_is_one_that_works(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    start = text.index("    default: mail")
+    example = tmp_path / "targets.yaml"
+    example.write_text(textwrap.dedent(text[start : text.index("\n\n", start)]), encoding="utf-8")
+    names = ("STOCK_GROUP_TOKEN", "STOCK_GROUP_SECRET", "MAIL_USER", "MAIL_PASSWORD", "DUTY_NUMBER", "SMS_KEY")
+    env = {**dict.fromkeys(names, "x"), "TICKET_HOOK": "https://x"}
+    found = load(example, env)
+    assert [target.kind for target in found.targets.values()] == ["dingtalk", "email", "sms", "ticket", "alertmanager"]
