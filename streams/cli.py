@@ -18,6 +18,7 @@ from streams.commands import (
     deadletters,
     demo,
     doctor,
+    notify,
     order,
     publish,
     replay,
@@ -89,6 +90,7 @@ app.command("order")(order.order)
 app.add_typer(stock.app, name="stock")
 app.add_typer(risk.app, name="risk")
 app.add_typer(deadletters.app, name="deadletters")
+app.add_typer(notify.app, name="notify")
 app.command("doctor")(doctor.doctor)
 
 

@@ -1,17 +1,26 @@
-"""`alerts`: findings in, one alert per cause out (`streams.domain.alert`)."""
+"""`alerts`: findings in, one alert per cause out (`streams.domain.alert`); at the end of a month, how long they took.
+
+What stays open past its limit goes to the next level. The limit counts from when the alert was raised here, so it is of
+this system's time (`Clock.LATER`): a backlog full of old findings does not wake the supervisor at once.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from streams.domain import alert
+from streams.domain.report import repair
 from streams.domain.rules import data
 from streams.engine import Agent, Context
 
-alerts = Agent("alerts", sources=("alert-facts",), writes=("alerts",))
+alerts = Agent("alerts", sources=("alert-facts",), writes=("alerts", repair.FACTS))
 ALERTS = alerts.table("alerts")
+REPAIRED: Final = alerts.table("repaired")
 
+LEVEL: Final = "level"
+MONTH: Final = "month"
 _POLICIES = data.alert_policies()
+_REPAIR: Final = data.repair_reports()
 
 
 @alerts.fold
@@ -20,20 +29,69 @@ def fold(ctx: Context, key: bytes | None, finding: dict[str, Any]) -> None:
         raise ValueError("a finding without an alert key")
     name, table = key.decode(), ctx[ALERTS]
     before = table.get(name)
-    after = alert.step(before, finding, _POLICIES)
+    try:
+        after = alert.step(before, finding, _POLICIES, ctx.now)
+    except alert.CloseRefused as refused:
+        ctx.refuse(str(refused), stage="rule")
+        return
     if after is before:
         return
     if after is None:
         del table[name]
         return
     table[name] = after
+    _watch(ctx, name, before, after)
     if finding["do"] != "recovered":
         record = alert.published(name, after)
         if record is not None:
             ctx.emit_latest("alerts", name, record)
 
 
+@alerts.on_timer
+def due(ctx: Context, kind: str, key: str, due: int) -> None:
+    if kind == MONTH:
+        _tell(ctx, key, due)
+        return
+    row = ctx[ALERTS].get(key)
+    at = alert.next_level_at(row, _POLICIES)
+    if at is None:  # the policy has changed since the timer was set
+        return
+    if at > due:
+        ctx.timers.set(LEVEL, key, at)
+        return
+    after = alert.escalate(row, _POLICIES, due)
+    ctx[ALERTS][key] = after
+    _watch(ctx, key, row, after)
+    ctx.emit_latest("alerts", key, alert.published(key, after))
+
+
 @alerts.time_of
 def time_of(finding: dict[str, Any]) -> int:
     at: int = finding["at"]
     return at
+
+
+def _watch(ctx: Context, key: str, before: alert.Row | None, after: alert.Row) -> None:
+    """The timer of the next level, and the month's account of what was closed."""
+    if alert.is_live(after):
+        at = alert.next_level_at(after, _POLICIES)
+        if at is not None:
+            ctx.timers.set(LEVEL, key, at)
+    elif alert.is_live(before):
+        ctx.timers.cancel(LEVEL, key)
+        month = repair.month_of(after["closed_at"])
+        ctx[REPAIRED][month] = repair.closed(ctx[REPAIRED].get(month), after, _REPAIR)
+        if ctx.timers.due(MONTH, month) is None:
+            ctx.timers.set(MONTH, month, max(_REPAIR.due(month), ctx.now + _REPAIR.late_ms))
+
+
+def _tell(ctx: Context, month: str, due: int) -> None:
+    table = ctx[REPAIRED]
+    row = table.get(month)
+    if row is None:  # of a month that is forgotten by now
+        return
+    ctx.emit(repair.FACTS, repair.SERIES, repair.part(row, month, ctx.partition, due, _REPAIR))
+    forgotten = repair.month_of(_REPAIR.due(month) - 2 * _REPAIR.kept_days * 86_400_000)
+    for old, _ in [*table.scan("")]:
+        if old < forgotten:
+            del table[old]

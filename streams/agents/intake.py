@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from zlib import crc32
 
-from streams.domain import channel, identity, ids
+from streams.domain import alert, channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
 from streams.domain.inventory import references
 from streams.domain.rules import data
@@ -44,6 +44,9 @@ def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
         _map(ctx, topic, fact, raw_status)
     route = SPECS[topic][fact["event_type"]].route
     if route == "order" or route == "perhaps_order":
+        if route == "perhaps_order" and fact.get("command") == alert.CLOSE_COMMAND:
+            _close_alert(ctx, fact)
+            return
         code = primary_code(fact)
         if code is not None:
             message = identity.event_message(code, fact)
@@ -79,6 +82,16 @@ def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
             ctx.emit(target, name, message)
         return
     ctx.emit("channel-facts", channel.key_of(fact), fact)
+
+
+def _close_alert(ctx: Context, fact: Fact) -> None:
+    """A person says that the cause is dealt with; whether there was anything to close, the alerts agent knows."""
+    target = fact.get("target")
+    if not target:
+        ctx.refuse(f"{alert.CLOSE_COMMAND} needs the alert key as target")
+        return
+    at, event = fact["event_time"], f"ops/{fact['source']}/{fact['event_id']}"
+    ctx.emit("alert-facts", target, {"do": "close", "by": alert.PERSON, "at": at, "last_event": event})
 
 
 @intake.on_undecodable

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from streams.domain.report import assembly, stock
+from streams.domain.report import assembly, repair, stock
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.engine import Agent, Context
@@ -14,7 +15,12 @@ INDEX: Final = reports.table("index")
 PARTS: Final = reports.table("parts", kept=0.1)
 
 GRACE: Final = "grace"
-_SETTINGS: Final = data.stock_reports()
+Records = Callable[[assembly.Outcome, str, int, Any], list[dict[str, Any]]]
+_SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
+    stock.SERIES: (data.stock_reports(), stock.records),
+    repair.SERIES: (data.repair_reports(), repair.records),
+}
+"""Series -> its settings, and what makes its records."""
 
 
 @reports.fold
@@ -23,11 +29,11 @@ def fold(ctx: Context, key: bytes | None, part: dict[str, Any]) -> None:
     if series == SERIES:  # counted in one place: the part is the report
         ctx.emit_latest("reports", part["report"]["report_id"], part["report"])
         return
-    if series != stock.SERIES:
+    if series not in _SERIES:
         ctx.refuse(f"no report is made of parts of {str(series)[:100]!r}", stage="rule")
         return
     index = ctx[INDEX].get(series, assembly.EMPTY)
-    _apply(ctx, series, part["period"], part["at"], assembly.step(index, _get(ctx, series), part, _SETTINGS))
+    _apply(ctx, series, part["period"], part["at"], assembly.step(index, _get(ctx, series), part, _SERIES[series][0]))
 
 
 @reports.on_timer
@@ -61,5 +67,6 @@ def _apply(ctx: Context, series: str, period: str, at: int, outcome: assembly.Ou
         ctx.timers.set(GRACE, timer, outcome.grace_over)
     if outcome.out:
         ctx.timers.cancel(GRACE, timer)
-        for record in stock.records(outcome, period, at, _SETTINGS):
+        settings, records = _SERIES[series]
+        for record in records(outcome, period, at, settings):
             ctx.emit_latest("reports", record["report_id"], record)

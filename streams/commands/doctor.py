@@ -31,6 +31,7 @@ _KNOWN = frozenset(
             "PARTITIONS",
             "AUDIT_RAW",
             "BATCH_SIZE",
+            "NOTIFY_CONFIG",
         ),
         *("SESSION_TIMEOUT_MS", "GROUP_PROTOCOL", "NATIVE", "SUPERVISOR_PID", "REFERENCE", "SOAK", "CHAOS"),
     )
@@ -83,6 +84,8 @@ def examine(settings: Settings, wait_s: float) -> Iterator[Check]:
         yield from _guarded("topics", lambda: _topics(settings), "run `oms topics apply`")
         yield from _guarded("clocks", lambda: _clocks(settings))
     yield _codec()
+    if os.environ.get("OMS_NOTIFY_CONFIG"):
+        yield from _guarded("alert targets", _targets)
     yield _tools()
 
 
@@ -207,6 +210,21 @@ def _codec() -> Check:
     from streams.engine.codec import compiled
 
     return Check("avro codec", "OK", compiled.in_force())
+
+
+def _targets() -> Check:
+    """The file of `oms notify` can be used, and every word that alerts are sent to has a target."""
+    from streams.domain.alert import TARGETS
+    from streams.domain.notify.routing import ALL
+    from streams.notify import settings as notify
+
+    found = notify.from_env()
+    served = {word for route in found.routes for word in route.serves}
+    left = [] if ALL in served or found.default else [word for word in TARGETS if word not in served]
+    kinds = ", ".join(f"{target.name} ({target.kind})" for target in found.targets.values())
+    if left:
+        return Check("alert targets", "WARN", f"{kinds}; nobody takes {', '.join(left)}", "set `for` or `default`")
+    return Check("alert targets", "OK", kinds)
 
 
 def _tools() -> Check:

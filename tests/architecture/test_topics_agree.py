@@ -158,4 +158,5 @@ def test_the_contract_lists_the_same_topics_keys_cleanup_and_fields() -> None:
         assert f"{topic.cleanup}{days}" == cleanup, name
         wanted = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\([^)]*\)", "", main)
         assert {*re.findall(r"`(\w+)`", wanted)} - {"held"} <= {*fields(name)}, name
-    assert listed == {name for name, topic in TOPICS.items() if not topic.internal}
+    # Topics that came later are ours to add; none of the contract's may be missing.
+    assert listed <= {name for name, topic in TOPICS.items() if not topic.internal}

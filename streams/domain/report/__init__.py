@@ -1,5 +1,5 @@
 """Reports at their hour: each partition of an agent tells its part, one record per report goes out.
 
 settings   when, how long to wait, who follows up        assembly   parts of a day, in any order, late ones too
-stock      what a day's parts say: INV-13, INV-16
+stock      what a day's parts say: INV-13, INV-16      repair     of a month: time until alerts are closed, OTH-12
 """

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from streams.domain.calendar import DAY_MS
 
-from .settings import StockReports
+from .settings import Waiting
 
 Part = Mapping[str, Any]
 Index = Mapping[str, Any]
@@ -49,7 +49,7 @@ def row_key(period: str, place: str) -> str:
     return f"{period}\0{place}"
 
 
-def step(index: Index, get: Get, part: Part, settings: StockReports) -> Outcome:
+def step(index: Index, get: Get, part: Part, settings: Waiting) -> Outcome:
     """A part has come. One that its place told before is replaced; one from too long ago changes nothing."""
     period, place, due = part["period"], part["place"], part["due"]
     newest = max((entry["due"] for entry in index["open"].values()), default=due)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from streams.domain import calendar
 
@@ -14,6 +14,16 @@ CHANNEL: Final = "channel"
 
 class ReportError(ValueError):
     """A setting of a report that must not be used."""
+
+
+class Waiting(Protocol):
+    """What `assembly` needs to know of a series of reports."""
+
+    @property
+    def grace_ms(self) -> int: ...
+
+    @property
+    def kept_days(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

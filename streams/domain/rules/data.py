@@ -17,6 +17,7 @@ from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.order import OrderSettings, StockRules, TierRules
+from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
 from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, parse
@@ -116,3 +117,9 @@ def courier_layouts(folder: Path = FOLDER / "couriers") -> Layouts:
 def courier_numbers(path: Path = FOLDER / "limits.json") -> Numbers:
     """How late a row may be, and how often a folder is looked at."""
     return Numbers(**_read(path)["courier_files"])
+
+
+@cache
+def repair_reports(path: Path = FOLDER / "reports.json") -> RepairReports:
+    """When the month's repair times are reported, and what they should be."""
+    return RepairReports.parse(_read(path)["repair"])
