@@ -20,7 +20,9 @@ NOW_MS = 1_790_000_000_000
 def test_the_oracle_and_the_runner_agree_on_every_topic() -> None:
     # All is sent at once, so the orders hear of all events before any answer: how long they wait is not the point.
     patient = make(settings=OrderSettings(stock=StockRules(branch_ms=10**9, deduct_ms=10**9, stage_ms=10**9)))
-    codecs, agents = topology.load(), [patient if a.name == patient.name else a for a in catalogue.choose(None)]
+    # The oracle knows no order across two sources, so an agent with tables and two of them (risk) is not recomputed.
+    chosen = [agent for agent in catalogue.choose(None) if len(agent.sources) == 1 or not agent.tables]
+    codecs, agents = topology.load(), [patient if a.name == patient.name else a for a in chosen]
     runner = LocalRunner(agents, codecs, partitions=1, received_at=NOW_MS)
     for topic, key, event in islice(inputs(seed=1, now=NOW_MS), 2000):
         name = None if key is None else key.decode()
