@@ -8,7 +8,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import PurePath
@@ -22,6 +22,7 @@ from streams.errors import OmsError
 _DELIMITERS: Final = (",", "\t", ";")
 _ZEROS: Final = re.compile(r"0{2,}")
 _QUOTED: Final = re.compile(r'="([^"]*)"')
+_FORMULA: Final = re.compile(rb"<(?:\w+:)?f[\s/>]")
 _UNCALCULATED: Final = Broken("is a formula without a stored value: open the file in Excel and save it")
 
 
@@ -58,22 +59,33 @@ def _sheets(content: bytes) -> Book:
     from openpyxl import load_workbook
     from openpyxl.utils.datetime import MAC_EPOCH
 
-    # A formula and the value stored for it are two views of one file: the second tells a formula nobody calculated.
-    with (
-        closing(load_workbook(io.BytesIO(content), read_only=True, data_only=True)) as values,
-        closing(load_workbook(io.BytesIO(content), read_only=True)) as formulas,
-    ):
+    with closing(load_workbook(io.BytesIO(content), read_only=True, data_only=True)) as values, ExitStack() as more:
+        formulas = None
+        if _has_formulas(content):
+            # Formulas and the values stored for them are two views of a file: both tell a formula nobody calculated.
+            formulas = more.enter_context(closing(load_workbook(io.BytesIO(content), read_only=True)))
         shown = [sheet.title for sheet in values.worksheets if sheet.sheet_state == "visible"]
         hidden = tuple(sheet.title for sheet in values.worksheets if sheet.sheet_state != "visible")
         found = tuple(
-            Table(title, list(_rows(values[title], formulas[title])), values.epoch == MAC_EPOCH) for title in shown
+            Table(title, list(_rows(values[title], formulas and formulas[title])), values.epoch == MAC_EPOCH)
+            for title in shown
         )
     return Book(found, None, hidden)
 
 
+def _has_formulas(content: bytes) -> bool:
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        sheets = (name for name in parts.namelist() if name.startswith("xl/worksheets/"))
+        return any(_FORMULA.search(parts.read(name)) for name in sheets)
+
+
 def _rows(values: Any, formulas: Any) -> Iterator[tuple[int, list[Cell]]]:
-    for sheet in (values, formulas):
-        sheet.reset_dimensions()  # some writers state a size of one cell; the rows themselves are right
+    values.reset_dimensions()  # some writers state a size of one cell; the rows themselves are right
+    if formulas is None:
+        for number, row in enumerate(values.iter_rows(), start=1):
+            yield number, [_cell(cell, cell) for cell in row]
+        return
+    formulas.reset_dimensions()
     for number, (row, written) in enumerate(zip(values.iter_rows(), formulas.iter_rows(), strict=True), start=1):
         yield number, [_cell(cell, formula) for cell, formula in zip(row, written, strict=True)]
 
