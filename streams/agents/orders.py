@@ -1,7 +1,7 @@
 """The orders agent: folds every fact about an order into its one state.
 
-    order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
-                                                  -> stock-commands, channel-facts, alert-facts
+order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
+                                              -> stock-commands, channel-facts, alert-facts
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
 
     def fired(ctx: Context, guid: str, at: int) -> None:
         state = ctx[table].get(guid)
-        if state is not None and state.stock is not None:
-            done = due(guid, state, at, rules.stock)
+        if state is not None and (state.stock is not None or state.wait is not None):
+            done = due(guid, state, at, rules.stock, rules.nodes)
             settle(ctx, guid, None, done.state, done.sends, done.changed)
 
     def settle(
@@ -113,12 +113,12 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
         """Keep the state, send what follows. `old` is None where nothing of the order is due."""
         if new is not old:
             ctx[table][guid] = new
-            if new.stock is not (None if old is None else old.stock):
+            if old is None or new.stock is not old.stock or new.wait is not old.wait:
                 time(ctx, guid, old, new)
         for topic, name, value in sends:
             ctx.emit(topic, name, value)
         if changed:
-            ctx.emit_latest(STATES, guid, partial(record, guid, new))
+            ctx.emit_latest(STATES, guid, partial(record, guid, new, rules.nodes))
 
     def time(ctx: Context, guid: str, old: OrderState | None, new: OrderState) -> None:
         """Move what is due with the order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 SHOP_TIME = timezone(timedelta(hours=8))
 STATES = ("pending_payment", "paid", "shipped", "logistics_signed", "customer_signed", "settled")
+STEPS = 17
 AUDIT_SHOWN = 8
 _WAITS_FOR = {
     "pending_payment": "the payment",
@@ -188,13 +190,32 @@ def _alerts(console: Console, alerts: list[Mapping[str, Any]]) -> None:
             console.print(f"    do: {escape(alert['advice'])}")
 
 
+def sla_sentence(state: Mapping[str, Any], now: int) -> str:
+    """ST-10: `step 12 of 17, logistics specialist: 1 h 52 min left, due ...` at `now` (ms); "" if nothing is known."""
+    owner, due = state.get("node_owner"), state.get("sla_due_at")
+    if owner is None:
+        return ""
+    said = f"step {state.get('node_step')} of {STEPS}, {owner}"
+    if due is None:
+        return f"{said}: no SLA"
+    left = f"{span(due - now)} left" if due >= now else f"over the SLA by {span(now - due)}"
+    return f"{said}: {left}, due {clock(due)}"
+
+
+def span(ms: int) -> str:
+    """`1 h 52 min`, whole minutes, rounded down."""
+    hours, minutes = divmod(ms // 60_000, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def _due(console: Console, state: Mapping[str, Any], timers: list[Mapping[str, Any]]) -> None:
     from rich.markup import escape
 
-    waits = _WAITS_FOR.get(str(state.get("state")), "the order itself")
-    due = state.get("sla_due_at")
+    waits = state.get("expected_next") or _WAITS_FOR.get(str(state.get("state")), "the order itself")
     lane = f" in lane {state['lane']}" if state.get("lane") else ""
-    console.print(f"[bold]next[/bold]  waits{escape(lane)} for {waits}" + (f", due {clock(due)}" if due else ""))
+    console.print(f"[bold]next[/bold]  waits{escape(lane)} for {escape(waits)}")
+    if said := sla_sentence(state, time.time_ns() // 1_000_000):
+        console.print(f"  {escape(said)}")
     if "conflict" in (state.get("flags") or []):
         console.print(
             "  revenue and invoice are blocked by the conflict until the courier has delivered or somebody resolves it"

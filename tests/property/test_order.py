@@ -122,7 +122,7 @@ def seen_from_outside(state: OrderState) -> dict[str, Any]:
 
 def without_memory(state: OrderState) -> OrderState:
     bare = state.copy()
-    bare.version, bare.seen = 0, b""
+    bare.version, bare.seen, bare.wait = 0, b"", None
     return bare
 
 

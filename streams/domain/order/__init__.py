@@ -10,11 +10,13 @@
     lanes      BRK-05, BRK-06  tiers and lanes          deadlines  BRK-07, BRK-11, INV-15
     risk       RSK-04, RSK-08  score and lock
     saga       the four of them together                order      folds them all
+    sla        ST-10, ST-15  time at a node             node_records  ST-08  who owns a node, its SLA
     view       the record of order-states
 """
 
 from streams.domain.order.deadlines import ASKED, TIMER, asked, asked_of, asked_until, due_at
 from streams.domain.order.lanes import TierRules
+from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.order import Decision, OrderSettings, UnknownOrder, answer, reduce
 from streams.domain.order.saga import Answer, due
 from streams.domain.order.state import Fact, OrderState, RowError, from_row, to_row
@@ -28,6 +30,7 @@ __all__ = [
     "Answer",
     "Decision",
     "Fact",
+    "NodeRecords",
     "OrderSettings",
     "OrderState",
     "RowError",

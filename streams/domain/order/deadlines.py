@@ -59,9 +59,15 @@ def asked_of(key: str) -> tuple[int, str]:
 
 def due_at(state: OrderState | None) -> int | None:
     """When the order's own timer must fire, ms; None for never, or not before its first answer is due."""
-    if state is None or state.stock is None or state.stock.branch_due is not None:
+    if state is None:
         return None
-    earliest = reserved.next_due(state.stock)
+    earliest = None if state.wait is None else state.wait.wake
+    if state.stock is not None:
+        if state.stock.branch_due is not None:
+            return None
+        other = reserved.next_due(state.stock)
+        if other is not None and (earliest is None or other < earliest):
+            earliest = other
     return None if earliest is None else earliest + state.created_at
 
 

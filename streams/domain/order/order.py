@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streams.domain.order import atomic, audit, claims, codes, dedup, flags, money, parked, progress, risk, saga
+from streams.domain.order import atomic, audit, claims, codes, dedup, flags, money, parked, progress, risk, saga, sla
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.meanings import REFUND
+from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
 
@@ -32,6 +33,7 @@ class OrderSettings:
     currency: str = "CNY"
     tiers: TierRules = field(default_factory=TierRules)
     stock: StockRules = field(default_factory=StockRules)
+    nodes: NodeRecords = field(default_factory=NodeRecords)
 
 
 @dataclass(slots=True)
@@ -130,6 +132,8 @@ def _fold(
                 events.append(atomic.record(new, fact, atomic.REFUNDED))
         if meaning.mark:
             changed |= flags.mark(new, meaning.mark, at)
+        if "error" in fact and (state.error is None or [at, fact["error"]] > state.error):
+            new.error = [at, fact["error"]]
         if at > new.updated_at:
             new.updated_at = at
             changed = True
@@ -139,11 +143,13 @@ def _fold(
             if atomic.INVOICED not in state.marks:
                 events.append(atomic.record(new, fact, atomic.INVOICED))
             changed |= flags.mark(new, atomic.INVOICED, at)
-    sends: Sequence[Send] = ()
+    sends: list[Send] = []
     if changed:
         new.flags = flags.derive(new)
         new.version += 1
         sends = saga.follow(state, new, fact, meaning.shown, now, settings.tiers, settings.stock)
+        if new.nodes is not state.nodes or new.reached is not state.reached or new.flags != state.flags:
+            sla.watch(fact["order_guid"], new, fact["event_time"], now, settings.nodes, sends)
     row = audit.row(fact, rule, decision, audit.text(state), audit.text(new), reason)
     return Decision(new, row, events, changed, sends)
 
@@ -168,6 +174,7 @@ def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
     events = [atomic.record(new, fact, atomic.CREATED)]
     sends: list[Send] = []
     reason = saga.begin(new, fact, now, settings.tiers, settings.stock, sends)
+    sla.watch(fact["order_guid"], new, at, now, settings.nodes, sends)
     if fact.get("mapped") is None:
         new.version = 1
         row = audit.row(fact, "ST-01", audit.ACCEPTED, None, audit.text(new), reason)

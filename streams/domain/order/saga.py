@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.domain.inventory.options import advice
-from streams.domain.order import audit, deadlines, lanes, reserved, stock
+from streams.domain.order import audit, deadlines, lanes, reserved, sla, stock
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.lanes import TierRules
+from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.reserved import OUTCOMES, OVERSOLD, REFUSED
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
@@ -91,12 +92,15 @@ def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer
     return Answer(new, row, sends, changed)
 
 
-def due(guid: str, state: OrderState, at: int, rules: StockRules) -> Answer:
+def due(guid: str, state: OrderState, at: int, rules: StockRules, nodes: NodeRecords) -> Answer:
     """The order's timer: what is due at `at` (ms) or before. Nothing of it shows in order-states."""
-    if state.stock is None:
+    if state.stock is None and state.wait is None:
         return Answer(state)
     new, sends = state.copy(), list[Send]()
-    deadlines.fire(guid, new, at, rules, sends)
+    if new.stock is not None:
+        deadlines.fire(guid, new, at, rules, sends)
+    if new.wait is not None:
+        sla.fire(guid, new, at, nodes, sends)
     return Answer(new, None, sends)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from streams.domain.order import reserved
 from streams.domain.rules.nodes import STATES
@@ -18,11 +18,24 @@ Fact = dict[str, Any]
 """One event about the order: its fields by contract name, with `topic`, `digest`, `order_guid` and perhaps `mapped`."""
 
 ROW_VERSION: Final = 1
-_NODES, _SEEN, _STOCK = 11, 27, 28
+_NODES, _SEEN, _STOCK, _WAIT = 11, 27, 28, 32
 """Places of the fields that are no JSON values. Rows that were written before there was stock end before it."""
 
 Claim = list[Any]
 """[raw, rank of the state or -1, at], and a fourth item, a list of flags, if the status holds any while it lasts."""
+
+
+class Wait(NamedTuple):
+    """The SLA of the node the order is at (see sla). Times are ms after the order's creation."""
+
+    node: int
+    entered: int
+    due: int | None = None
+    """When somebody is told next; None for never."""
+    wake: int | None = None
+    """Where the order's timer stands; not after `due`."""
+    raised: int = 0
+    """Alerts that are open, as bits."""
 
 
 class RowError(ValueError):
@@ -31,8 +44,8 @@ class RowError(ValueError):
 
 @dataclass(slots=True)
 class OrderState:
-    """One order. All but `version`, `seen`, `stock`, `lane` and `risk` is a function of the set of events, in whatever
-    order; `lane` waits for the stock's first word as well."""
+    """One order. All but `version`, `seen`, `stock`, `lane`, `risk` and `wait` is a function of the set of events, in
+    whatever order; `lane` waits for the stock's first word as well, `wait` keeps when each was told."""
 
     created_at: int
     """ms since the epoch: the event time of the order_created."""
@@ -89,6 +102,10 @@ class OrderState:
     """BRK-06, derived: the lane in which the order stands, see lanes."""
     risk: list[Any] | None = None
     """[score, whether it is locked], by the risk agent, which tells it from the score of an orange alert on."""
+    wait: Wait | None = None
+    """ST-10, ST-15: what is due at its node; None where nothing is."""
+    error: list[Any] | None = None
+    """[at, text] of the last error that was told of the order."""
 
     def copy(self) -> OrderState:
         """A shallow copy: replace its dicts and lists, do not change them."""
@@ -125,12 +142,14 @@ class OrderState:
             self.tier,
             self.lane,
             self.risk,
+            self.wait,
+            self.error,
         )
 
 
 def to_row(state: OrderState) -> list[Any]:
     """The state as a list of JSON values, in the order of the fields; new fields go to the end."""
-    return [
+    row: list[Any] = [
         ROW_VERSION,
         state.created_at,
         state.channel,
@@ -165,6 +184,9 @@ def to_row(state: OrderState) -> list[Any]:
         state.lane,
         state.risk,
     ]
+    if state.wait is not None or state.error is not None:
+        row += [None if state.wait is None else [*state.wait], state.error]
+    return row
 
 
 def from_row(row: list[Any]) -> OrderState:
@@ -176,4 +198,6 @@ def from_row(row: list[Any]) -> OrderState:
     fields[_SEEN] = a2b_base64(fields[_SEEN])
     if len(fields) > _STOCK and fields[_STOCK] is not None:
         fields[_STOCK] = reserved.from_row(fields[_STOCK])
+    if len(fields) > _WAIT and fields[_WAIT] is not None:
+        fields[_WAIT] = Wait(*fields[_WAIT])
     return OrderState(*fields)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from streams.domain.order import claims, codes, tiers
+from streams.domain.order import claims, codes, sla, tiers
 from streams.domain.order.flags import names
 from streams.domain.order.lanes import LANES, TIERS
+from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.reserved import NAMES, is_told
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import NODES, STATES
 
+_NO_RECORDS: Final = NodeRecords()
 
-def record(order_guid: str, state: OrderState) -> dict[str, Any]:
-    """All fields of the contract. Node SLAs have no rule yet: null. `score` as of the last change of band or lock."""
-    node = NODES[state.node - 1]
+
+def record(order_guid: str, state: OrderState, records: NodeRecords = _NO_RECORDS) -> dict[str, Any]:
+    """All fields of the contract. `score` as of the last change of band or lock."""
+    node, here = NODES[state.node - 1], sla.position(state, records)
     t0 = state.created_at
     return {
         "order_guid": order_guid,
@@ -33,7 +36,7 @@ def record(order_guid: str, state: OrderState) -> dict[str, Any]:
         "refunded_minor": state.refunded_minor,
         "total_minor": state.total_minor,
         "currency": state.currency,
-        "sla_due_at": None,
+        "sla_due_at": here.due_at,
         "version": state.version,
         "updated_at": state.updated_at + t0,
         "customer_id": state.customer_id,
@@ -43,6 +46,10 @@ def record(order_guid: str, state: OrderState) -> dict[str, Any]:
         "lane": LANES[state.lane],
         "stock": None if state.stock is None else _stock(state),
         "held_ms": None if state.stock is None else state.stock.held_ms,
+        "node_step": here.step,
+        "node_entered_at": here.entered_at,
+        "node_owner": here.owner,
+        "expected_next": here.expects,
     }
 
 

@@ -16,7 +16,7 @@ from streams.domain.courier_file.layout import parse as parse_layout
 from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.logistics.settings import Settings as LogisticsSettings
-from streams.domain.order import OrderSettings, StockRules, TierRules
+from streams.domain.order import NodeRecords, OrderSettings, StockRules, TierRules
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
 from streams.domain.risk.settings import Settings as RiskSettings
@@ -57,12 +57,20 @@ def inventory(path: Path = FOLDER / "limits.json") -> InventorySettings:
 
 
 @cache
+def node_records(path: Path = FOLDER / "node_records.json") -> NodeRecords:
+    """Owner and SLA of each node (ST-08). NodeRecordError names what must not be used."""
+    return NodeRecords.parse(_read(path))
+
+
+@cache
 def order_settings(path: Path = FOLDER / "limits.json") -> OrderSettings:
-    """Tiers, and what the stock and the stages of an order may take."""
+    """Tiers, node records, and what the stock and the stages of an order may take."""
     orders = _read(path)["orders"]
     tiers = orders["tiers"]
     return OrderSettings(
-        tiers=TierRules(tuple(tiers["co_signed"]), dict(tiers["large_minor"])), stock=StockRules(**orders["stock"])
+        tiers=TierRules(tuple(tiers["co_signed"]), dict(tiers["large_minor"])),
+        stock=StockRules(**orders["stock"]),
+        nodes=node_records(),
     )
 
 

@@ -183,7 +183,7 @@ class Run:
         begun = len(self.sent)
         while (at := next_due(self.state)) is not None and at <= when:
             assert self.state is not None
-            self._keep(due(GUID, self.state, at, self.settings.stock))
+            self._keep(due(GUID, self.state, at, self.settings.stock, self.settings.nodes))
             assert next_due(self.state) != at, "a timer that is due again at once would never end"
         return self.sent[begun:]
 
@@ -195,7 +195,7 @@ class Run:
 
     def view(self) -> dict[str, Any]:
         assert self.state is not None
-        return record(GUID, self.state)
+        return record(GUID, self.state, self.settings.nodes)
 
     def outcomes(self) -> list[str | None]:
         return [entry["outcome"] for entry in self.view()["stock"] or ()]

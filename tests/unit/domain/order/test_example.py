@@ -86,6 +86,10 @@ def test_five_events_out_of_order_end_in_the_state_of_the_example() -> None:
         "lane": None,
         "stock": None,
         "held_ms": None,
+        "node_step": 15,
+        "node_entered_at": at("2026-01-26 09:12:00"),
+        "node_owner": None,
+        "expected_next": None,
     }
 
 
