@@ -17,6 +17,7 @@ from streams.commands import (
     deadletters,
     demo,
     doctor,
+    maps,
     order,
     publish,
     replay,
@@ -83,6 +84,7 @@ app.command("publish")(publish.publish)
 app.command("replay")(replay.replay)
 app.add_typer(convert.app, name="convert")
 app.command("order")(order.order)
+app.add_typer(maps.app, name="maps")
 app.add_typer(stock.app, name="stock")
 app.add_typer(deadletters.app, name="deadletters")
 app.command("doctor")(doctor.doctor)

@@ -30,6 +30,7 @@ _KNOWN = frozenset(
             "WEB_HOST",
             "PARTITIONS",
             "AUDIT_RAW",
+            "MAPS_DIR",
             "BATCH_SIZE",
         ),
         *("SESSION_TIMEOUT_MS", "GROUP_PROTOCOL", "NATIVE", "SUPERVISOR_PID", "REFERENCE", "SOAK", "CHAOS"),

@@ -59,7 +59,8 @@ def run(files: list[Path], out: Path, until: int | None, received_at: int) -> di
     from streams.engine.local import LocalRunner
 
     registry = topology.load()
-    agents = catalogue.choose(None, settings_of().audit_raw)
+    settings = settings_of()
+    agents = catalogue.choose(None, settings.audit_raw, settings.maps_dir)
     runner = LocalRunner(agents, registry, received_at=received_at)
     started = time.monotonic()
     lines = unreadable = 0
