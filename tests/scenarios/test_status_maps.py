@@ -18,7 +18,7 @@ from streams.engine.local import LocalRunner
 T0 = calendar.at(2026, 1, 24, 10)
 LINE = {"line_no": 1, "sku": "BAG", "name": "福袋", "quantity": 1, "unit_price_minor": 9900, "is_gift": False}
 WORD = "放门口鞋柜"
-SHOP = {"source": "douyin", "channel": "douyin", "order_no": "6921234567890"}
+SHOP: dict[str, Any] = {"source": "douyin", "channel": "douyin", "order_no": "6921234567890"}
 
 
 class Reloaded(StatusMaps):
@@ -50,12 +50,11 @@ class Shop:
 
     @property
     def state(self) -> str:
-        last: dict[str, Any] = dict(self.runner.output("order-states"))
-        [record] = last.values()
-        return str(record["state"])
+        return str(self.runner.output("order-states")[-1][1]["state"])
 
     def alert(self) -> dict[str, Any]:
-        found: dict[str, Any] = dict(self.runner.output("alerts"))[f"ST-03/zto/{WORD}"]
+        last: dict[str | None, Any] = dict(self.runner.output("alerts"))
+        found: dict[str, Any] = last[f"ST-03/zto/{WORD}"]
         return found
 
     def with_the_word(self) -> None:
