@@ -113,6 +113,8 @@ def _row(name: str, number: int, row: Any, of_table: tuple[str, ...]) -> Row:
     flags = row.get("flags", [])
     if state is not None and state not in STATES:
         raise MapError(f"{where} maps to an unknown state")
+    if node is not None and not isinstance(node, str):
+        raise MapError(f"{where} has a node that is no word")
     if node is not None and STATE_OF_NODE.get(node) != state:
         raise MapError(f"{where} maps to a node that is unknown or not of its state")
     if event is not None and event not in EVENTS:
