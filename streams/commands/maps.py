@@ -67,7 +67,10 @@ def show(
         (table, row)
         for table in tables
         for row in table.rows
-        if (code is None or row.code == code) and (field is None or row.field in (None, field, "*"))
+        if (code is None or row.code == code)
+        and (
+            field is None or field in (table.default_fields if row.field is None else (row.field,)) or row.field == "*"
+        )
     ]
     if code is not None and not rows:
         topics = {topic for table in tables for topic in table.topics}
