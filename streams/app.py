@@ -230,7 +230,7 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
     or RegistryError with one clear line."""
     from streams import catalogue, topology
 
-    chosen = catalogue.choose(agents, settings.audit_raw)
+    chosen = catalogue.choose(agents, settings.audit_raw, settings.maps_dir)
     reg = topology.load(registry=settings.registry)
     check_topics({"bootstrap.servers": settings.broker, **settings.kafka}, chosen)
     with lock_data_dir(settings):

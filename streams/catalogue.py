@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal
 
 from streams.agents import ALL
+from streams.agents.intake import make as make_intake
 from streams.agents.orders import make as make_orders
+from streams.domain.rules import data
+from streams.domain.status_map import MapError
 from streams.engine import Agent, Codecs
 from streams.engine.runner import AgentRunner, wall_ms
-from streams.errors import UsageError
+from streams.errors import OmsError, UsageError
 
 ALERT_FACTS = "alert-facts"
 
 
-def choose(names: Sequence[str] | None, audit_raw: Literal["keep", "hash", "drop"] = "keep") -> list[Agent]:
-    """The agents of these names (all without), in the order of the flow. UsageError for a name nobody has."""
+def choose(
+    names: Sequence[str] | None,
+    audit_raw: Literal["keep", "hash", "drop"] = "keep",
+    maps_dir: Path | None = None,
+) -> list[Agent]:
+    """The agents of these names (all without), in the order of the flow. UsageError for a name nobody has, OmsError for
+    a status table in `maps_dir` that must not be used.
+    """
     agents = [make_orders(audit_raw) if agent.name == "orders" else agent for agent in ALL]
+    if maps_dir is not None:
+        try:
+            maps = data.status_maps(own=maps_dir)
+        except MapError as error:
+            raise OmsError(f"OMS_MAPS_DIR: {error}") from None
+        agents = [make_intake(maps) if agent.name == "intake" else agent for agent in agents]
     if names is None:
         return agents
     known = {agent.name for agent in agents}

@@ -18,6 +18,7 @@ from streams.commands import (
     deadletters,
     demo,
     doctor,
+    maps,
     notify,
     order,
     publish,
@@ -87,6 +88,7 @@ app.command("replay")(replay.replay)
 app.add_typer(convert.app, name="convert")
 app.add_typer(couriers.app, name="couriers")
 app.command("order")(order.order)
+app.add_typer(maps.app, name="maps")
 app.add_typer(stock.app, name="stock")
 app.add_typer(risk.app, name="risk")
 app.add_typer(deadletters.app, name="deadletters")

@@ -71,6 +71,7 @@ class Settings:
     partitions: int = 8
     kafka: Mapping[str, str] = field(default_factory=dict)
     audit_raw: AuditRaw = "keep"
+    maps_dir: Path | None = None
     batch_size: int = 4_000
     session_timeout_ms: int = 6000
     group_protocol: GroupProtocol = "classic"
@@ -113,6 +114,7 @@ class Settings:
             partitions=reader.read("partitions", _integer(1, 1000), 8),
             kafka=MappingProxyType(_kafka(env) | dict(reader.overrides.pop("kafka", {}))),
             audit_raw=reader.read("audit_raw", _choice("keep", "hash", "drop"), "keep"),
+            maps_dir=reader.read("maps_dir", _folder, None),
             batch_size=reader.read("batch_size", _integer(1, 100_000), 4_000),
             session_timeout_ms=reader.read("session_timeout_ms", _integer(1000, 1_800_000), 6000),
             group_protocol=reader.read("group_protocol", _choice("classic", "consumer"), "classic"),

@@ -9,22 +9,31 @@ from streams.domain import alert, channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
 from streams.domain.inventory import references
 from streams.domain.rules import data
-from streams.domain.status_map import masked, speakers
+from streams.domain.status_map import StatusMaps, masked, speakers
 from streams.engine import Agent, Context
 
-intake = Agent(
-    "intake",
-    sources=INPUT_TOPICS,
-    writes=("identity-facts", "stock-commands", "channel-facts", "alert-facts"),
-    sparse=True,
-)
-
 _CONTRACT = data.contract()
-_MAPS = data.status_maps()
 
 
-@intake.fold
-def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
+def make(maps: StatusMaps | None = None) -> Agent:
+    """The agent. `maps`: the status tables it reads status words by; default: those of the package."""
+    agent = Agent(
+        "intake",
+        sources=INPUT_TOPICS,
+        writes=("identity-facts", "stock-commands", "channel-facts", "alert-facts"),
+        sparse=True,
+    )
+    tables = maps or data.status_maps()
+
+    @agent.fold
+    def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
+        _fold(ctx, tables, value)
+
+    agent.on_undecodable(undecodable)
+    return agent
+
+
+def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
     topic = ctx.source
     if ctx.memo.get(topic) != "good":
         # After a start it is not known whether the last record was good: said once more, it does no harm.
@@ -41,7 +50,7 @@ def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
     fact = fact_of(topic, value, crc32(payload))
     raw_status = fact.get("raw_status")
     if raw_status is not None:
-        _map(ctx, topic, fact, raw_status)
+        _map(ctx, maps, topic, fact, raw_status)
     route = SPECS[topic][fact["event_type"]].route
     if route == "order" or route == "perhaps_order":
         if route == "perhaps_order" and fact.get("command") == alert.CLOSE_COMMAND:
@@ -94,7 +103,6 @@ def _close_alert(ctx: Context, fact: Fact) -> None:
     ctx.emit("alert-facts", target, {"do": "close", "by": alert.PERSON, "at": at, "last_event": event})
 
 
-@intake.on_undecodable
 def undecodable(ctx: Context, key: bytes | None, value: bytes, error: str) -> None:
     """DQ-08: the payload itself is in dead-letters already; here the streak is counted."""
     topic = ctx.source
@@ -114,8 +122,8 @@ def _streak(ctx: Context, topic: str, finding: dict[str, Any]) -> None:
     ctx.emit("alert-facts", f"DQ-08/{topic}/{ctx.partition}", {**finding, "at": ctx.now})
 
 
-def _map(ctx: Context, topic: str, fact: Fact, raw_status: str) -> None:
-    mapped = _MAPS.find(topic, speakers(topic, fact), fact.get("raw_field"), raw_status)
+def _map(ctx: Context, maps: StatusMaps, topic: str, fact: Fact, raw_status: str) -> None:
+    mapped = maps.find(topic, speakers(topic, fact), fact.get("raw_field"), raw_status)
     fact["mapped"] = mapped
     if not mapped["known"]:
         source, said = fact["source"], masked(raw_status)
@@ -153,3 +161,6 @@ def _lineage_break(ctx: Context, topic: str, value: dict[str, Any]) -> None:
         "last_event": f"{topic}/{source}/{value['event_id']}",
     }
     ctx.emit("alert-facts", f"DQ-15/{source}/{topic}", finding)
+
+
+intake = make()

@@ -30,6 +30,7 @@ _KNOWN = frozenset(
             "WEB_HOST",
             "PARTITIONS",
             "AUDIT_RAW",
+            "MAPS_DIR",
             "BATCH_SIZE",
             "NOTIFY_CONFIG",
         ),

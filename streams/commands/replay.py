@@ -64,7 +64,9 @@ def run(
     from streams.engine.local import LocalRunner
 
     registry = topology.load()
-    runner = LocalRunner(agents or catalogue.choose(None, settings_of().audit_raw), registry, received_at=received_at)
+    settings = settings_of()
+    agents = agents or catalogue.choose(None, settings.audit_raw, settings.maps_dir)
+    runner = LocalRunner(agents, registry, received_at=received_at)
     started = time.monotonic()
     lines = unreadable = 0
     with Outlet(runner, registry, out) as outlet, progress("replaying") as move:

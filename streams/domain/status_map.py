@@ -43,11 +43,16 @@ class MapError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One word. `field` None = any of the table's default fields; `*` = any field at all."""
+    """One word. `field` None = any of the table's default fields; `*` = any field at all. `topics`: those of its table
+    that it holds for. `not_status`: why it moves no order, for a word that is known and is no order status.
+    """
 
     field: str | None
     code: str
     mapped: Mapped
+    topics: tuple[str, ...]
+    not_status: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +90,31 @@ def parse(name: str, document: Any) -> Table:
     rows = document.get("rows")
     if not isinstance(rows, list) or not rows:
         raise MapError(f"{name}: no rows")
-    found = tuple(_row(name, number, row) for number, row in enumerate(rows, 1))
+    found = tuple(_row(name, number, row, topics) for number, row in enumerate(rows, 1))
     return Table(name, version, topics, texts("names"), texts("default_fields"), found)
 
 
 _TABLE_KEYS: Final = frozenset({"about", "version", "topics", "names", "default_fields", "rows"})
-_ROW_KEYS: Final = frozenset({"field", "code", "state", "node", "flags", "event", "axis", "note"})
+_ROW_KEYS: Final = frozenset(
+    {"field", "code", "state", "node", "flags", "event", "axis", "note", "topics", "not_status"}
+)
 
 
-def _row(name: str, number: int, row: Any) -> Row:
+def _row(name: str, number: int, row: Any, of_table: tuple[str, ...]) -> Row:
     where = f"{name}: row {number}"
     if not isinstance(row, Mapping) or not isinstance(row.get("code"), str) or not row["code"]:
         raise MapError(f"{where} has no code")
     for key in row:
         if key not in _ROW_KEYS:
             raise MapError(f"{where} has an unknown entry {key}")
-    state, node, event, axis = (row.get(name) for name in ("state", "node", "event", "axis"))
+    field, state, node, event, axis = (row.get(name) for name in ("field", "state", "node", "event", "axis"))
+    if field is not None and (not isinstance(field, str) or not field):
+        raise MapError(f"{where} has a field that is no word")
     flags = row.get("flags", [])
     if state is not None and state not in STATES:
         raise MapError(f"{where} maps to an unknown state")
+    if node is not None and not isinstance(node, str):
+        raise MapError(f"{where} has a node that is no word")
     if node is not None and STATE_OF_NODE.get(node) != state:
         raise MapError(f"{where} maps to a node that is unknown or not of its state")
     if event is not None and event not in EVENTS:
@@ -112,8 +123,19 @@ def _row(name: str, number: int, row: Any) -> Row:
         raise MapError(f"{where} maps to an unknown flag")
     if axis is not None and (not isinstance(axis, str) or axis.count(":") != 1):
         raise MapError(f"{where} has an axis that is not written name:value")
+    topics = row.get("topics", list(of_table))
+    if not isinstance(topics, list) or not topics or any(topic not in of_table for topic in topics):
+        raise MapError(f"{where} has a topic that is not one of its table's")
+    reason, note = row.get("not_status"), row.get("note")
+    if "not_status" in row:
+        if not isinstance(reason, str) or not reason.strip():
+            raise MapError(f"{where} does not say why it is no order status")
+        if state is not None or node is not None or event is not None or flags:
+            raise MapError(f"{where} is no order status and yet maps to something")
+    if note is not None and not isinstance(note, str):
+        raise MapError(f"{where} has a note that is no text")
     mapped = {"known": True, "state": state, "node": node, "flags": list(flags), "event": event, "axis": axis}
-    return Row(row.get("field"), row["code"], mapped)
+    return Row(field, row["code"], mapped, tuple(topics), reason, note)
 
 
 class StatusMaps:
@@ -132,6 +154,8 @@ class StatusMaps:
             for name in table.names:
                 self._named.add((topic, name))
                 for row in table.rows:
+                    if topic not in row.topics:
+                        continue
                     # A row without a field answers for each default field and for an event that names none.
                     fields = (None, *table.default_fields) if row.field is None else (row.field,)
                     if row.field in table.default_fields:

@@ -30,6 +30,17 @@ def json_schema() -> dict[str, Any]:
             "pattern": "^[^:]*:[^:]*$",
             "description": "What is no order state: name:value.",
         },
+        "topics": {
+            "type": "array",
+            "items": {"enum": list(TOPICS)},
+            "minItems": 1,
+            "description": "Those of the table's topics the row holds for. Absent: all.",
+        },
+        "not_status": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Why the word is no order status: known, but moves nothing (no state, flags, event).",
+        },
         "note": {"type": "string"},
     }
     return {

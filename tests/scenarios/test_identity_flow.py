@@ -111,9 +111,9 @@ def test_an_unknown_status_reaches_its_order_and_is_counted_in_one_alert() -> No
     flow = Flow().order()
     for number in range(3):
         shop: dict[str, Any] = {"source": "douyin", "channel": "douyin", "order_no": "6921234567890"}
-        flow.say("orders", "status_changed", f"s-{number}", **shop, raw_status="105")
+        flow.say("orders", "status_changed", f"s-{number}", **shop, raw_status="10500")
     assert [fact["mapped"]["known"] for _, fact in flow.out("order-facts")[1:]] == [False] * 3
-    alert = flow.alert("ST-03/douyin/105")
+    alert = flow.alert("ST-03/douyin/10500")
     assert alert is not None
     assert (alert["title"], alert["count"], alert["recipient"]) == ("mapping_missing", 3, "state-table owner")
 

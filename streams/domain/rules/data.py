@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from streams.domain.order import NodeRecords, OrderSettings, StockRules, TierRul
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
 from streams.domain.risk.settings import Settings as RiskSettings
-from streams.domain.status_map import MapError, StatusMaps, parse
+from streams.domain.status_map import MapError, StatusMaps, Table, parse
 
 FOLDER = Path(__file__).parent
+STATUS = FOLDER / "status"
 
 
 def _read(path: Path) -> Any:
@@ -33,9 +35,26 @@ def _read(path: Path) -> Any:
 
 
 @cache
-def status_maps(folder: Path = FOLDER / "status") -> StatusMaps:
-    """All status tables of a folder, in order of their names. MapError names the file and row that must not be used."""
-    return StatusMaps(parse(path.stem, _read(path)) for path in sorted(folder.glob("*.json")))
+def status_maps(folder: Path = STATUS, own: Path | None = None) -> StatusMaps:
+    """All status tables of a folder, in order of their names, with the operator's `own` beside them or, where they have
+    the same name, in their place. MapError names the file and row that must not be used.
+    """
+    tables = status_tables(folder)
+    if own is not None:
+        if not own.is_dir():
+            raise MapError(f"{own} is no folder of status tables")
+        tables = {**tables, **status_tables(own)}
+    return StatusMaps(tables[name] for name in sorted(tables))
+
+
+def status_tables(folder: Path) -> Mapping[str, Table]:
+    """The tables of a folder by name (of the file, without .json). MapError as above."""
+    return {path.stem: status_table(path) for path in sorted(folder.glob("*.json"))}
+
+
+def status_table(path: Path) -> Table:
+    """The table of one file. MapError as above."""
+    return parse(path.stem, _read(path))
 
 
 @cache
