@@ -41,7 +41,10 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
     if confirm.concerns(fact):
         row = ctx[CONFIRMATIONS].get(guid)
         new, sends = confirm.observe(row, fact)
-        if new is not row:
+        if new is not row and new is not None:
+            # What is due already goes out now: whether the next fact about the order shares this turn must not matter.
+            new, more = confirm.fire(guid, new, fact["event_time"], ctx.now, _SETTINGS)
+            sends += more
             _store(ctx, CONFIRMATIONS, guid, new)
             _time(ctx, ASK, guid, confirm.next_due(row, _SETTINGS), confirm.next_due(new, _SETTINGS))
         _send(ctx, sends)
@@ -52,7 +55,7 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
     if kind == TIMER:
         rows = ctx[WAYBILLS].get(key)
         if rows is not None:
-            outcome = rules.due(key, rows, ctx.now, _SETTINGS)
+            outcome = rules.due(key, rows, due, _SETTINGS)
             if outcome.rows != rows:
                 _store(ctx, WAYBILLS, key, outcome.rows)
             _time(ctx, TIMER, key, None, rules.next_due(outcome.rows, _SETTINGS))
@@ -60,7 +63,7 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
         return
     row = ctx[CONFIRMATIONS].get(key)
     if row is not None:
-        left, sends = confirm.fire(key, row, ctx.now, _SETTINGS)
+        left, sends = confirm.fire(key, row, due, due, _SETTINGS)
         if left != row:
             _store(ctx, CONFIRMATIONS, key, left)
         _time(ctx, ASK, key, None, confirm.next_due(left, _SETTINGS))

@@ -88,13 +88,13 @@ def next_due(row: Row | None, settings: Settings) -> int | None:
     return None if row is None else min(at for at, _ in due(row, settings))
 
 
-def fire(guid: str, row: Row, now: int, settings: Settings) -> tuple[Row | None, list[Send]]:
-    """The row (None: forgotten) and the requests after all that was due by `now`.
+def fire(guid: str, row: Row, at: int, now: int, settings: Settings) -> tuple[Row | None, list[Send]]:
+    """The row (None: forgotten) and the requests after all that was due by `at`.
 
-    A delivery told so late that its link would be void is history, and nobody is called about it; of two calls missed
-    while nobody worked one is made.
+    A delivery told so late (`now`) that its link would be void is history, and nobody is asked about it; of two calls
+    due at once one is made.
     """
-    ready = sorted(item for item in due(row, settings) if item[0] <= now)
+    ready = sorted(item for item in due(row, settings) if item[0] <= at)
     what = [name for _, name in ready]
     if FORGET in what:
         return None, []
@@ -105,10 +105,10 @@ def fire(guid: str, row: Row, now: int, settings: Settings) -> tuple[Row | None,
         return row, []
     calls = [name for name in what if name != LINK][-1:]
     wanted = ([LINK] if LINK in what and not calls else []) + calls
-    return row, [_request(guid, row, name, now, settings) for name in wanted]
+    return row, [_request(guid, row, name, at, settings) for name in wanted]
 
 
-def _request(guid: str, row: Row, what: str, now: int, settings: Settings) -> Send:
+def _request(guid: str, row: Row, what: str, at: int, settings: Settings) -> Send:
     kind, attempt = ("confirm_link", 1) if what == LINK else ("voice_call", 1 if what == FIRST else 2)
     request = {
         "request_id": f"{kind}/{guid}/{attempt}",
@@ -116,7 +116,7 @@ def _request(guid: str, row: Row, what: str, now: int, settings: Settings) -> Se
         "order_guid": guid,
         "waybill_no": row.get("waybill_no"),
         "attempt": attempt,
-        "at": now,
-        "expires_at": now + settings.link_ms if what == LINK else None,
+        "at": at,
+        "expires_at": at + settings.link_ms if what == LINK else None,
     }
     return REQUESTS, guid, request

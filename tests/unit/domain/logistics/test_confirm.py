@@ -40,12 +40,12 @@ class Asked:
 
     def wait(self, until: int) -> Asked:
         while (due := confirm.next_due(self.row, SETTINGS)) is not None and due <= T0 + until:
-            self.row, sends = confirm.fire("G1", self.row, due, SETTINGS)
+            self.row, sends = confirm.fire("G1", self.row, due, due, SETTINGS)
             self.sent += sends
         return self
 
     def sleep(self, until: int) -> Asked:
-        self.row, sends = confirm.fire("G1", self.row, T0 + until, SETTINGS)
+        self.row, sends = confirm.fire("G1", self.row, T0 + until, T0 + until, SETTINGS)
         self.sent += sends
         return self
 
