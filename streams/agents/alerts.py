@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.domain import alert
+from streams.domain import alert, calendar
 from streams.domain.report import repair
 from streams.domain.rules import data
 from streams.engine import Agent, Context
@@ -91,7 +91,7 @@ def _tell(ctx: Context, month: str, due: int) -> None:
     if row is None:  # of a month that is forgotten by now
         return
     ctx.emit(repair.FACTS, repair.SERIES, repair.part(row, month, ctx.partition, due, _REPAIR))
-    forgotten = repair.month_of(_REPAIR.due(month) - 2 * _REPAIR.kept_days * 86_400_000)
+    forgotten = repair.month_of(_REPAIR.due(month) - 2 * _REPAIR.kept_days * calendar.DAY_MS)
     for old, _ in [*table.scan("")]:
         if old < forgotten:
             del table[old]

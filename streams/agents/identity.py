@@ -6,6 +6,7 @@ from typing import Any
 
 from streams.agents.outcome import apply
 from streams.domain import identity as rules
+from streams.domain.outcome import Get
 from streams.domain.rules import data
 from streams.engine import Agent, Context
 
@@ -35,5 +36,5 @@ def time_of(message: dict[str, Any]) -> int:
     return rules.time_of(message)
 
 
-def _get(ctx: Context) -> rules.Get:
+def _get(ctx: Context) -> Get:
     return lambda table, key: ctx[TABLES[table]].get(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,25 @@ Json = Annotated[bool, typer.Option("--json", help="JSON for machines instead of
 def settings_of(**options: Any) -> Settings:
     """Settings from the environment with the options given on the command line (None: not given) on top."""
     return Settings.from_env(**options)
+
+
+def time_of(option: str, text: str | None) -> int | None:
+    """The time an option gives, ms; None without one. UsageError names the option."""
+    from streams.errors import UsageError
+    from streams.lines import parse_until
+
+    if text is None:
+        return None
+    try:
+        return parse_until(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def moment_of(option: str, text: str | None) -> int:
+    """The same, and now without one."""
+    at = time_of(option, text)
+    return time.time_ns() // 1_000_000 if at is None else at
 
 
 def note(text: str) -> None:

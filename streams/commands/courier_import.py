@@ -8,13 +8,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from streams.commands.common import note, progress
+from streams.commands.common import note
 from streams.config import Settings
 from streams.domain.courier_file import Judged
 from streams.errors import OmsError
 
 SHOWN_ROWS: Final = 20
-_STEP: Final = 200
 
 
 @dataclass(slots=True)
@@ -131,26 +130,9 @@ def write(values: Sequence[Mapping[str, Any]], out: Path) -> int:
 
 def send(settings: Settings, values: Sequence[Mapping[str, Any]]) -> int:
     """Send all and wait for the broker's word on each. Raises OmsError; to send again does no harm."""
-    from streams import topology
-    from streams.clients import producer, require_topics
-    from streams.commands.publish import DELIVERY_TIMEOUT_S, Deliveries, produce
+    from streams.commands.publish import send_all
 
     if not values:
         return 0
-    encode = topology.load(registry=settings.registry).encoder("couriers")
-    require_topics(settings, ["couriers"])
-    client = producer(settings, **{"message.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000)})
-    deliveries = Deliveries()
-    with progress("importing", len(values)) as move:
-        for count, value in enumerate(values, start=1):
-            produce(client, deliveries, "couriers", encode(dict(value)), key=value["waybill_no"])
-            if count % _STEP == 0 or count == len(values):
-                client.poll(0)
-                deliveries.check()
-                move(count % _STEP or _STEP)
-        client.flush(DELIVERY_TIMEOUT_S)
-        deliveries.check()
-    if deliveries.done < len(values):
-        missing = len(values) - deliveries.done
-        raise OmsError(f"{missing:,} of {len(values):,} events were not taken by the broker; import the file again")
-    return len(values)
+    records = [(value["waybill_no"], dict(value)) for value in values]
+    return send_all(settings, "couriers", records, "importing", "import the file again")

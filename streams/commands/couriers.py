@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.commands.common import Broker, Json, emit_json, settings_of
+from streams.commands.common import Broker, Json, emit_json, moment_of, settings_of
 
 COURIER_LENGTH = 64
 
@@ -89,7 +89,7 @@ def import_(
     settings = settings_of(broker=broker)
 
     def take(path: Path, content: bytes) -> bool:
-        report = judge(path, content, courier, _moment(at), named)
+        report = judge(path, content, courier, moment_of("--at", at), named)
         done = 0
         if out is not None:
             done = write(report.values, out)
@@ -155,17 +155,3 @@ def _columns(options: list[str]) -> dict[str, str]:
                 raise UsageError("--columns: a field or a heading is named twice")
             found[field] = heading
     return found
-
-
-def _moment(text: str | None) -> int:
-    import time
-
-    from streams.errors import UsageError
-    from streams.lines import parse_until
-
-    if text is None:
-        return time.time_ns() // 1_000_000
-    try:
-        return parse_until(text)
-    except ValueError as error:
-        raise UsageError(f"--at: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,6 +79,33 @@ def send(settings: Settings, files: list[Path], rate: float | None = None) -> di
             f"{sent - deliveries.done} of {sent} events were not taken by the broker within {DELIVERY_TIMEOUT_S:g} s"
         )
     return {"sent": sent, "refused": refused, "seconds": round(time.monotonic() - started, 3)}
+
+
+def send_all(settings: Settings, topic: str, records: Sequence[tuple[str, Any]], title: str, again: str) -> int:
+    """Encode and send (key, value) of each record of one topic and wait for the broker's word on each; how many there
+    were. `title` stands beside the progress, `again` says what to do if the broker did not take all. Raises OmsError.
+    """
+    from streams import topology
+    from streams.clients import producer, require_topics
+    from streams.errors import OmsError
+
+    encode = topology.load(registry=settings.registry).encoder(topic)
+    require_topics(settings, [topic])
+    client = producer(settings, **{"message.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000)})
+    deliveries = Deliveries()
+    with progress(title, len(records)) as move:
+        for count, (key, value) in enumerate(records, start=1):
+            produce(client, deliveries, topic, encode(value), key=key)
+            if count % _STEP == 0 or count == len(records):
+                client.poll(0)
+                deliveries.check()
+                move(count % _STEP or _STEP)
+        client.flush(DELIVERY_TIMEOUT_S)
+        deliveries.check()
+    if deliveries.done < len(records):
+        missing = len(records) - deliveries.done
+        raise OmsError(f"{missing:,} of {len(records):,} events were not taken by the broker; {again}")
+    return len(records)
 
 
 class Deliveries:

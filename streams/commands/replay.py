@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.commands.common import Json, emit_json, note, progress, settings_of
-from streams.errors import OmsError, UsageError
+from streams.commands.common import Json, emit_json, moment_of, note, progress, settings_of, time_of
+from streams.errors import OmsError
 
 if TYPE_CHECKING:
     from streams.engine import Agent
@@ -44,9 +44,8 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Run the agents over input files without a broker and write one file per output topic."""
-    end = _time("--until", until)
-    came_in = _time("--received-at", received_at)
-    summary = run(files, out, end, came_in if came_in is not None else time.time_ns() // 1_000_000)
+    end = time_of("--until", until)
+    summary = run(files, out, end, moment_of("--received-at", received_at))
     if as_json:
         emit_json(summary)
     else:
@@ -179,17 +178,6 @@ class Outlet:
             key, value = record.key(), record.value()
             file.write(line(None if key is None else key.decode(), None if value is None else decode(value)))
         self.counts[name] += len(records)
-
-
-def _time(option: str, text: str | None) -> int | None:
-    from streams.lines import parse_until
-
-    if text is None:
-        return None
-    try:
-        return parse_until(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
 
 
 def _tell(summary: dict[str, Any], out: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.commands.common import Json, console, emit_json, note
+from streams.commands.common import Json, console, emit_json, note, time_of
 from streams.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,14 +54,13 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Replay history under the weights in force and under others, and compare how early and how rightly they warn."""
-    from streams.commands.replay import _time
     from streams.domain.risk.backtest import TROUBLES
     from streams.domain.rules import data
 
     kinds = tuple(trouble or TROUBLES)
     if unknown := sorted(set(kinds) - set(TROUBLES)):
         raise UsageError(f"--trouble: no kind {', '.join(unknown)}; there are {', '.join(TROUBLES)}")
-    proposed, end = _read(weights), _time("--until", until)
+    proposed, end = _read(weights), time_of("--until", until)
     result = compared(files, data.risk(), proposed, kinds, end)
     if as_json:
         emit_json(result)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from streams.commands.common import Broker, Json, console, emit_json, note, progress, settings_of
+from streams.commands.common import Broker, Json, console, emit_json, moment_of, note, settings_of
 
 if TYPE_CHECKING:
     from streams.commands.stock_file import Bad, Event
 
 SHOWN_LINES = 20
-_STEP = 200
 
 
 class SkuGroup(TyperGroup):
@@ -80,7 +79,7 @@ def load(
     """
     from streams.commands.stock_file import read
 
-    moment = _moment(at)
+    moment = moment_of("--at", at)
     events, wrong = read(file, moment)
     if wrong:
         _refuse(file, wrong, as_json)
@@ -90,20 +89,6 @@ def load(
         emit_json({"sent": sent, "refused": [], "run": run, "at": moment})
     else:
         note(f"{'wrote' if out else 'sent'} {sent:,} events" + (f" to {out}" if out else ""))
-
-
-def _moment(text: str | None) -> int:
-    import time
-
-    from streams.errors import UsageError
-    from streams.lines import parse_until
-
-    if text is None:
-        return time.time_ns() // 1_000_000
-    try:
-        return parse_until(text)
-    except ValueError as error:
-        raise UsageError(f"--at: {error}") from None
 
 
 def _run_name(file: Path, at: int) -> str:
@@ -143,30 +128,11 @@ def _write(events: list[Event], run: str, at: int, out: Path) -> int:
 
 def _send(events: list[Event], run: str, at: int, broker: str | None) -> int:
     """Send all and wait for the broker's word on each. Raises OmsError."""
-    from streams import topology
-    from streams.clients import producer, require_topics
-    from streams.commands.publish import DELIVERY_TIMEOUT_S, Deliveries, produce
+    from streams.commands.publish import send_all
     from streams.commands.stock_file import ops_value
-    from streams.errors import OmsError
 
-    settings = settings_of(broker=broker)
-    encode = topology.load(registry=settings.registry).encoder("ops")
-    require_topics(settings, ["ops"])
-    client = producer(settings, **{"message.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000)})
-    deliveries = Deliveries()
-    with progress("loading", len(events)) as move:
-        for count, event in enumerate(events, start=1):
-            produce(client, deliveries, "ops", encode(ops_value(event, run, at)), key=event.key)
-            if count % _STEP == 0 or count == len(events):
-                client.poll(0)
-                deliveries.check()
-                move(count % _STEP or _STEP)
-        client.flush(DELIVERY_TIMEOUT_S)
-        deliveries.check()
-    if deliveries.done < len(events):
-        missing = len(events) - deliveries.done
-        raise OmsError(f"{missing:,} of {len(events):,} events were not taken by the broker; load the file again")
-    return len(events)
+    records = [(event.key, ops_value(event, run, at)) for event in events]
+    return send_all(settings_of(broker=broker), "ops", records, "loading", "load the file again")
 
 
 @app.command("check")

@@ -20,12 +20,13 @@ other; a message that comes twice changes nothing the second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from . import calendar, ids
 from .events import PAID_TYPES, Fact
+from .outcome import Get, Message, Outcome
 
 Row = Mapping[str, Any]
 """bound: {"guid", "by", "said"}, the last two only if there is something to say; waiting: {"events", "links",
@@ -34,9 +35,6 @@ Row = Mapping[str, Any]
 `paid`: the same of the first payment, and when it was paid; `said`: codes told already, the newest ones; `alerts`:
 {timer kind: key of the alert open about this row}.
 """
-Message = dict[str, Any]
-Get = Callable[[str, str], Any]
-"""(table, key) -> value or None."""
 
 FACTS: Final = "identity-facts"
 ORDERS: Final = "order-facts"
@@ -65,16 +63,6 @@ class Delays:
     payment_orphan_ms: int = 60_000
     unresolved_ms: int = calendar.DAY_MS
     remembered_codes: int = 24
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a step wants done. Writes are (table, key, new value or None to delete), sends (topic, key, value), timers
-    (kind, key, due time or None to cancel)."""
-
-    writes: list[tuple[str, str, Any]] = field(default_factory=list)
-    sends: list[tuple[str, str, Message]] = field(default_factory=list)
-    timers: list[tuple[str, str, int | None]] = field(default_factory=list)
 
 
 def event_message(code: ids.Code, fact: Fact) -> Message:

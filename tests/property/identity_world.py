@@ -9,6 +9,7 @@ from typing import Any
 
 from streams.domain import identity, ids
 from streams.domain.events import primary_code
+from streams.domain.outcome import Outcome
 
 DELAYS = identity.Delays()
 
@@ -83,7 +84,7 @@ class World:
         # As it comes off the topic: tuples are lists by then.
         self.queues.setdefault(value, deque()).append(json.loads(json.dumps(message)))
 
-    def _apply(self, outcome: identity.Outcome) -> None:
+    def _apply(self, outcome: Outcome) -> None:
         for topic, key, value in outcome.sends:
             if topic == identity.FACTS:
                 assert key == value["code"][2]

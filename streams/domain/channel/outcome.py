@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-Row = Mapping[str, Any]
-Message = dict[str, Any]
-Get = Callable[[str, str], Any]
-"""(table, key) -> value or None."""
+from streams.domain import outcome
+from streams.domain.outcome import Get, Message, Row
+
+__all__ = ["Get", "Message", "Outcome", "Row", "place"]
 
 FACTS: Final = "channel-facts"
 ORDERS: Final = "identity-facts"
@@ -37,15 +36,11 @@ PUSH: Final = "push"
 
 
 @dataclass(slots=True)
-class Outcome:
-    """Writes are (table, key, new value or None to delete), sends (topic, key, value), timers (kind, key, due time or
-    None to cancel). `passed`: the order in hand goes on to `identity-facts` as it came. `refused`: why the record in
-    hand is not obeyed.
+class Outcome(outcome.Outcome):
+    """`passed`: the order in hand goes on to `identity-facts` as it came. `refused`: why the record in hand is not
+    obeyed.
     """
 
-    writes: list[tuple[str, str, Any]] = field(default_factory=list)
-    sends: list[tuple[str, str, Message]] = field(default_factory=list)
-    timers: list[tuple[str, str, int | None]] = field(default_factory=list)
     passed: bool = False
     refused: str | None = None
 

@@ -12,14 +12,15 @@ came back as damaged, or as anything but a confirmation, is for people: no furth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
+from streams.domain.order.meanings import CONFIRMED
 from streams.domain.rules.nodes import RANK
 
 from .settings import Settings
 from .watch import ALERTS, Send
-from .waybill import Fact
+from .waybill import Fact, rank_of
 
 Row = dict[str, Any]
 
@@ -27,7 +28,6 @@ REQUESTS: Final = "customer-requests"
 LINK, FIRST, SECOND, FORGET = "link", "call 1", "call 2", "forget"
 DAMAGED: Final = "damaged"
 """`result` of a voice_call_result: the parcel was not intact."""
-CONFIRMED_RESULT: Final = "confirmed"
 
 _WORDS: Final = frozenset({"buyer_confirmed", "confirmation_scanned"})
 _SIGNED, _CONFIRMED = RANK["logistics_signed"], RANK["customer_signed"]
@@ -38,15 +38,13 @@ def concerns(fact: Fact) -> bool:
     kind = fact["event_type"]
     if kind in _WORDS or kind in ("signed", "voice_call_result", "cancel_marked"):
         return True
-    mapped = fact.get("mapped")
-    return mapped is not None and mapped.get("state") is not None and RANK[mapped["state"]] >= _SIGNED
+    return rank_of(fact) >= _SIGNED
 
 
 def observe(row: Row | None, fact: Fact) -> tuple[Row | None, list[Send]]:
     """The row after the fact (the same object if it says nothing new), and what is told at once."""
     kind, topic, at = fact["event_type"], fact.get("topic"), fact["event_time"]
-    mapped: Mapping[str, Any] = fact.get("mapped") or {}
-    rank = RANK[mapped["state"]] if mapped.get("state") else -1
+    rank = rank_of(fact)
     new, sends = dict(row or {}), list[Send]()
     if topic == "couriers" and (kind == "signed" or rank >= _SIGNED):
         if at < new.get("signed", at + 1):
@@ -59,7 +57,7 @@ def observe(row: Row | None, fact: Fact) -> tuple[Row | None, list[Send]]:
         if result == DAMAGED and "damaged" not in new:
             new["damaged"] = at
             sends.append(_damage(fact["order_guid"], at))
-        elif result == CONFIRMED_RESULT:
+        elif result == CONFIRMED:
             new["confirmed"] = min(at, new.get("confirmed", at))
     return (row if new == (row or {}) else new), sends
 

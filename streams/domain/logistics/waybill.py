@@ -3,7 +3,7 @@
     courier    who carries it
     created    first told of by warehouse or shop      accepted   first told of by the courier
     shipped    left the warehouse                      picked     first movement with the courier
-    moved      last movement                           ended      delivered, or on its way back to the sender's hands
+    moved      last movement                           ended      delivered
     pushed     how often it was pushed again           probed     when it was probed last
     refreshed  when it was last looked up at once      complaints ids of the events
     raised     alerts that are open about it
@@ -46,7 +46,7 @@ def observe(rows: Rows | None, fact: Fact) -> Rows | None:
         return rows
     new = dict(row or {})
     at: int = fact["event_time"]
-    rank = _rank(fact)
+    rank = rank_of(fact)
     if topic == "couriers":
         courier = fact.get("courier") or fact["source"]
         new.setdefault("courier", courier)
@@ -76,7 +76,8 @@ def _complained(rows: Rows | None, number: str | None, event_id: str) -> Rows | 
     return rows if found == rows else found
 
 
-def _rank(fact: Fact) -> int:
+def rank_of(fact: Fact) -> int:
+    """Rank of the state that the event's status word stands for; -1 for none."""
     mapped = fact.get("mapped")
     state = mapped.get("state") if mapped else None
     return RANK[state] if state else -1

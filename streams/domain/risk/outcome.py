@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
+from streams.domain import outcome
 from streams.domain.order.meanings import UNLOCK
 from streams.domain.order.risk import RISK_FACT
+from streams.domain.outcome import Get, Message, Row
 
-__all__ = ["RISK_FACT", "UNLOCK", "Outcome"]
+__all__ = ["RISK_FACT", "UNLOCK", "Get", "Message", "Outcome", "Row"]
 
-Row = Mapping[str, Any]
 Fact = dict[str, Any]
-Message = dict[str, Any]
-Get = Callable[[str, str], Any]
-"""(table, key) -> value or None."""
 
 FACTS: Final = "risk-facts"
 ORDER_FACTS: Final = "order-facts"
@@ -36,13 +33,8 @@ SERIES: Final = "risk"
 
 
 @dataclass(slots=True)
-class Outcome:
-    """Writes are (table, key, new value or None to delete), sends (topic, key, value), timers (kind, key, due time or
-    None to cancel)."""
-
-    writes: list[tuple[str, str, Any]] = field(default_factory=list)
-    sends: list[tuple[str, str, Message]] = field(default_factory=list)
-    timers: list[tuple[str, str, int | None]] = field(default_factory=list)
+class Outcome(outcome.Outcome):
+    """With the ways to say what a risk rule says."""
 
     def alarm(self, rule: str, guid: str, at: int, title: str, detail: str, **more: Any) -> None:
         """Opens the alert of a rule about an order."""

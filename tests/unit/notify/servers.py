@@ -31,7 +31,23 @@ class Got:
     body: Any
 
 
-class HttpTarget:
+class Target:
+    """A server on a thread of its own, at `address`."""
+
+    def serve(self, server: ThreadingHTTPServer | socketserver.ThreadingTCPServer) -> None:
+        server.daemon_threads = True
+        self._server = server
+        self.address = f"127.0.0.1:{server.server_address[1]}"
+        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class HttpTarget(Target):
     """What came is in `got`; each request takes the next of `answers`, and the last one stays."""
 
     def __init__(self) -> None:
@@ -62,19 +78,11 @@ class HttpTarget:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.serve(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        self.url = f"http://{self.address}/hook"
 
 
-class SmtpTarget:
+class SmtpTarget(Target):
     """Takes mails; `replies` replaces the answer to a command (RCPT, DATA; END is the end of the mail)."""
 
     def __init__(self) -> None:
@@ -104,16 +112,7 @@ class SmtpTarget:
             def _say(self, text: str) -> None:
                 self.wfile.write(f"{text}\r\n".encode())
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.serve(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler))
 
 
 @contextmanager
