@@ -14,7 +14,7 @@ from streams.engine.store import Change, MemoryStore, Store
 BEFORE_COMMIT: Final = ("fold", "collect", "commit")
 AFTER_COMMIT: Final = ("persist", "done")
 MOST_FAULTS: Final = 25
-MOST_STEPS: Final = 5_000
+MOST_STEPS: Final = 100_000
 """Steps of turns within which a chunk must come to rest; a common one takes a tenth."""
 
 
