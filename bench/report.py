@@ -23,6 +23,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "compare": report_compare.section,
     "pipeline": report_pipeline.section,
     "stock": report_pipeline.stock,
+    "timers": report_pipeline.timers,
 }
 PACKAGES = ("confluent-kafka", "faust-streaming", "fastavro", "orjson", "rocksdict")
 

@@ -1,4 +1,4 @@
-"""The pipeline's and the stock's parts of RESULTS.md: each figure beside its target."""
+"""The pipeline's, the stock's and the timers' parts of RESULTS.md: each figure beside its target."""
 
 from typing import Any
 
@@ -11,6 +11,11 @@ def section(figures: dict[str, Any]) -> str:
 def stock(figures: dict[str, Any]) -> str:
     """Markdown of the figures about stock."""
     return _section("Stock: a flash sale, and a million SKUs", figures)
+
+
+def timers(figures: dict[str, Any]) -> str:
+    """Markdown of the figures about timers."""
+    return _section("Timers: a million open, ten thousand due at once", figures)
 
 
 def _section(title: str, figures: dict[str, Any]) -> str:

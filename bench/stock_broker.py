@@ -139,7 +139,7 @@ def spread(sizes: Sizes, skus: int) -> dict[str, float]:
                     one.broker.bootstrap,
                     (goods(f"sku-{n}", name, 20, now - 1, n) for n in some for name in WAREHOUSES),
                 )
-                rss = max(rss, _fill(runner, watch))
+                rss = max(rss, fill(runner, watch))
         finally:
             runner.stop()
         commands = (reserve(f"sku-{random.randrange(skus)}", n, now + n // 100) for n in range(sizes.reserves))
@@ -156,7 +156,7 @@ def spread(sizes: Sizes, skus: int) -> dict[str, float]:
         return {**drained, "skus": skus, "rss_mb": max(rss / 1e6, drained["rss_mb"])}
 
 
-def _fill(runner: Runner, watch: Watch) -> int:
+def fill(runner: Runner, watch: Watch) -> int:
     """Waits until the worker has taken up what was sent; its memory at most."""
     rss, base = 0, watch.last
 

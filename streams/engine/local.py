@@ -16,12 +16,12 @@ from heapq import heappop, heappush
 from typing import Any
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
-from streams.engine.context import RecordLike, Sink
+from streams.engine.context import Sink
 from streams.engine.partitioner import partition_of
 from streams.engine.store import Change, MemoryStore, Store
 from streams.engine.task import POSITION, Task, _pair
 from streams.engine.timers import NEVER
-from streams.engine.turn import Batch, Turn
+from streams.engine.turn import Batch, Part, Turn
 
 KEPT_ROWS = 512
 """Decoded rows kept per table, task and generation: few, since the store is in memory anyway."""
@@ -35,7 +35,6 @@ class Abort(Exception):
     """The transaction coordinator aborts the transaction here; the worker goes on."""
 
 
-Part = tuple[Task, Mapping[str, Sequence[RecordLike]]]
 Fault = Callable[[str, int, str], None]
 """(agent, worker, step) with step one of fold, collect, commit, persist, done; may raise Crash, and up to the commit
 Abort. It may also move partitions (``LocalRunner.rebalance``): the turn in hand is then a zombie's."""

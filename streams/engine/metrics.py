@@ -28,6 +28,7 @@ class Metrics(Observer):
         agent = ["agent"]
         place = ["agent", "topic", "partition"]
         self.records = Counter("oms_records_total", "Records folded and committed", agent, registry=registry)
+        self.timers = Counter("oms_timers_total", "Timers fired and committed", agent, registry=registry)
         self.turns = Histogram("oms_turn_seconds", "Seconds per turn", agent, buckets=_TURN_BUCKETS, registry=registry)
         self.steps = Histogram(
             "oms_turn_step_seconds",
@@ -61,6 +62,7 @@ class Metrics(Observer):
 
     def turn(self, agent: str, report: Report) -> None:
         self.records.labels(agent).inc(report.records)
+        self.timers.labels(agent).inc(report.timers)
         self.turns.labels(agent).observe(sum(report.seconds.values()))
         for step, seconds in report.seconds.items():
             self.steps.labels(agent, step).observe(seconds)

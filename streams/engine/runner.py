@@ -143,7 +143,9 @@ class AgentRunner:
             return 0
         self._regrow()
         if self._limits:
-            self._count(batch, report.isolated)
+            self._count(batch, report)
+        assert self.source is not None
+        self.source.hold(report.left, report.more)
         self.observer.turn(self.agent.name, report)
         self._good()
         return report.records
@@ -241,13 +243,14 @@ class AgentRunner:
         if why is not None:
             raise SourceStopped(f"agent {self.agent.name} stopped reading {topic}: {why}")
 
-    def _count(self, batch: Batch, isolated: bool) -> None:
+    def _count(self, batch: Batch, report: Report) -> None:
         """The turn is durable, and so are the counts of an isolated run; else all its records were good."""
         now = self._wall()
-        for _, sources in () if isolated else batch.parts:
-            for topic, records in sources.items():
-                if topic in self._limits:
-                    self._limits[topic].observe(len(records), now)
+        for sign, parts in () if report.isolated else ((1, batch.parts), (-1, report.left)):
+            for _, sources in parts:
+                for topic, records in sources.items():
+                    if topic in self._limits:
+                        self._limits[topic].observe(sign * len(records), now)
         for state in self._limits.values():
             state.committed()
 

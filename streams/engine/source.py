@@ -24,7 +24,7 @@ from streams.engine.store import MemoryStore, Store
 from streams.engine.takeover import fence_dead_owners
 from streams.engine.task import OnOutcome, Task
 from streams.engine.transaction import KafkaTransaction, failure, is_fatal, reason
-from streams.engine.turn import Batch
+from streams.engine.turn import Batch, Part
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,9 @@ class KafkaSource:
         self._owned: dict[int, set[str]] = {}
         self._failure: BaseException | None = None
         self._aligner = Aligner() if len(agent.sources) > 1 else None
+        self._ahead: set[Place] = set()
+        self._held: Grouped = {}
+        self._at_once = False
         self._paused: set[Place] = set()
         self._incremental = group_protocol == "consumer"
         membership: dict[str, Any] = (
@@ -106,7 +109,10 @@ class KafkaSource:
     def poll(self, timeout: float, now: int) -> Batch:
         """Up to ``batch_size`` records within ``timeout`` seconds, with the tasks whose timers are due at ``now``, the
         wall clock in ms."""
+        if self._held or self._at_once:
+            timeout = 0.0
         grouped = self._consumed(timeout) if self._aligner is None else self._aligned(self._aligner, timeout)
+        self._put_held(grouped)
         batch = Batch()
         self._skip_known(grouped)
         for partition, task in self.tasks.items():
@@ -117,6 +123,19 @@ class KafkaSource:
             elif task.timers.next_due <= task.clock(now):
                 batch.parts.append((task, {}))
         return batch
+
+    def hold(self, left: Sequence[Part], more: bool) -> None:
+        """After a turn: what it did not come to is first in the next batch, before anything else of its partition;
+        ``more``: timers are due, so the next poll must not wait."""
+        self._at_once = more
+        if left or self._held:
+            self._held = {task.partition: {**sources} for task, sources in left}  # type: ignore[dict-item]
+            self._pause()
+
+    def _put_held(self, grouped: Grouped) -> None:
+        for partition, sources in self._held.items():
+            new = grouped.get(partition, {})
+            grouped[partition] = {**new, **{name: [*old, *new.get(name, ())] for name, old in sources.items()}}
 
     def _consumed(self, timeout: float) -> Grouped:
         """What the consumer has, up to a batch. Assignments and restores happen in here."""
@@ -138,12 +157,14 @@ class KafkaSource:
         sizes = aligner.sizes()
         share = room // max(1, len(sizes))
         ahead = {place for place, size in sizes.items() if size > share}
-        behind = {place for place in self._paused if sizes.get(place, 0) <= share // 2}
-        self._pause((self._paused | ahead) - behind)
+        behind = {place for place in self._ahead if sizes.get(place, 0) <= share // 2}
+        self._ahead = (self._ahead | ahead) - behind
+        self._pause()
         return aligner.take(self.batch_size)
 
-    def _pause(self, paused: set[Place]) -> None:
+    def _pause(self) -> None:
         """Pausing drops what was fetched beyond the held records; resuming fetches it again."""
+        paused = self._ahead | {(topic, partition) for partition, held in self._held.items() for topic in held}
         for change, places in (
             (self._consumer.pause, paused - self._paused),
             (self._consumer.resume, self._paused - paused),
@@ -211,7 +232,8 @@ class KafkaSource:
         """Drop what is held back: it will be read again."""
         if self._aligner is not None:
             self._aligner.clear()
-            self._pause(set())
+        self._ahead, self._held = set(), {}
+        self._pause()
 
     # -- assignment -------------------------------------------------------------------------------------------------
 
@@ -282,7 +304,9 @@ class KafkaSource:
         for place in places:
             if self._aligner is not None:
                 self._aligner.drop((place.topic, place.partition))
-                self._paused.discard((place.topic, place.partition))
+            self._held.pop(place.partition, None)
+            self._ahead.discard((place.topic, place.partition))
+            self._paused.discard((place.topic, place.partition))
             topics = self._owned.get(place.partition, set())
             topics.discard(place.topic)
             if not topics:

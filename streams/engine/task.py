@@ -22,7 +22,7 @@ from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, de
 from streams.engine.errors import EngineError
 from streams.engine.store import Change, Store
 from streams.engine.table import KEPT_ROWS, MAX_VALUE_BYTES, Table, after
-from streams.engine.timers import Timers
+from streams.engine.timers import NEVER, Timers
 
 MARK: Final = b"\0mark\0"
 """Prefix of marker rows; then the source topic. Value: next offset and stream time in ms."""
@@ -96,6 +96,8 @@ class Task:
         self.dead = {DECODE: 0, CONTRACT: 0, RULE: 0}
         """Dead letters of the turn in hand, by stage."""
         self.next: dict[str, int] = {}
+        self.may_fire: int = NEVER
+        """Timers that may still fire in the turn in hand."""
         self.stream_time = 0
         self._reached = 0
         """Clock.EVENTS: how far time had come at the wall clock's ``_reached_at``, when the last turn ended."""
@@ -129,11 +131,19 @@ class Task:
         return max(self._reached, self.stream_time) + max(0, wall - self._reached_at)
 
     def begin(
-        self, sink: Sink, wall: int | None, received_at: int | None, live: bool = False, idle: bool = False
+        self,
+        sink: Sink,
+        wall: int | None,
+        received_at: int | None,
+        live: bool = False,
+        idle: bool = False,
+        most: int = NEVER,
     ) -> None:
         """Start the task's part of a turn: outputs go to ``sink``; ``wall`` is the clock, ms (None: event time), which
-        a ``live`` worker reads as the agent's `Clock` says. ``idle``: no records, only timers."""
+        a ``live`` worker reads as the agent's `Clock` says. ``idle``: no records, only timers. ``most``: timers that
+        may fire."""
         ctx = self.ctx
+        self.may_fire = most
         self._time_of = None if live and self.agent.clock is Clock.WALL else self.agent._time_of
         self._sink = ctx._sink = sink
         ctx._refuse = self._refuse
@@ -147,14 +157,21 @@ class Task:
             ctx.now = max(self._reached, self.stream_time)
         self.dead = dict.fromkeys(self.dead, 0)
 
-    def fire(self, limit: int | None = None) -> None:
-        """Fire timers due at or before ``limit`` (default: now)."""
-        now = self.ctx.now if limit is None else limit
-        if self.timers.next_due <= now:
-            self.timers.fire(now, self._fired)
+    def fire(self, limit: int | None = None) -> bool:
+        """Fire timers due at or before ``limit`` (default: now); False if that was too many for one turn."""
+        return self._fire(self.ctx.now if limit is None else limit, self._fired)
 
-    def fold(self, topic: str, records: Sequence[RecordLike]) -> None:
-        """Fold records of one source in order. Anything a reducer raises passes through: roll back and isolate."""
+    def _fire(self, limit: int, call: Callable[[str, str, int], None]) -> bool:
+        timers, limit = self.timers, min(limit, NEVER - 1)
+        if timers.next_due <= limit:
+            self.may_fire -= timers.fire(limit, call, self.may_fire)
+        return timers.next_due > limit
+
+    def fold(self, topic: str, records: Sequence[RecordLike]) -> bool:
+        """Fold records of one source in order. Anything a reducer raises passes through: roll back and isolate.
+
+        False: it stopped before a record that more timers come before than may fire in one turn; ``next`` is there.
+        """
         ctx, fold, time_of, timers = self.ctx, self._fold, self._time_of, self.timers
         decode = self._decoders[topic]
         for record in records:
@@ -170,29 +187,35 @@ class Task:
             if time_of is not None:
                 time = time_of(event)
                 if time > self.stream_time:
-                    self.stream_time = time
                     if time > ctx.now:
                         if timers.next_due <= time:
-                            self.fire(time)
+                            if not self.fire(time):
+                                self.next[topic] = record.offset()
+                                return False
                             ctx.record = record
                         ctx.now = time
+                    self.stream_time = time
             fold(ctx, record.key(), event)
         if records:
             self.next[topic] = records[-1].offset() + 1
+        return True
 
-    def fold_isolated(self, topic: str, records: Sequence[RecordLike]) -> None:
+    def fold_isolated(self, topic: str, records: Sequence[RecordLike]) -> bool:
         """The same, but what fails is set apart: each record is folded on its own and kept whole or not at all."""
         for record in records:
-            self._fire_before(topic, record)
+            if not self._fire_before(topic, record):
+                self.next[topic] = record.offset()
+                return False
             failure = self._alone(partial(self.fold, topic, (record,)))
             self.next[topic] = record.offset() + 1
             if failure is not None:
                 self._bury(record, failure, RULE)
             if self._on_outcome is not None:
                 self._on_outcome(topic, failure is not None)
+        return True
 
-    def fire_isolated(self, limit: int | None = None) -> None:
-        """Fire what is due, each timer on its own; one that fails is dropped with a dead letter."""
+    def fire_isolated(self, limit: int | None = None) -> bool:
+        """Fire what is due, each timer on its own; one that fails is dropped with a dead letter. False as in `fire`."""
         original = self._fired
 
         def alone(kind: str, key: str, due: int) -> None:
@@ -200,18 +223,15 @@ class Task:
             if failure is not None:
                 self._bury(TimerRecord(self.agent.name, kind, key, due, self.partition), failure, RULE)
 
-        limit = self.ctx.now if limit is None else limit
-        if self.timers.next_due <= limit:
-            self.timers.fire(limit, alone)
+        return self._fire(self.ctx.now if limit is None else limit, alone)
 
-    def _fire_before(self, topic: str, record: RecordLike) -> None:
+    def _fire_before(self, topic: str, record: RecordLike) -> bool:
         """Timers due by the record's time, on their own, so that a failing timer is not blamed on the record."""
         try:
             time = self._time_of(self._decoders[topic](record.value())) if self._time_of else 0  # type: ignore[arg-type]
         except Exception:  # the fold of the record itself will say so
-            return
-        if time > self.ctx.now:
-            self.fire_isolated(time)
+            return True
+        return time <= self.ctx.now or self.fire_isolated(time)
 
     def collect(self) -> None:
         """Send what ``emit_latest`` held back."""
@@ -233,7 +253,7 @@ class Task:
             raise EngineError(f"agent {self.agent.name} sets timers but has no on_timer")
         self.agent._on_timer(ctx, kind, key, due)
 
-    def _alone(self, step: Callable[[], None]) -> Exception | None:
+    def _alone(self, step: Callable[[], object]) -> Exception | None:
         """Run one step in layers of its own; keep all it did, or drop all of it and answer why."""
         ctx, sink, latest = self.ctx, self._sink, self.ctx._latest
         held: list[tuple[str, bytes | None, bytes | None]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from heapq import heappop, heappush
+from itertools import islice
 from typing import Final
 
 from streams.engine.agent import TableSpec
@@ -17,9 +18,12 @@ from streams.engine.table import Table
 
 NEVER: Final = 2**63 - 1
 """Due time when no timer is set."""
+MOST_READ: Final = 10_000
+"""Due timers that are held in memory at once, however many there are."""
 
 _due = struct.Struct(">q")
 _EMPTY: Final = b"1"
+_END: Final = b"\xff"
 
 
 def _same(data: bytes) -> bytes:
@@ -34,7 +38,7 @@ class Timers:
         self.by_key = Table(TableSpec("\1timer", _same, _same, binary_keys=True), store)
         self.next_due = NEVER
         self._firing: list[bytes] | None = None
-        self._limit = 0
+        self._bound = b""
         self.refresh()
 
     def set(self, kind: str, key: str, due: int) -> None:
@@ -52,7 +56,7 @@ class Timers:
         self.by_due.add(new + name, _EMPTY)
         if due < self.next_due:
             self.next_due = due
-        if self._firing is not None and due <= self._limit:
+        if self._firing is not None and new + name < self._bound:
             heappush(self._firing, new + name)
 
     def cancel(self, kind: str, key: str) -> None:
@@ -67,31 +71,41 @@ class Timers:
         packed = self.by_key.get(_name(kind, key))
         return None if packed is None else int(_due.unpack(packed)[0])
 
-    def fire(self, limit: int, call: Callable[[str, str, int], None]) -> None:
-        """Call ``call(kind, key, due)`` for every timer due at or before ``limit``, in order of due time.
+    def fire(self, limit: int, call: Callable[[str, str, int], None], most: int = NEVER) -> int:
+        """Call ``call(kind, key, due)`` for every timer due at or before ``limit``, in order of due time, but for no
+        more than ``most``; answers for how many. If others are still due, ``next_due`` says so.
 
         A timer set meanwhile and due by then fires in its turn; one cancelled or moved meanwhile does not.
         """
-        limit = min(limit, NEVER - 1)
-        heap = [row for row, _ in self.by_due.range(b"", _due.pack(limit + 1))]
-        self._firing, self._limit = heap, limit
+        # Nothing lies before next_due but what was deleted lately, which a scan would have to step over.
+        low, end, fired = _due.pack(self.next_due), _due.pack(min(limit + 1, NEVER)), 0
         try:
-            while heap:
-                row = heappop(heap)
-                name = row[8:]
-                if self.by_key.get(name) != row[:8]:
-                    continue
-                del self.by_due[row]
-                del self.by_key[name]
-                kind, _, key = name.decode().partition("\0")
-                call(kind, key, _due.unpack_from(row)[0])
+            while fired < most:
+                wanted = min(most - fired, MOST_READ)
+                heap = [row for row, _ in islice(self.by_due.range(low, end), wanted)]
+                self._firing, self._bound = heap, end if len(heap) < wanted else heap[-1]
+                while heap and fired < most:
+                    low = heappop(heap)
+                    name = low[8:]
+                    if self.by_key.get(name) != low[:8]:
+                        continue
+                    del self.by_due[low]
+                    del self.by_key[name]
+                    fired += 1
+                    kind, _, key = name.decode().partition("\0")
+                    call(kind, key, _due.unpack_from(low)[0])
+                if heap:
+                    low = heap[0]
+                if self._bound == end:
+                    break
         finally:
             self._firing = None
-        self.refresh()
+        self.refresh(low)
+        return fired
 
-    def refresh(self) -> None:
-        """Make ``next_due`` exact (after firing, a restore or a rollback)."""
-        for row, _ in self.by_due.scan():
+    def refresh(self, low: bytes = b"") -> None:
+        """Make ``next_due`` exact (after firing, a restore or a rollback); no timer lies before ``low``."""
+        for row, _ in self.by_due.range(low, _END):
             self.next_due = _due.unpack_from(row)[0]
             return
         self.next_due = NEVER

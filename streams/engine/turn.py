@@ -25,13 +25,18 @@ from streams.engine.store import Change
 from streams.engine.task import POSITION, Task, _pair
 
 STEPS: Final = ("fold", "collect", "commit", "persist")
+MOST_FIRED: Final = 1_000
+"""Timers of one turn. After a night without a worker a million may be due: one transaction would run out of time over
+them, and no other partition's events would be dealt with meanwhile."""
+
+Part = tuple[Task, Mapping[str, Sequence[RecordLike]]]
 
 
 @dataclass(slots=True)
 class Batch:
     """Records by task and source topic; a task without records only fires its timers."""
 
-    parts: list[tuple[Task, Mapping[str, Sequence[RecordLike]]]] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     records: int = 0
 
 
@@ -61,12 +66,20 @@ class Transaction(Protocol):
 
 @dataclass(slots=True)
 class Report:
-    """What a turn did, for metrics: seconds by step, records, dead letters by stage, whether it ran isolated."""
+    """What a turn did, for metrics: seconds by step, records, dead letters by stage, whether it ran isolated,
+    timers fired.
+
+    ``left``: records that it did not come to, since more timers were due before them than one turn fires; ``more``:
+    such timers are still due.
+    """
 
     records: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     dead: dict[str, int] = field(default_factory=dict)
     isolated: bool = False
+    timers: int = 0
+    left: list[Part] = field(default_factory=list)
+    more: bool = False
 
 
 class Turn:
@@ -85,8 +98,10 @@ class Turn:
         live: bool = True,
         received_at: int | None = None,
         at_step: Callable[[str], None] | None = None,
+        most_fired: int = MOST_FIRED,
     ) -> None:
         self.agent = agent
+        self._most_fired = most_fired
         self.transaction = transaction
         self._wall = wall
         self._live = live
@@ -123,8 +138,14 @@ class Turn:
         # A task's rows go out before the next task folds: they are on their way while that one uses the CPU.
         for task, sources in batch.parts:
             clock = perf_counter()
-            task.begin(sink, wall, wall if self._live else self._received_at, self._live, idle=not sources)
-            _fold(task, sources, isolated)
+            most = self._most_fired - report.timers
+            task.begin(sink, wall, wall if self._live else self._received_at, self._live, not sources, most)
+            left, all_fired = _fold(task, sources, isolated)
+            report.timers += most - task.may_fire
+            report.more |= not all_fired
+            if left:
+                report.left.append((task, left))
+                report.records -= sum(map(len, left.values()))
             folding += perf_counter() - clock
             task.collect()
             changes = task.changes()
@@ -182,13 +203,15 @@ class Turn:
             self._at_step(name)
 
 
-def _fold(task: Task, sources: Mapping[str, Sequence[RecordLike]], isolated: bool) -> None:
-    """Fire what is due, then fold the task's records, source by source."""
-    if isolated:
-        task.fire_isolated()
-        for topic, records in sources.items():
-            task.fold_isolated(topic, records)
-    else:
-        task.fire()
-        for topic, records in sources.items():
-            task.fold(topic, records)
+def _fold(
+    task: Task, sources: Mapping[str, Sequence[RecordLike]], isolated: bool
+) -> tuple[Mapping[str, Sequence[RecordLike]], bool]:
+    """Fire what is due, then fold the task's records, source by source. What is left of them, and whether all fired."""
+    if not (task.fire_isolated() if isolated else task.fire()):
+        return sources, False
+    fold = task.fold_isolated if isolated else task.fold
+    for number, (topic, records) in enumerate(sources.items()):
+        if not fold(topic, records):
+            rest = [record for record in records if record.offset() >= task.next[topic]]
+            return {topic: rest, **dict([*sources.items()][number + 1 :])}, False
+    return {}, True

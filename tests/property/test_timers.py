@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from streams.engine import timers as engine_timers
 from streams.engine.store import MemoryStore
 from streams.engine.timers import NEVER, Timers
 
 NAMES = st.tuples(st.sampled_from(["a", "b", "超时"]), st.sampled_from(["", "x", "y", "x\0y", "单"]))
 TIMES = st.integers(0, 40)
+MOST = st.just(NEVER) | st.integers(0, 4)
 Name = tuple[str, str]
 
 
@@ -58,17 +61,20 @@ class TimerMachine(RuleBasedStateMachine):
     def due(self, name: Name) -> None:
         assert self.timers.due(*name) == self.now.get(name)
 
-    @rule(limit=TIMES, actions=ACTIONS)
-    def fire(self, limit: int, actions: list[Action | None]) -> None:
+    @rule(limit=TIMES, actions=ACTIONS, most=MOST, read=st.integers(1, 5))
+    def fire(self, limit: int, actions: list[Action | None], most: int, read: int) -> None:
         """A common run: whatever fires may set or cancel others."""
-        self.check(limit, [action for action in actions if action is None or not action.fails], isolated=False)
+        good = [action for action in actions if action is None or not action.fails]
+        with patch.object(engine_timers, "MOST_READ", read):
+            self.check(limit, good, most, isolated=False)
 
-    @rule(limit=TIMES, actions=ACTIONS)
-    def fire_isolated(self, limit: int, actions: list[Action | None]) -> None:
+    @rule(limit=TIMES, actions=ACTIONS, most=MOST, read=st.integers(1, 5))
+    def fire_isolated(self, limit: int, actions: list[Action | None], most: int, read: int) -> None:
         """An isolated run: each timer in a layer of its own; what a failing one did is dropped, the timer is gone."""
-        self.check(limit, actions, isolated=True)
+        with patch.object(engine_timers, "MOST_READ", read):
+            self.check(limit, actions, most, isolated=True)
 
-    def check(self, limit: int, actions: list[Action | None], isolated: bool) -> None:
+    def check(self, limit: int, actions: list[Action | None], most: int, isolated: bool) -> None:
         fired: list[tuple[int, Name]] = []
         expected: list[tuple[int, Name]] = []
         todo = iter(actions)
@@ -92,9 +98,9 @@ class TimerMachine(RuleBasedStateMachine):
                     table.seal_record()
                     table.keep_record()
 
-        self.timers.fire(limit, call)
+        count = self.timers.fire(limit, call, most)
         again = iter(actions)
-        while due := [(at, name) for name, at in self.now.items() if at <= limit]:
+        while len(expected) < most and (due := [(at, name) for name, at in self.now.items() if at <= limit]):
             expected.append(first := min(due, key=order))
             del self.now[first[1]]
             action = next(again, None)
@@ -104,6 +110,7 @@ class TimerMachine(RuleBasedStateMachine):
                 else:
                     self.now[action.name] = action.due
         assert fired == expected
+        assert count == len(fired)
         assert self.timers.next_due == min(self.now.values(), default=NEVER), "exact after firing"
 
     @rule()

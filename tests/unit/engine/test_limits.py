@@ -99,6 +99,10 @@ class StandInSource:
     def rewind(self) -> None:
         self.rewound += 1
 
+    def hold(self, left: object, more: bool) -> None:
+        assert not left
+        assert not more
+
 
 class Lost(NotedTransaction):
     """A transaction whose transport is Kafka's."""

@@ -57,7 +57,7 @@ def used() -> Metrics:
     """Metrics after one of everything."""
     metrics = Metrics()
     seconds = {"fold": 0.01, "collect": 0.002, "commit": 0.004, "persist": 0.001}
-    metrics.turn("orders", Report(5, seconds, {"decode": 1, "contract": 0, "rule": 2}, isolated=True))
+    metrics.turn("orders", Report(5, seconds, {"decode": 1, "contract": 0, "rule": 2}, isolated=True, timers=7))
     metrics.aborted("orders")
     metrics.fenced("orders")
     metrics.restoring("orders", 1200, 3)
@@ -86,6 +86,7 @@ def test_a_turn_is_counted_by_agent_step_and_stage() -> None:
     found = samples(used())
     agent = ("agent", "orders")
     assert found["oms_records_total", (agent,)] == 5
+    assert found["oms_timers_total", (agent,)] == 7
     assert found["oms_turn_seconds_sum", (agent,)] == pytest.approx(0.017)
     assert found["oms_turn_step_seconds_sum", (agent, ("step", "commit"))] == pytest.approx(0.004)
     assert found["oms_batch_records_sum", (agent,)] == 5

@@ -57,6 +57,7 @@ class World(AgentRunner):
             rewind=lambda: self.did.append("rewind"),
             close=lambda: self.did.append("close"),
             poll=lambda timeout, now: self._next(Batch()),
+            hold=lambda left, more: None,
         )
         self.transaction = SimpleNamespace(broken=False, close=lambda: None)  # type: ignore[assignment]
         self._turn = SimpleNamespace(run=lambda batch: self._next(Report(records=batch.records)))  # type: ignore[assignment]

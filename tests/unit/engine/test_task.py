@@ -870,3 +870,58 @@ def test_a_turn_of_an_agent_by_its_events_that_is_undone_does_not_move_its_clock
     with pytest.raises(Unreachable):
         bench.turn({"at": 9_000})
     assert bench.task.clock(2_100) == 500 + 1_100
+
+
+def few(bench: Bench, most: int) -> Bench:
+    """Turns of this bench fire no more than `most` timers."""
+    bench._turn = Turn(bench.agent, bench.transaction, lambda: bench.wall, live=False, received_at=7, most_fired=most)
+    return bench
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_more_timers_than_a_turn_may_fire_stop_it_before_the_record_they_come_before(isolated: bool) -> None:
+    bench = few(Bench(scripted()), 2)
+    bench.turn(event(5, *[("set", "t", f"k{n}", 10 + n) for n in range(5)]))
+    bad = [event(6, ("boom", "x"))] if isolated else []
+    records = [bench.record(value) for value in (*bad, event(7, ("emit", "x", "in time")), event(50, ("emit", "x", 1)))]
+    late = records[-1:]
+    report = bench.run({"in": records})
+    assert report.isolated is isolated
+    assert (report.records, report.timers, report.more) == (len(records) - 1, 2, True)
+    assert report.left == [(bench.task, {"in": late})]
+    assert bench.task.next == {"in": late[0].offset()}
+    assert bench.task.stream_time == 7, "the record that time would have moved with has not been folded"
+    for left, fired in ((late, 2), ([], 1)):
+        report = bench.run({"in": late})
+        assert (report.timers, report.more) == (fired, bool(left))
+        assert [records for _, sources in report.left for records in sources.values()] == ([left] if left else [])
+    assert [out["due"] for out in bench.sent("out") if isinstance(out, dict)] == [10, 11, 12, 13, 14]
+    assert bench.sent("out")[0] == "in time"
+    assert bench.sent("out")[-1] == 1
+    assert len(bench.dead) == len(bad)
+
+
+def test_records_of_other_sources_and_tasks_wait_for_no_timers_but_their_own() -> None:
+    agent = scripted(("in", "other"))
+    bench = few(Bench(agent), 1)
+    bench.task.start_at("other", 0)
+    calm = Task(agent, 1, MemoryStore(), JsonTopics())
+    bench.turn(event(5, ("set", "t", "a", 10), ("set", "t", "b", 11)))
+    held = {"in": [bench.record(event(20))], "other": [bench.record(event(1, ("emit", "x", 2)), topic="other")]}
+    calm_record = LocalRecord("in", 1, 0, b"k", orjson.dumps(event(30, ("emit", "x", "calm"))))
+    report = bench._turn.run(Batch([(bench.task, held), (calm, {"in": [calm_record]})], 3))
+    assert report.left == [(bench.task, held)]
+    assert report.records == 1
+    assert "calm" in bench.sent("out")
+    assert 2 not in bench.sent("out"), "its order among the task's records is kept"
+
+
+def test_timers_that_are_due_by_the_clock_may_take_several_turns() -> None:
+    bench = few(Bench(scripted(), wall=0), 2)
+    bench.turn(event(0, *[("set", "t", f"k{n}", 10) for n in range(3)]))
+    bench.wall = 10
+    assert [(report.timers, report.more) for report in (bench.turn(), bench.turn(), bench.turn())] == [
+        (2, True),
+        (1, False),
+        (0, False),
+    ]
