@@ -39,6 +39,8 @@ class Timers:
         self.next_due = NEVER
         self._firing: list[bytes] | None = None
         self._bound = b""
+        self._touched: set[bytes] = set()
+        """Rows set or deleted while others fire; a failing callback's changes are dropped again."""
         self.refresh()
 
     def set(self, kind: str, key: str, due: int) -> None:
@@ -51,12 +53,13 @@ class Timers:
         if old == new:
             return
         if old is not None:
-            del self.by_due[old + name]
+            self._forget(old + name)
         self.by_key[name] = new
         self.by_due.add(new + name, _EMPTY)
         if due < self.next_due:
             self.next_due = due
         if self._firing is not None and new + name < self._bound:
+            self._touched.add(new + name)
             heappush(self._firing, new + name)
 
     def cancel(self, kind: str, key: str) -> None:
@@ -64,7 +67,12 @@ class Timers:
         name = _name(kind, key)
         old = self.by_key.pop(name)
         if old is not None:
-            del self.by_due[old + name]
+            self._forget(old + name)
+
+    def _forget(self, row: bytes) -> None:
+        if self._firing is not None:
+            self._touched.add(row)
+        del self.by_due[row]
 
     def due(self, kind: str, key: str) -> int | None:
         """When the timer of (kind, key) fires, in ms, or None."""
@@ -87,7 +95,7 @@ class Timers:
                 while heap and fired < most:
                     low = heappop(heap)
                     name = low[8:]
-                    if self.by_key.get(name) != low[:8]:
+                    if low in self._touched and self.by_key.get(name) != low[:8]:
                         continue
                     del self.by_due[low]
                     del self.by_key[name]
@@ -100,6 +108,7 @@ class Timers:
                     break
         finally:
             self._firing = None
+            self._touched.clear()
         self.refresh(low)
         return fired
 

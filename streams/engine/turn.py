@@ -25,7 +25,7 @@ from streams.engine.store import Change
 from streams.engine.task import POSITION, Task, _pair
 
 STEPS: Final = ("fold", "collect", "commit", "persist")
-MOST_FIRED: Final = 1_000
+MOST_FIRED: Final = 2_000
 """Timers of one turn. After a night without a worker a million may be due: one transaction would run out of time over
 them, and no other partition's events would be dealt with meanwhile."""
 

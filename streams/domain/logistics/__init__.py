@@ -118,5 +118,4 @@ def due(guid: str, rows: Rows, now: int, settings: Settings) -> Outcome:
 
 def next_due(rows: Rows | None, settings: Settings) -> int | None:
     """When something is to be done about any of the waybills, ms."""
-    times = [at for row in (rows or {}).values() if (at := watch.next_due(row, settings)) is not None]
-    return min(times, default=None)
+    return min([watch.next_due(row, settings) for row in rows.values()]) if rows else None

@@ -52,9 +52,9 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
             yield probe, PROBE
 
 
-def next_due(row: Row, settings: Settings) -> int | None:
+def next_due(row: Row, settings: Settings) -> int:
     """The earliest of it, ms."""
-    return min((at for at, _ in due(row, settings)), default=None)
+    return min(due(row, settings))[0]
 
 
 def fire(guid: str, number: str, row: Row, now: int, settings: Settings) -> tuple[Row | None, list[Send]]:
@@ -64,8 +64,8 @@ def fire(guid: str, number: str, row: Row, now: int, settings: Settings) -> tupl
     """
     sends: list[Send] = []
     while True:
-        what = next((what for at, what in sorted(due(row, settings)) if at <= now), None)
-        if what is None:
+        at, what = min(due(row, settings))
+        if at > now:
             return row, sends
         if what == FORGET:
             return None, sends
