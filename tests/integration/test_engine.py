@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from streams.engine.transaction import COMMIT_SECONDS, STUCK_SECONDS
+from streams.engine.turn import MOST_FIRED
 from tests.integration.conftest import Family
 from tests.servers.kafka import KafkaServer
 from tests.support.process import WorkerProcess
@@ -89,6 +90,21 @@ def test_two_workers_share_the_partitions_and_take_over_from_each_other(family: 
     family.feed(events(1000, first=2000))
     family.wait_for_steps(3000)
     assert "assigned [0, 1, 2, 3]" in second.text()
+    assert family.findings() == []
+
+
+def test_more_timers_than_a_turn_fires_all_come_before_the_next_record_and_once_each(family: Family) -> None:
+    """Records of their partitions are held back meanwhile, and read again by the worker after the kill."""
+    due = 3 * MOST_FIRED
+    family.feed([{"id": n, "name": f"due-{n}", "n": 1, "at": START_MS, "timer": 100} for n in range(due)])
+    worker = family.start("w1", "--batch", "500")
+    family.wait_for_steps(due)
+    family.feed(events(1000, first=due, at=START_MS + 100))
+    family.wait_for_steps(due + 100)
+    worker.kill()
+    family.feed(events(1000, first=due + 1000, at=START_MS + 200))
+    worker.start()
+    family.wait_for_steps(2 * due + 2000)
     assert family.findings() == []
 
 
