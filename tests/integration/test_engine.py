@@ -94,17 +94,18 @@ def test_two_workers_share_the_partitions_and_take_over_from_each_other(family: 
 
 
 def test_more_timers_than_a_turn_fires_all_come_before_the_next_record_and_once_each(family: Family) -> None:
-    """Records of their partitions are held back meanwhile, and read again by the worker after the kill."""
-    due = 3 * MOST_FIRED
-    family.feed([{"id": n, "name": f"due-{n}", "n": 1, "at": START_MS, "timer": 100} for n in range(due)])
+    """Records of their partitions are held back meanwhile; after a kill the next worker reads them again."""
+    due = 10 * MOST_FIRED  # on four partitions
     worker = family.start("w1", "--batch", "500")
-    family.wait_for_steps(due)
-    family.feed(events(1000, first=due, at=START_MS + 100))
-    family.wait_for_steps(due + 100)
-    worker.kill()
-    family.feed(events(1000, first=due + 1000, at=START_MS + 200))
-    worker.start()
-    family.wait_for_steps(2 * due + 2000)
+    for number, told in ((0, 0), (1, 2 * due + 1000)):
+        at = START_MS + number * 1000
+        timers = [{"id": n, "name": f"due-{n}", "n": 1, "at": at, "timer": 100} for n in range(due)]
+        family.feed([*timers, *events(1000, first=due, at=at + 100)])
+        family.wait_for_steps(told + due + 100)
+        if number:
+            worker.kill()
+            worker.start()
+        family.wait_for_steps(told + 2 * due + 1000)
     assert family.findings() == []
 
 
