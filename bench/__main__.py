@@ -4,20 +4,21 @@ import argparse
 import sys
 import time
 
-from bench import build, compare, pipeline, report, stock_broker
+from bench import build, compare, pipeline, recall, report, stock_broker
 from bench.observe import Failed
 from bench.runners import BY_NAME, SYSTEMS
 from tests.servers.kafka import Missing
 
 QUICK_EVENTS = 200_000
-PIPELINE, STOCK = "pipeline", "stock"
-NAMES = f"there are {', '.join(BY_NAME)}, {PIPELINE} and {STOCK}"
+PIPELINE, STOCK, RECALL = "pipeline", "stock", "recall"
+OTHERS = (PIPELINE, STOCK, RECALL)
+NAMES = f"there are {', '.join((*BY_NAME, *OTHERS))}"
 
 
 def main() -> int:
     options = _options()
-    names = options.only.split(",") if options.only else [*BY_NAME, PIPELINE, STOCK]
-    unknown = [name for name in names if name not in (*BY_NAME, PIPELINE, STOCK)]
+    names = options.only.split(",") if options.only else [*BY_NAME, *OTHERS]
+    unknown = [name for name in names if name not in (*BY_NAME, *OTHERS)]
     if unknown:
         print(f"error: nothing to measure is called {', '.join(unknown)}; {NAMES}", file=sys.stderr)
         return 2
@@ -41,6 +42,9 @@ def main() -> int:
             few = stock_broker.Sizes.small() if options.quick else stock_broker.Sizes()
             results.put("stock", stock_broker.run(few, say), sys.argv[1:])
             print(results.text("stock"))
+        if RECALL in names:
+            results.put("recall", recall.run(say, options.quick), sys.argv[1:])
+            print(results.text("recall"))
     except (build.CannotBuild, Failed, Missing) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
