@@ -1,8 +1,8 @@
 """The boundary table and the vectors of the domain for RSK, LOG and ST-10, ST-15: each limit, and the last value before
 it, through `oms replay`.
 
-A row tells a story around a limit. `until` moves event time to the limit; what fires must not be there at the last value
-that does not count, and be there at the first that does.
+A row tells a story around a limit, once with the last value that does not count and once with the first that does;
+nothing else differs between the two.
 """
 
 from __future__ import annotations
@@ -53,10 +53,6 @@ def alerts(rule: str, severity: str | None = None) -> Reads:
 
 def levels(run: Replayed) -> list[tuple[str, float]]:
     return [(row["level"], row["score"]) for row in run.rows("risk-alerts")]
-
-
-def signals(run: Replayed) -> set[str]:
-    return {signal["type"] for row in run.rows("risk-alerts") for signal in row["signals"]}
 
 
 def calls(run: Replayed) -> int:
@@ -117,14 +113,13 @@ def trio(at: int, surge: int = 1_470, chat: int = 10 * SECOND, apart: int = 30 *
     return story.say("wms", "label_printed", at + HOUR - MINUTE, duration_ms=surge, warehouse="HZ")
 
 
-def weighed(
-    *, dwell: int = 200, coupons: int = 3, chases: int = 2, apart: int = DAY, word: str = "今天必须到"
-) -> Story:
-    """0.4 + 0.4 + 0.7 + 0.6 and the chat's 1.2 = 3.3: 2.5 is missed if any two fail, 2.7 if the chases do."""
+def weighed(*, dwell: int = 0, coupons: int = 0, apart: int = 2 * DAY) -> Story:
+    """A chat right after the payment, 1.2, with an urgent word, 0.7; the dwell and the coupons add 0.4 each, two chases
+    within a day 0.6."""
     story = Story().created(T0, page_dwell_s=dwell, coupon_count=coupons).paid(T0)
-    story.say("service", "chat_opened", T0, text=word)
-    for number in range(chases):
-        story.say("service", "chat_message", T0 + number * apart, text="催单")
+    story.say("service", "chat_opened", T0, text="今天必须到")
+    for at in (T0, T0 + apart):
+        story.say("service", "chat_message", at, text="催单")
     return story
 
 
@@ -230,13 +225,12 @@ ROWS = [
     judged("RSK-02", "two address changes in 30 min", trio(T0, apart=30 * MINUTE + 1), trio(T0), levels, [], ORANGE),
     judged("RSK-04", "3.14 orange, 4.05 red in the peak season", trio(PEAK), trio(PEAK, said="急用"), levels,
            [("orange", 3.14)], [("orange", 3.27), ("red", 4.05)]),
-    judged("RSK-02", "dwell > 180 s", weighed(dwell=180, chases=1), weighed(dwell=181, chases=1), signals, set(),
-           {"page_dwell", "coupon_depth", "urgent_words", "chat_after_payment"}),
-    judged("RSK-02", "3 coupons", weighed(coupons=2, chases=1), weighed(coupons=3, chases=1), signals, set(),
-           {"page_dwell", "coupon_depth", "urgent_words", "chat_after_payment"}),
-    judged("RSK-02", "chased twice within a day", weighed(word="", dwell=0, coupons=3, apart=DAY + 1),
-           weighed(word="今天必须到", dwell=0, coupons=0, apart=DAY), signals, set(),
-           {"chat_after_payment", "urgent_words", "repeated_chasing"}),
+    judged("RSK-02", "dwell > 180 s", weighed(dwell=180, coupons=3), weighed(dwell=181, coupons=3), levels, [],
+           [("orange", 2.7)]),
+    judged("RSK-02", "3 coupons", weighed(dwell=200, coupons=2), weighed(dwell=200, coupons=3), levels, [],
+           [("orange", 2.7)]),
+    judged("RSK-02", "chased twice within a day", weighed(apart=DAY + 1), weighed(apart=DAY), levels, [],
+           [("orange", 2.5)]),
     judged("RSK-02", "3 refund requests of an ip in a day", refunds(2), refunds(3), levels, [], ORANGE * 3),
     judged("RSK-02", "paid from 22:00", night(calendar.at(2026, 5, 12, 22) - 1), night(calendar.at(2026, 5, 12, 22)),
            levels, [("orange", 2.7)], [("orange", 3.0)]),
