@@ -242,7 +242,7 @@ ROWS = [
            levels, [], [("orange", 2.89)]),
     Row("RSK-09", "cancelled within 2 h of the payment", (regretted(2 * HOUR + 1), T0 + 2 * DAY),
         (regretted(2 * HOUR), T0 + 2 * DAY), patterns, [],
-        [["1 orders cancelled soon after payment; most of them, 1, paid at 10:00"]]),
+        [["1 orders cancelled soon after payment: 1 of them paid from 10:00 on"]]),
     judged("RSK-09", "3 times the failed payments of a mean hour", popups(29), popups(30), alerts("RSK-09"), 0, 1),
     judged("RSK-08", "from 10,000 CNY", Story().created(T0, total_minor=999_999).paid(T0),
            Story().created(T0, total_minor=1_000_000).paid(T0), tier, "L1", "L3"),
