@@ -104,7 +104,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One version of the risk table. `orange`, `red`: scores in millionths; `favoured`: factor in thousandths.
-    `salt`: what hashed values (ip) are salted with."""
+    `salt`: what hashed values (ip) are salted with: the same for all workers, or the requests of one ip are counted
+    apart; OMS_HASH_SALT sets it."""
 
     version: int
     orange: int
@@ -164,7 +165,6 @@ def _parsed(document: Mapping[str, Any]) -> Settings:
         seasons=seasons,
         signals=signals,
         limits=_limits(document["limits"]),
-        salt=str(document.get("salt", "oms")),
     )
 
 
