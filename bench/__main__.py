@@ -4,13 +4,23 @@ import argparse
 import sys
 import time
 
-from bench import build, compare, pipeline, report, stock_broker, timers
+from bench import build, compare, pipeline, recall, report, stock_broker, timers
 from bench.observe import Failed
 from bench.runners import BY_NAME, SYSTEMS
 from tests.servers.kafka import Missing
 
 QUICK_EVENTS = 200_000
-PIPELINE, STOCK, TIMERS = PARTS = "pipeline", "stock", "timers"
+PARTS = {
+    "pipeline": lambda options, say: pipeline.run(
+        pipeline.Sizes.small() if options.quick else pipeline.Sizes(rounds=options.rounds), say
+    ),
+    "stock": lambda options, say: stock_broker.run(
+        stock_broker.Sizes.small() if options.quick else stock_broker.Sizes(), say
+    ),
+    "timers": lambda options, say: timers.run(timers.Sizes.small() if options.quick else timers.Sizes(), say),
+    "recall": lambda options, say: recall.run(say, options.quick),
+}
+"""What there is beside the comparison with the peers."""
 NAMES = f"there are {', '.join((*BY_NAME, *PARTS))}"
 
 
@@ -22,7 +32,6 @@ def main() -> int:
         print(f"error: nothing to measure is called {', '.join(unknown)}; {NAMES}", file=sys.stderr)
         return 2
     events, rounds = (QUICK_EVENTS, 1) if options.quick else (options.events, options.rounds)
-    sizes = pipeline.Sizes.small() if options.quick else pipeline.Sizes(rounds=options.rounds)
     systems = [system for system in SYSTEMS if system.name in names]
     started = time.perf_counter()
 
@@ -34,17 +43,9 @@ def main() -> int:
         if systems:
             results.put("compare", compare.run(systems, events, rounds, say), sys.argv[1:])
             print(results.text("compare"))
-        if PIPELINE in names:
-            results.put("pipeline", pipeline.run(sizes, say), sys.argv[1:])
-            print(results.text("pipeline"))
-        if STOCK in names:
-            few = stock_broker.Sizes.small() if options.quick else stock_broker.Sizes()
-            results.put("stock", stock_broker.run(few, say), sys.argv[1:])
-            print(results.text("stock"))
-        if TIMERS in names:
-            many = timers.Sizes.small() if options.quick else timers.Sizes()
-            results.put("timers", timers.run(many, say), sys.argv[1:])
-            print(results.text("timers"))
+        for name in filter(names.__contains__, PARTS):
+            results.put(name, PARTS[name](options, say), sys.argv[1:])
+            print(results.text(name))
     except (build.CannotBuild, Failed, Missing) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import build, report_compare, report_pipeline
+from bench import build, report_compare, report_pipeline, report_recall
 from tests.servers.kafka.install import java
 
 HERE = Path(__file__).parent
@@ -24,6 +24,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "pipeline": report_pipeline.section,
     "stock": report_pipeline.stock,
     "timers": report_pipeline.timers,
+    "recall": report_recall.section,
 }
 PACKAGES = ("confluent-kafka", "faust-streaming", "fastavro", "orjson", "rocksdict")
 

@@ -230,7 +230,7 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
     or RegistryError with one clear line."""
     from streams import catalogue, topology
 
-    chosen = catalogue.choose(agents, settings.audit_raw, settings.maps_dir)
+    chosen = catalogue.choose(agents, settings.audit_raw, settings.maps_dir, settings.hash_salt)
     reg = topology.load(registry=settings.registry)
     check_topics({"bootstrap.servers": settings.broker, **settings.kafka}, chosen)
     with lock_data_dir(settings):
@@ -240,6 +240,8 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
         names = ", ".join(agent.name for agent in chosen)
         log.info("worker %s: %s; web at http://%s:%d", settings.worker_id, names, settings.web_host, port)
         log.info("avro codec: %s", compiled.in_force())
+        if any(agent.name == "risk" for agent in chosen) and settings.hash_salt is None:
+            log.warning("OMS_HASH_SALT is not set: hashes of ip addresses can be guessed by whoever knows this program")
         settle()
         try:
             return run(app)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from streams.agents import ALL
 from streams.agents.intake import make as make_intake
 from streams.agents.orders import make as make_orders
+from streams.agents.risk import make as make_risk
 from streams.domain.rules import data
 from streams.domain.status_map import MapError
 from streams.engine import Agent, Codecs
@@ -22,9 +24,10 @@ def choose(
     names: Sequence[str] | None,
     audit_raw: Literal["keep", "hash", "drop"] = "keep",
     maps_dir: Path | None = None,
+    hash_salt: str | None = None,
 ) -> list[Agent]:
     """The agents of these names (all without), in the order of the flow. UsageError for a name nobody has, OmsError for
-    a status table in `maps_dir` that must not be used.
+    a status table in `maps_dir` that must not be used. `hash_salt`: of personal data that the risk agent keeps.
     """
     agents = [make_orders(audit_raw) if agent.name == "orders" else agent for agent in ALL]
     if maps_dir is not None:
@@ -33,6 +36,9 @@ def choose(
         except MapError as error:
             raise OmsError(f"OMS_MAPS_DIR: {error}") from None
         agents = [make_intake(maps) if agent.name == "intake" else agent for agent in agents]
+    if hash_salt is not None:
+        salted = replace(data.risk(), salt=hash_salt)
+        agents = [make_risk(salted) if agent.name == "risk" else agent for agent in agents]
     if names is None:
         return agents
     known = {agent.name for agent in agents}

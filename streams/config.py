@@ -59,7 +59,8 @@ class Settings:
     """One worker's settings. `broker` is a bootstrap list `host:port[,host:port]`; times are in milliseconds.
 
     `data_dir` is this worker's own folder: OMS_DATA_DIR / OMS_WORKER_ID, so workers of one machine share the root.
-    `kafka` holds librdkafka keys to lay under every client's configuration.
+    `kafka` holds librdkafka keys to lay under every client's configuration. `hash_salt`: what hashed personal data is
+    salted with, the same for all workers; None: the package's, which everybody knows.
     """
 
     broker: str = DEFAULT_BROKER
@@ -72,6 +73,7 @@ class Settings:
     kafka: Mapping[str, str] = field(default_factory=dict)
     audit_raw: AuditRaw = "keep"
     maps_dir: Path | None = None
+    hash_salt: str | None = None
     batch_size: int = 4_000
     session_timeout_ms: int = 6000
     group_protocol: GroupProtocol = "classic"
@@ -89,6 +91,7 @@ class Settings:
         kafka = {key: value if key in _SHOWN else "***" for key, value in self.kafka.items()}
         shown = {name: getattr(self, name) for name in self.__slots__}
         shown |= {"registry": _hide_userinfo(self.registry), "kafka": kafka, "data_dir": str(self.data_dir)}
+        shown["hash_salt"] = None if self.hash_salt is None else "***"
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     __str__ = __repr__
@@ -115,6 +118,7 @@ class Settings:
             kafka=MappingProxyType(_kafka(env) | dict(reader.overrides.pop("kafka", {}))),
             audit_raw=reader.read("audit_raw", _choice("keep", "hash", "drop"), "keep"),
             maps_dir=reader.read("maps_dir", _folder, None),
+            hash_salt=reader.read("hash_salt", _salt, None),
             batch_size=reader.read("batch_size", _integer(1, 100_000), 4_000),
             session_timeout_ms=reader.read("session_timeout_ms", _integer(1000, 1_800_000), 6000),
             group_protocol=reader.read("group_protocol", _choice("classic", "consumer"), "classic"),
@@ -229,6 +233,12 @@ def _host(text: str) -> str:
 
 def _folder(text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+def _salt(text: str) -> str:
+    if len(text) < 16:
+        raise ValueError("must be at least 16 characters that nobody can guess")
+    return text
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:

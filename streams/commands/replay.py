@@ -64,7 +64,7 @@ def run(
 
     registry = topology.load()
     settings = settings_of()
-    agents = agents or catalogue.choose(None, settings.audit_raw, settings.maps_dir)
+    agents = agents or catalogue.choose(None, settings.audit_raw, settings.maps_dir, settings.hash_salt)
     runner = LocalRunner(agents, registry, received_at=received_at)
     started = time.monotonic()
     lines = unreadable = 0

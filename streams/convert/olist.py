@@ -222,6 +222,7 @@ def _created(row: Row, tables: _Tables, purchased: int | None, paid_minor: int) 
         currency=CURRENCY,
         address={"province": customer["customer_state"], "city": customer["customer_city"]} if customer else None,
         promised_ship_at=min((local_ms(item["shipping_limit_date"], tz) for item in items), default=None),
+        promised_delivery_at=local_ms(row["order_estimated_delivery_date"], tz),
         raw=compact({**raw, **extra}),
     )
 

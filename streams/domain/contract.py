@@ -201,7 +201,7 @@ class Contract:
                 ("amount_minor", "total_minor", "coupon_count", "duration_ms", "quantity", "line_no"), money
             ),
             "page_dwell_s": _number,
-            "promised_ship_at": time,
+            **dict.fromkeys(("promised_ship_at", "promised_delivery_at"), time),
         }
         self._unknown: _Check = unknown
         self._short = min(limits.word, limits.text, limits.long_text)

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE: Final = 500
 """Of what is due, how many messages are looked at in one step."""
 
+_MOST_TOLD: Final = 20 * MOST_AT_ONCE
+
 
 class Sends(Protocol):
     """What sends a message (`senders.Sender`)."""
@@ -111,6 +113,8 @@ class Delivery:
 
     def _held_back(self, messages: Sequence[Waiting]) -> None:
         """Counts each message once that finds the minute full."""
-        new = {each.name for each in messages} - self._told_held
-        self._told_held |= new
+        found = {each.name for each in messages}
+        new = found - self._told_held
+        # What is dropped or given up is never taken off: forget, rather than grow.
+        self._told_held = found if len(self._told_held) > _MOST_TOLD else self._told_held | new
         self._metrics.held.labels(self.target.name, "limit").inc(len(new))

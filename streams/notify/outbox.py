@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.domain.notify.pace import MINUTE_MS
-from streams.domain.notify.plan import GIVEN_UP, PENDING, SENT, Noted, Plan
+from streams.domain.notify.plan import DROPPED, GIVEN_UP, PENDING, SENT, Noted, Plan
 from streams.errors import OmsError
 
 FORGET_MS: Final = 30 * 86_400_000
@@ -121,7 +121,9 @@ class Outbox:
         with self.transaction():
             for old in plan.drop:
                 name = (key, plan.episode, old.stage, old.target)
-                self._db.execute(f"UPDATE messages SET state = 'dropped' WHERE {_NAMED} AND state = 'pending'", name)
+                self._db.execute(
+                    f"UPDATE messages SET state = '{DROPPED}' WHERE {_NAMED} AND state = '{PENDING}'", name
+                )
             known = "key = ? AND episode = ? AND state = 'pending'"
             self._db.execute(f"UPDATE messages SET alert = ? WHERE {known}", (text, key, plan.episode))
             self._db.executemany(
@@ -187,11 +189,13 @@ class Outbox:
         return int(count)
 
     def forget(self, now: int) -> None:
-        """Drop what was told long ago of alerts that are closed; of an open alert all is kept as long as it is open."""
+        """Drop what was told long ago of alerts that are closed; of an open alert all is kept as long as it is open.
+        What was dropped belongs to a closed one, whether or not anybody had to be told of the closing."""
         over = "SELECT 1 FROM messages AS c WHERE c.key = m.key AND c.episode = m.episode AND c.stage = 'closed'"
-        done = f"state IN ('{SENT}', '{GIVEN_UP}', 'dropped') AND coalesce(done_at, created_at) < ?"
+        done = f"state IN ('{SENT}', '{GIVEN_UP}', '{DROPPED}') AND coalesce(done_at, created_at) < ?"
+        closed = f"(state = '{DROPPED}' OR EXISTS ({over}))"
         with self._lock:
-            self._db.execute(f"DELETE FROM messages AS m WHERE {done} AND EXISTS ({over})", (now - FORGET_MS,))
+            self._db.execute(f"DELETE FROM messages AS m WHERE {done} AND {closed}", (now - FORGET_MS,))
 
 
 class _Transaction:

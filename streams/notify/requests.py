@@ -28,6 +28,8 @@ TOO_FAST_MS: Final = 60_000
 NOT_THERE: Final = frozenset({401, 403, 404, 407, 408, 425, 429})
 """With 5xx: it is the target's or its settings' state, not what the message says; the next message would fare alike."""
 
+_LAST_MS: Final = 253_402_300_799_000
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -161,7 +163,8 @@ def _alertmanager(target: Target, message: Message, about: Sequence[Waiting], no
 
 
 def _rfc3339(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
+    """A time that no calendar has becomes the nearest that it has."""
+    return datetime.fromtimestamp(min(max(at, 0), _LAST_MS) / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _headers(target: Target, number: str) -> dict[str, str]:
@@ -199,7 +202,8 @@ def outcome_of(target: Target, status: int, retry_after: str | None, body: bytes
         code = next((answer[name] for name in _TAKEN[target.kind] if name in answer), None)
         if code == 0:
             return TOOK
-        return Outcome(False, f"code {code!r:.40}", after_ms=TOO_FAST_MS if code in TOO_FAST else None)
+        too_fast = isinstance(code, int) and code in TOO_FAST
+        return Outcome(False, f"code {code!r:.40}", after_ms=TOO_FAST_MS if too_fast else None)
     missed = [name for name, value in target.options["ok"].items() if str(answer.get(name)) != shown(value)]
     return TOOK if not missed else Outcome(False, f"answered another {missed[0]}", refused=True)
 

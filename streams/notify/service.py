@@ -78,6 +78,7 @@ class Notifier:
         self._clock = clock
         self._routing = Routing(settings.routes, settings.default, policies, settings.quiet_ms, outbox.since)
         self.deliveries = [Delivery(target, outbox, sender, metrics, clock) for target in settings.targets.values()]
+        self._names = [*settings.targets]
         self._news = {each.target.name: threading.Event() for each in self.deliveries}
         self._stop = threading.Event()
         self._caught_up = threading.Event()
@@ -95,6 +96,8 @@ class Notifier:
         """Until stopped; with `once` until all was read and told, or `wait_s` after the end of the topic. How many
         messages still wait for their target. What OTH-05 holds until later is not waited for."""
         self._reader.start(self._outbox.offsets())
+        if others := self._outbox.pending() - self._outbox.pending(self._names):
+            log.warning("%d messages wait for targets that the file of targets does not name (any more)", others)
         threads = [threading.Thread(target=self._loop, args=(each,), name=each.target.name) for each in self.deliveries]
         for thread in threads:
             thread.start()
@@ -106,14 +109,14 @@ class Notifier:
                 thread.join()
         if self._failure is not None:
             raise self._failure
-        return self._outbox.pending(now=self._clock())
+        return self._outbox.pending(self._names, now=self._clock())
 
     def _read_on(self, once: bool, wait_s: float) -> None:
         ended: float | None = None
         forgotten = sampled = 0.0
         begun = time.monotonic()
         while not self._stop.is_set():
-            full = self._outbox.pending() >= MOST_WAITING
+            full = self._outbox.pending(self._names) >= MOST_WAITING
             if full:
                 self._stop.wait(_PACE_S)
             else:
@@ -129,7 +132,7 @@ class Notifier:
                 self._outbox.forget(self._clock())
             if once and not full and self._reader.at_end():
                 ended = ended or at
-                if not self._outbox.pending(now=self._clock()) or at - ended > wait_s:
+                if not self._outbox.pending(self._names, now=self._clock()) or at - ended > wait_s:
                     return
 
     def take(self, alerts: Iterable[Alert]) -> None:

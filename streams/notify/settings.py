@@ -140,7 +140,7 @@ def parse(document: Any, environ: Mapping[str, str]) -> NotifySettings:
         raise ConfigError(f"{VARIABLE}: no such entry: {', '.join(unknown)}")
     targets = {str(name): _target(str(name), entry, environ) for name, entry in document["targets"].items()}
     default = document.get("default")
-    if default is not None and default not in targets:
+    if default is not None and (not isinstance(default, str) or default not in targets):
         raise ConfigError(f"{VARIABLE}: default: no target of that name")
     quiet = document.get("quiet_minutes", 30)
     if type(quiet) is not int or not 0 <= quiet <= 1440:
@@ -152,7 +152,7 @@ def _target(name: str, entry: Any, environ: Mapping[str, str]) -> Target:
     def wrong(option: str, what: str) -> ConfigError:
         return ConfigError(f"{VARIABLE}: target {name}: {option}: {what}")
 
-    if not isinstance(entry, dict) or entry.get("kind") not in KINDS:
+    if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str) or entry["kind"] not in KINDS:
         raise wrong("kind", f"must be one of {', '.join(KINDS)}")
     kind = KINDS[entry["kind"]]
     unknown = sorted(str(option) for option in entry.keys() - {*_COMMON, *kind.needs, *kind.may})

@@ -196,6 +196,15 @@ def test_case_32_a_buyers_confirmation_is_no_courier_signature() -> None:
     assert "conflict" in never["flags"]
     assert "gap" in never["flags"]
     assert "logistics_signed" not in never["entered_at"]
+    # Whether it is delivered is open: no revenue and no invoice until the courier, or a person, has said so.
+    assert [state["tiers"]["finance"] for state in (late, never, proper)] == [
+        "revenue_due",
+        "revenue_blocked",
+        "revenue_due",
+    ]
+    assert {(state["claims"]["douyin"]["raw"], state["claims"]["douyin"]["state"]) for state in (late, never)} == {
+        ("已完成", "customer_signed")
+    }
 
 
 @pytest.mark.rule("ST-05")

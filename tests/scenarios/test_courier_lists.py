@@ -11,8 +11,8 @@ from openpyxl import Workbook
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.convert.common import Line, write
-from tests.scenarios.cases.build import Order, at, shipped
+from streams.convert.common import Line, line, write
+from tests.scenarios.cases.build import Order, at, iso, shipped
 from tests.scenarios.play import Played, Record, play, records
 
 START = at("2026-01-18 10:00:00")
@@ -125,3 +125,32 @@ def test_case_2_no_name_of_who_signed_reaches_states_alerts_or_dead_letters(tmp_
     run = play([*before(tmp_path), *first_list(tmp_path), *stray])
     for topic in ("order-states", "order-events", "audit-log", "alerts", "dead-letters"):
         assert not any(name in str(value) for name in ("张三", "李四", "王五") for value in run.output(topic)), topic
+
+
+def complaint(day: int) -> Line:
+    names = {"channel": "douyin", "order_no": f"PET-{ON_ITS_WAY}"}
+    return line(
+        "orders",
+        event_id=f"complaint-{day}",
+        event_type="complaint",
+        event_time=iso(at("2026-01-20 20:00:00") + timedelta(days=day)),
+        source="douyin",
+        **names,
+    )
+
+
+@pytest.mark.rule("LOG-11")
+@pytest.mark.parametrize("late", [False, True], ids=["list first", "complaints first"])
+def test_case_2_a_customer_who_complains_five_days_running_is_one_investigation(tmp_path: Path, late: bool) -> None:
+    write(tmp_path / "complaints.jsonl", [complaint(day) for day in range(5)])
+    lists, complaints = first_list(tmp_path), records(tmp_path / "complaints.jsonl")
+    once = play([*before(tmp_path), *lists, complaints[0]])
+    assert once.alerts("LOG-11") == []
+    told = complaints + lists if late else lists + complaints
+    run = play([*before(tmp_path), *told])
+    assert [alert["count"] for alert in run.alerts("LOG-11")] == [1]
+    alert = next(row for row in run.output("alerts") if row["rule"] == "LOG-11")
+    assert (alert["status"], alert["recipient"]) == ("open", "logistics lead")
+    assert alert["order_guid"] == once.states[f"PET-{ON_ITS_WAY}"]["order_guid"]
+    assert ON_ITS_WAY in alert["detail"]
+    assert "proof of delivery" in alert["detail"]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from streams import catalogue, topology
 from streams.domain import calendar
-from streams.engine.local import Crash
+from streams.engine.local import Crash, LocalRunner
 from tests.scenarios.play import Played, new_runner, run
 from tests.scenarios.test_channels import Shop
 
@@ -78,6 +79,17 @@ def test_nothing_that_risk_says_holds_personal_data() -> None:
         for secret in ("13800000000", "文三路", "王小明", "203.0.113.9"):
             assert secret not in said, topic
     assert "203.0.113.9" not in str(shop.runner.table("risk", "orders"))
+
+
+@pytest.mark.rule("RSK-02")
+def test_the_hash_of_an_ip_is_that_of_the_salt_that_was_set() -> None:
+    hashes = []
+    for salt in (None, "sixteen or more!", "another one of 16"):
+        shop = order(Shop(LocalRunner(catalogue.choose(None, hash_salt=salt), topology.load())), "A1", T0)
+        [row] = shop.runner.table("risk", "orders").values()
+        hashes.append(row["ip"])
+    assert len({*hashes}) == 3
+    assert all(len(found) == 16 for found in hashes)
 
 
 @pytest.mark.rule("RSK-02")

@@ -149,3 +149,16 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
 def test_an_unknown_override_is_a_programming_error(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="brokr"):
         Settings.from_env({}, brokr="x")
+
+
+def test_the_salt_of_hashes_comes_from_the_environment_or_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    salt = "sixteen or more!"
+    assert settings(tmp_path).hash_salt is None
+    found = settings(tmp_path, OMS_HASH_SALT=salt)
+    assert found.hash_salt == salt
+    assert salt not in repr(found)
+    (tmp_path / "salt").write_text(salt + "\n", encoding="utf-8")
+    assert settings(tmp_path, OMS_HASH_SALT_FILE=str(tmp_path / "salt")).hash_salt == salt
+    with pytest.raises(ConfigError, match="OMS_HASH_SALT: must be at least 16 characters") as told:
+        settings(tmp_path, OMS_HASH_SALT="fifteen letters")
+    assert "fifteen" not in str(told.value)

@@ -34,11 +34,15 @@ def one_line(value: Any, most: int) -> str:
 
 
 def clock(at: int | None) -> str:
-    """`2026-01-22 20:00:05`, Shanghai time."""
-    if at is None:
+    """`2026-01-22 20:00:05`, Shanghai time; a time that no calendar has is unknown."""
+    try:
+        date = None if at is None else calendar.business_date(at)
+    except (OverflowError, ValueError):
+        date = None
+    if at is None or date is None:
         return "unknown"
     seconds = (at - calendar.day_start(at)) // 1000
-    return f"{calendar.business_date(at)} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return f"{date} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 def span(ms: int) -> str:

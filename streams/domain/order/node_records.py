@@ -6,7 +6,7 @@ The records are data (`rules/node_records.json`), checked against the tables of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.domain.alert import TARGETS
@@ -49,10 +49,12 @@ class NodeRecord:
 @dataclass(frozen=True, slots=True)
 class NodeRecords:
     """By node number less one; empty: no node has a record, and no order is ever late. `history_ms`: an SLA that had
-    passed by more than this when the order was told of its node raises no alert."""
+    passed by more than this when the order was told of its node raises no alert. `phones`: to call about a parcel, by
+    the name of its courier."""
 
     nodes: tuple[NodeRecord, ...] = ()
     history_ms: int = 7 * 86_400_000
+    phones: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, node: int) -> NodeRecord | None:
         """The record of a node by its number."""
@@ -83,17 +85,17 @@ _FIELDS: Final = frozenset(
 def _record(number: int, name: str, entry: Mapping[str, Any]) -> NodeRecord:
     if entry.keys() != _FIELDS:
         raise NodeRecordError(f"{name}: fields missing or unknown: {sorted(entry.keys() ^ _FIELDS)}")
-    for field in ("owner", "expects", "manual"):
-        if not isinstance(entry[field], str) or not entry[field].strip():
-            raise NodeRecordError(f"{name}: {field} is empty")
+    for word in ("owner", "expects", "manual"):
+        if not isinstance(entry[word], str) or not entry[word].strip():
+            raise NodeRecordError(f"{name}: {word} is empty")
     if unknown := [target for target in entry["targets"] if target not in TARGETS]:
         raise NodeRecordError(f"{name}: unknown targets {unknown}")
     limits = []
-    for field, bit in (("abnormal_ms", ABNORMAL), ("sla_ms", OVERDUE)):
-        if entry[field] is not None:
-            if not _is_span(entry[field]):
-                raise NodeRecordError(f"{name}: {field} is not a time in ms")
-            limits.append((entry[field], bit))
+    for span, bit in (("abnormal_ms", ABNORMAL), ("sla_ms", OVERDUE)):
+        if entry[span] is not None:
+            if not _is_span(entry[span]):
+                raise NodeRecordError(f"{name}: {span} is not a time in ms")
+            limits.append((entry[span], bit))
     said = {f"{topic}.{kind}" for (topic, kind), meaning in MEANINGS.items() if meaning.node == number}
     if {*entry["entry"]} != said:
         raise NodeRecordError(f"{name}: entered by {sorted(said)}, the record says {sorted(entry['entry'])}")

@@ -1,7 +1,8 @@
 """ST-10, ST-15: how long an order may stay at its node, and who is told when it stays longer.
 
     ST-15    longer than the SLA of the node: an alert to the owner of the node, with the last error
-    ST-10    at an abnormal node (a parcel that lies still, or was not scanned for 8 h): to the logistics lead
+    ST-10    at an abnormal node (a parcel that lies still, or was not scanned for 8 h): to the logistics lead, with the
+             waybill and the courier's telephone
 
 An SLA that is just reached does not count as passed. It runs by event time from the entry into the node; each newer
 word of a node in a loop (a scan in transit, a label printed once more) is an entry. The alerts close when the order
@@ -18,6 +19,7 @@ is set again to what is due by then. An order that moves on thus costs no change
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from streams.domain.inventory import messages
@@ -107,7 +109,9 @@ def fire(guid: str, state: OrderState, at: int, records: NodeRecords, sends: lis
         told = raised
         for n, (limit, bit) in enumerate(limits):
             if not raised & bit:
-                sends.append((messages.ALERTS, f"{_RULES[bit]}/{guid}", _finding(guid, state, at, bit, record)))
+                sends.append(
+                    (messages.ALERTS, f"{_RULES[bit]}/{guid}", _finding(guid, state, at, bit, record, records.phones))
+                )
                 raised |= bit
                 due = due + limits[n + 1][0] - limit if n + 1 < len(limits) else None
                 break
@@ -116,7 +120,9 @@ def fire(guid: str, state: OrderState, at: int, records: NodeRecords, sends: lis
     state.wait = wait._replace(due=due, wake=due, raised=raised)
 
 
-def _finding(guid: str, state: OrderState, at: int, bit: int, record: NodeRecord) -> dict[str, Any]:
+def _finding(
+    guid: str, state: OrderState, at: int, bit: int, record: NodeRecord, phones: Mapping[str, str]
+) -> dict[str, Any]:
     node, begun = NODES[state.node - 1], entered(state)
     parts = [
         f"step {NODE_STEP[node.number] + 1} of {len(STEPS)}, {node.name} for {span(at - state.created_at - begun)}",
@@ -124,6 +130,7 @@ def _finding(guid: str, state: OrderState, at: int, bit: int, record: NodeRecord
     ]
     if state.waybills and bit == ABNORMAL:
         parts.append(f"waybill {', '.join(state.waybills)}")
+        parts += [f"call {source} {phones[source]}" for source in state.claims if source in phones]
     if state.error is not None and state.error[0] >= begun:
         parts.append(f"last error: {masked(state.error[1])}")
     parts.append(f"all of it: oms order {guid}")

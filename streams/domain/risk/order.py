@@ -13,6 +13,7 @@ before it, the end of the order, timers) depends on when a fact came. Fields tha
     told                                         events that were passed on to a counter
     over                                         customer_signed or closed: nothing fires any more
     due, late, overdue, called                   its timer; alerts that were raised
+    promised, near                               see promise
     regretted, warned, trouble                   when it was cancelled soon after payment, warned of, in trouble first
 """
 
@@ -25,13 +26,19 @@ from typing import Any, Final
 from streams.domain import calendar
 from streams.domain.order import claims
 from streams.domain.order.dedup import event_key
-from streams.domain.risk import tally, verdict
+from streams.domain.risk import promise, tally, verdict
 from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
 from streams.domain.risk.settings import Settings
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, IN_LOOP, NODE_RANK, NODE_STEP, NODES, PAID, SHIPPED
 
 KEPT: Final = 64
 """Events of a kind that are remembered of one order; a sender that never stops must not grow the row without end."""
+_KEPT_FIELDS: Final = (
+    ("customer", "customer_id"),
+    ("tier", "city_tier"),
+    ("total", "total_minor"),
+    ("promised", "promised_delivery_at"),
+)
 _SCANS: Final = frozenset({"picked_up", "scanned", "out_for_delivery", "signed", "exception"})
 
 
@@ -90,6 +97,8 @@ def due(get: Get, guid: str, at: int, settings: Settings) -> Outcome:
             new.setdefault("trouble", at)
             hours = limits.unshipped_ms // calendar.HOUR_MS
             out.alarm("RSK-10", guid, at, "paid and unshipped", f"paid, and not shipped after more than {hours} h")
+        elif what == "promise":
+            promise.tell(out, guid, new, at, limits)
     _settle(out, guid, before, new, at, settings)
     return out
 
@@ -115,7 +124,7 @@ def hashed(value: str, settings: Settings) -> str:
 def _created(out: Outcome, guid: str, fact: Fact, settings: Settings) -> dict[str, Any]:
     at, limits = fact["event_time"], settings.limits
     row: dict[str, Any] = {"at": at}
-    for name, field in (("customer", "customer_id"), ("tier", "city_tier"), ("total", "total_minor")):
+    for name, field in _KEPT_FIELDS:
         if fact.get(field) is not None:
             row[name] = fact[field]
     row["currency"] = fact.get("currency") or "CNY"
@@ -339,6 +348,8 @@ def _settle(out: Outcome, guid: str, before: Row | None, new: dict[str, Any], at
     if new.get("overdue") == 1 and (new.get("over") or new.get("rank", 0) >= SHIPPED):
         new["overdue"] = 2
         out.calm("RSK-10", guid, at)
+    if "near" in new:
+        promise.settle(out, guid, new, at, settings.limits)
     if new.get("over"):
         verdict.end(out, guid, new, at)
     for what, when in _dues(new, settings):
@@ -373,6 +384,8 @@ def _dues(row: Row, settings: Settings) -> list[tuple[str, int]]:
         found.append(("unshipped", row["paid"][0] + limits.unshipped_ms + 1))
     if rank == SHIPPED and "scan" in row and "transit_stall" not in fired:
         found.append(("stall", row["scan"] + limits.stall_ms + 1))
+    if "promised" in row and (near := promise.due(row, limits)) is not None:
+        found.append(("promise", near))
     node = row.get("node")
     if node is not None and (sla := limits.node_sla_ms.get(node[0])) is not None:
         if "node_overdue" not in fired:

@@ -36,15 +36,22 @@ SERIES: Final = "risk"
 class Outcome(outcome.Outcome):
     """With the ways to say what a risk rule says."""
 
-    def alarm(self, rule: str, guid: str, at: int, title: str, detail: str, **more: Any) -> None:
-        """Opens the alert of a rule about an order."""
+    def alarm(
+        self, rule: str, guid: str, at: int, title: str, detail: str, about: str | None = None, **more: Any
+    ) -> None:
+        """Opens the alert of a rule about an order; `about`: which, of a rule that has several."""
         said = {"do": "open", "rule": rule, "title": title, "detail": detail, "at": at, "order_guid": guid, **more}
-        self.sends.append((ALERTS, f"{rule}/{guid}", said))
+        self.sends.append((ALERTS, _key(rule, guid, about), said))
 
-    def calm(self, rule: str, guid: str, at: int) -> None:
+    def calm(self, rule: str, guid: str, at: int, about: str | None = None) -> None:
         """Its cause is gone."""
-        self.sends.append((ALERTS, f"{rule}/{guid}", {"do": "close", "rule": rule, "at": at, "order_guid": guid}))
+        said = {"do": "close", "rule": rule, "at": at, "order_guid": guid}
+        self.sends.append((ALERTS, _key(rule, guid, about), said))
 
     def count(self, key: str, message: Message) -> None:
         """To the row of what is counted."""
         self.sends.append((FACTS, key, message))
+
+
+def _key(rule: str, guid: str, about: str | None) -> str:
+    return f"{rule}/{guid}" if about is None else f"{rule}/{about}/{guid}"

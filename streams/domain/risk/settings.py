@@ -32,6 +32,9 @@ SIGNALS: Final = (
     "node_overdue",
 )
 """RSK-02, by its numbers 1 to 12."""
+PHASES: Final = ("paid", "shipped", "out_for_delivery")
+"""RSK-11: how far an order may be when its promised delivery comes near."""
+_NO_NUMBERS: Final = frozenset({"urgent", "chasing", "node_sla_ms", "high_value_minor", "promise_ms"})
 CLASSES: Final = ("timeliness", "quality")
 NORMAL: Final = "normal"
 """The season of a day that no season names."""
@@ -93,6 +96,7 @@ class Limits:
     unshipped_ms: int = calendar.DAY_MS
     high_value_minor: Mapping[str, int] = field(default_factory=dict)
     likely_late: int = UNIT
+    promise_ms: Mapping[str, int] = field(default_factory=dict)
     popup_factor: int = 3
     popup_least: int = 10
 
@@ -100,7 +104,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One version of the risk table. `orange`, `red`: scores in millionths; `favoured`: factor in thousandths.
-    `salt`: what hashed values (ip) are salted with."""
+    `salt`: what hashed values (ip) are salted with: the same for all workers, or the requests of one ip are counted
+    apart; OMS_HASH_SALT sets it."""
 
     version: int
     orange: int
@@ -160,7 +165,6 @@ def _parsed(document: Mapping[str, Any]) -> Settings:
         seasons=seasons,
         signals=signals,
         limits=_limits(document["limits"]),
-        salt=str(document.get("salt", "oms")),
     )
 
 
@@ -208,9 +212,13 @@ def _limits(entry: Mapping[str, Any]) -> Limits:
     numbers["node_sla_ms"] = {NODE_NUMBER[name]: int(ms) for name, ms in numbers["node_sla_ms"].items()}
     numbers["high_value_minor"] = dict(numbers["high_value_minor"])
     numbers["likely_late"] = _thousandths("likely_late", numbers["likely_late"]) * MILLI
+    numbers["promise_ms"] = dict(numbers.get("promise_ms", {}))
+    for name, ms in numbers["promise_ms"].items():
+        if name not in PHASES or type(ms) is not int or ms < 0:
+            raise RiskError(f"promise_ms: {name} must be one of {', '.join(PHASES)}, with a whole number of ms")
     limits = Limits(**numbers)
     for name in Limits.__slots__:
         value = getattr(limits, name)
-        if type(value) is not int and name not in ("urgent", "chasing", "node_sla_ms", "high_value_minor"):
+        if type(value) is not int and name not in _NO_NUMBERS:
             raise RiskError(f"{name} must be a whole number")
     return limits

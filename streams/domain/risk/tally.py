@@ -13,6 +13,8 @@ what is told later makes the report once more.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 from streams.domain import calendar
@@ -87,13 +89,7 @@ def _report(out: Outcome, key: str, row: Row, at: int) -> None:
             {"hour": int(cell[:2]), "city_tier": cell[3:] or None, "orders": row["cells"][cell]}
             for cell in sorted(row["cells"])
         ]
-        total, top = (
-            sum(entry["orders"] for entry in rows),
-            max(rows, key=lambda entry: (entry["orders"], entry["hour"])),
-        )
-        words = (
-            f"{total} orders cancelled soon after payment; most of them, {top['orders']}, paid at {top['hour']:02}:00"
-        )
+        words = _pattern_words(rows)
     else:
         rule, date = "RSK-12", f"{period[:4]}-{period[4:]}"
         early, abnormal = row["early"], row["abnormal"]
@@ -108,6 +104,21 @@ def _report(out: Outcome, key: str, row: Row, at: int) -> None:
         "generated_at": at,
     }
     out.sends.append((REPORT_FACTS, SERIES, {"series": SERIES, "at": at, "report": report}))
+
+
+def _pattern_words(rows: Sequence[Row]) -> str:
+    """The hour and the city tier with the most of them; of equals the later hour, the higher tier."""
+    hours, tiers = Counter[int](), Counter[str]()
+    for row in rows:
+        hours[row["hour"]] += row["orders"]
+        if row["city_tier"]:
+            tiers[row["city_tier"]] += row["orders"]
+    hour = max(hours, key=lambda name: (hours[name], name))
+    words = f"{hours.total()} orders cancelled soon after payment: {hours[hour]} of them paid from {hour:02}:00 on"
+    if tiers:
+        tier = max(tiers, key=lambda name: (tiers[name], name))
+        words += f", {tiers[tier]} of them from cities of tier {tier}"
+    return words
 
 
 def _popup(out: Outcome, row: Row, message: Message, limits: Limits) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,9 @@ def inventory(path: Path = FOLDER / "limits.json") -> InventorySettings:
 
 @cache
 def node_records(path: Path = FOLDER / "node_records.json") -> NodeRecords:
-    """Owner and SLA of each node (ST-08). NodeRecordError names what must not be used."""
-    return NodeRecords.parse(_read(path))
+    """Owner and SLA of each node (ST-08), and the couriers' telephones. NodeRecordError names what must not be used."""
+    phones = {name: courier.phone for name, courier in logistics().couriers.items() if courier.phone}
+    return replace(NodeRecords.parse(_read(path)), phones=phones)
 
 
 @cache

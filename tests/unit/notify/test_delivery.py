@@ -221,3 +221,47 @@ def test_a_message_that_was_refused_once_is_in_no_digest(tmp_path: Path) -> None
     desk.records.say(alert("INV-11/0001")).say(alert("INV-11/0002"))
     desk.turn(T0 + 1_000)
     assert desk.hand.took == [("group", [("open", "INV-11/0001"), ("open", "INV-11/0002")])]
+
+
+def test_messages_of_a_target_that_is_gone_neither_block_the_reading_nor_count_as_waiting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.notify.service.MOST_WAITING", 5)
+    desk = Desk(settings({"old": robot()}), tmp_path)
+    desk.hand.down["old"] = AWAY
+    say(desk, 5)
+    desk.turn()
+    desk.config = settings({"new": robot()})
+    desk.again()
+    desk.records.say(alert("INV-11/NEW"))
+    assert desk.notifier.run(once=True, wait_s=5) == 0
+    assert desk.hand.told("new") == [("open", "INV-11/NEW")]
+    assert "5 messages wait for targets" in caplog.text
+
+
+def test_what_was_held_and_dropped_is_forgotten_too(tmp_path: Path) -> None:
+    desk = Desk(settings({"group": robot()}), tmp_path)
+    for number in range(3):  # flaps within the quiet half hour: all but the first are held, then dropped
+        at = T0 + number * MINUTE_MS
+        desk.records.say(alert(opened_at=at), at)
+        desk.turn(at).records.say(alert(status="closed", opened_at=at, closed_at=at + 1), at)
+        desk.turn(at)
+
+    def rows() -> int:
+        [(count,)] = desk.outbox._db.execute("SELECT count(*) FROM messages")
+        return int(count)
+
+    assert rows() == 4
+    desk.outbox.forget(T0 + 2 * MINUTE_MS + 30 * 24 * HOUR)
+    assert rows() == 1  # the last one was made exactly 30 days ago
+    desk.outbox.forget(T0 + 2 * MINUTE_MS + 30 * 24 * HOUR + 1)
+    assert rows() == 0
+
+
+def test_an_open_alert_is_remembered_for_as_long_as_it_is_open(tmp_path: Path) -> None:
+    desk = Desk(settings({"group": robot()}), tmp_path)
+    desk.records.say(alert())
+    desk.turn().outbox.forget(T0 + 365 * 24 * HOUR)
+    desk.records.say(alert(count=2))
+    desk.turn()
+    assert desk.hand.told("group") == [("open", "INV-11/BAG")]

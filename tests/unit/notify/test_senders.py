@@ -202,3 +202,18 @@ def test_a_mail_server_that_is_not_there_or_says_nothing() -> None:
         assert send({**MAIL, "server": address}).why == "refused the connection"
         silent.listen()
         assert send({**MAIL, "server": address, "timeout_s": 0.2}).why == "timed out"
+
+
+@pytest.mark.parametrize("body", [{"errcode": []}, {"errcode": {}}, {"errcode": "0"}, {"errcode": None}, {}, [0], 0])
+def test_an_answer_that_no_robot_gives_is_a_failure_and_no_crash(web: HttpTarget, body: Any) -> None:
+    web.answers = [Answer(body=body)]
+    outcome = send(robot(url=web.url))
+    assert not outcome.took
+    assert not outcome.refused
+
+
+def test_times_that_no_calendar_has_do_not_stop_a_message(web: HttpTarget) -> None:
+    waiting = [Waiting("k", 5, "closed", "t", alert("k", "closed", opened_at=-5, closed_at=2**62), T0, T0, 0)]
+    assert send({"kind": "alertmanager", "url": web.url}, waiting) == TOOK
+    [entry] = web.got[0].body
+    assert (entry["startsAt"][:4], entry["endsAt"][:4]) == ("1970", "9999")

@@ -35,6 +35,9 @@ def test_secrets_come_from_variables_and_files_and_are_never_shown(tmp_path: Pat
     ("entry", "said"),
     [
         ({"kind": "fax"}, "kind"),
+        ({"kind": ["dingtalk"]}, "kind"),
+        ({"kind": None}, "kind"),
+        (robot(timeout_s=float("nan")), "timeout_s"),
         ({"kind": "dingtalk"}, "token: is missing"),
         (robot(token="in-the-clear"), "token: must be"),
         (robot(token={"env": "NOBODY"}), "the variable NOBODY is not set"),
@@ -92,3 +95,9 @@ def test_the_example_of_the_readme_is_one_that_works(tmp_path: Path) -> None:
     env = {**dict.fromkeys(names, "x"), "TICKET_HOOK": "https://x"}
     found = load(example, env)
     assert [target.kind for target in found.targets.values()] == ["dingtalk", "email", "sms", "ticket", "alertmanager"]
+
+
+@pytest.mark.parametrize("default", [["group"], {"group": 1}, 5, "nobody"])
+def test_a_default_that_is_no_target_is_one_line(default: Any) -> None:
+    with pytest.raises(ConfigError, match="default: no target of that name"):
+        settings({"group": robot()}, default=default)

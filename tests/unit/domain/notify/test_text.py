@@ -76,3 +76,23 @@ def test_a_text_is_cut_at_a_character(most: int, wanted: str) -> None:
 )
 def test_spans(ms: int, said: str) -> None:
     assert text.span(ms) == said
+
+
+@pytest.mark.parametrize("at", [2**62, -(2**62), None])
+def test_a_time_that_no_calendar_has_is_unknown(at: int | None) -> None:
+    assert "Since unknown" in text.message("open", {**ALERT, "opened_at": at}).text
+    assert "since unknown" in text.digest([("open", {**ALERT, "opened_at": at})] * 2, 20, 4000)[0].text
+
+
+def test_a_message_of_an_alert_that_says_nothing_but_its_key_can_be_read() -> None:
+    bare = dict.fromkeys(ALERT) | {"alert_key": "X/1", "status": "open", "title": None}
+    message = text.message("open", bare)
+    assert message.title == "[warning] X/1"
+    assert "Since unknown (Shanghai), once" in message.text
+
+
+def test_a_huge_text_is_cut_and_never_fills_a_message() -> None:
+    huge = text.message(
+        "open", {**ALERT, "detail": "龘" * 1_000_000, "advice": "\x00\ud800" * 10_000, "title": "t" * 10**6}
+    )
+    assert len(huge.text.encode()) < 6_000
