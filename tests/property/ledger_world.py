@@ -51,7 +51,7 @@ def order(draw: some.DrawFn, guid: str) -> list[Fact]:
             max_size=4,
         )
     )
-    created = {
+    created: Fact = {
         "topic": "orders",
         "event_type": "order_created",
         "channel": draw(some.sampled_from(["douyin", "wechat_mini", "tmall", "kuaishou"])),

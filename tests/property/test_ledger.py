@@ -19,11 +19,12 @@ def straight(told: list[list[Fact]]) -> list[Fact]:
 
 def net(ledger: Ledger) -> dict[str, dict[str, int]]:
     """Accounts that are not even, by order."""
-    return {
-        guid: {name: amount for name, amount in balances(found).items() if amount}
-        for guid in ledger.rows
-        if (found := [entry for entry in ledger.entries if entry["order_guid"] == guid])
-    }
+    found = {}
+    for guid in ledger.rows:
+        account = balances(entry for entry in ledger.entries if entry["order_guid"] == guid)
+        if uneven := {name: amount for name, amount in account.items() if amount}:
+            found[guid] = uneven
+    return found
 
 
 @pytest.mark.rule("FIN-01", "FIN-02", "FIN-03", "FIN-06", "FIN-07")
