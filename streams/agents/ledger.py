@@ -60,10 +60,7 @@ def _apply(ctx: Context, guid: str, outcome: rules.Outcome, timer: int | None) -
     for topic, name, value in outcome.sends:
         ctx.emit(topic, name, value)
     wake = outcome.row.get("due")
-    if wake is None:
-        if timer is not None:
-            ctx.timers.cancel(TIMER, guid)
-    elif wake != timer:
+    if wake is not None and wake != timer:
         ctx.timers.set(TIMER, guid, wake)
 
 

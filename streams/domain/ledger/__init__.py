@@ -33,8 +33,7 @@ ENTRIES: Final = "ledger-entries"
 
 @dataclass(slots=True)
 class Outcome:
-    """`row` is the object given if there is nothing to store. Its `due` is when the order's timer fires: one that has
-    moved has to be set, one that is gone cancelled."""
+    """`row` is the object given if there is nothing to store. Its `due` is when the order's timer has to fire."""
 
     row: Row | None
     entries: list[Entry] = field(default_factory=list)
@@ -61,13 +60,24 @@ def step(row: Row | None, fact: Fact, now: int, locked: int, settings: Settings)
 def due(guid: str, row: Row, at: int, locked: int, settings: Settings) -> Outcome:
     """The order's timer fires: all that is due by `at` (ms)."""
     out = Outcome(row)
-    _settle(out, guid, row, {name: value for name, value in row.items() if name != "due"}, at, at, locked, settings)
+    waiting = {name: value for name, value in row.items() if name != "due"}
+    _settle(out, guid, row, waiting, at, at, locked, settings, fired=True)
     return out
 
 
 def _settle(
-    out: Outcome, guid: str, before: Row | None, new: Row, at: int, now: int, locked: int, settings: Settings
+    out: Outcome,
+    guid: str,
+    before: Row | None,
+    new: Row,
+    at: int,
+    now: int,
+    locked: int,
+    settings: Settings,
+    fired: bool = False,
 ) -> None:
+    if not new.get("money") and new.get("total") != 0:
+        return  # most facts of most orders: nothing moved, nothing is to be told
     book = Book(guid, new, locked)
     known = {} if before is None else before.get("money", {})
     added = [key for key in new.get("money", {}) if key not in known]
@@ -92,13 +102,12 @@ def _settle(
         new = {**new, "done": found.at}
     else:
         wake = found.ready
-    new, told = findings.settle(guid, new, at, now, settings, out.sends)
-    if told is not None:
-        wake = told if wake is None else min(wake, told)
     timer = new.get("due")
-    if wake is None and timer is not None:
-        new = {name: value for name, value in new.items() if name != "due"}
-    elif wake is not None and (timer is None or wake < timer):
-        # One that is put off stays where it is: it will find nothing due, and be set again.
+    if added or fired:
+        new, told = findings.settle(guid, new, at, now, settings, out.sends)
+        if told is not None:
+            wake = told if wake is None else min(wake, told)
+    if wake is not None and (timer is None or wake < timer):
+        # One that is put off or has lost its cause stays where it is: it will find nothing due.
         new = {**new, "due": wake}
     out.row, out.entries = new, book.entries

@@ -33,6 +33,7 @@ def month_of(label: str) -> int | None:
     return None if found is None or found[1] == "0000" else int(found[1]) * 12 + int(found[2]) - 1
 
 
+@lru_cache(maxsize=1024)
 def label_of(month: int) -> str:
     """`yyyy-mm`."""
     return f"{month // 12:04d}-{month % 12 + 1:02d}"
