@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from streams.domain.ledger import periods
+from streams.domain.ledger import of_entries, periods, view
 from streams.domain.ledger.apportion import split
-from tests.property.ledger_world import Fact, Ledger, balances, moved, orders, price_of, revenue_at
+from tests.property.ledger_world import AT_ONCE, Fact, Ledger, balances, moved, orders, price_of, revenue_at
 
 
 def straight(told: list[list[Fact]]) -> list[Fact]:
@@ -42,6 +42,13 @@ def test_the_accounts_say_what_the_bag_of_facts_says(told: list[list[Fact]]) -> 
         assert account["refunds"] == (0 if at is None else refunded)
         assert -account["customer_advances"] == paid - refunded - (0 if at is None else sold - refunded)
         assert ledger.rows[guid].get("done") == at
+        row = ledger.rows[guid]
+        seen, entries = view(row, AT_ONCE), of_entries(e for e in ledger.entries if e["order_guid"] == guid)
+        assert (seen["recognised_at"], seen["recognised_minor"]) == (at, sold - refunded if at is not None else 0)
+        assert (seen["waits_for"] is None) == (at is not None)
+        if entries is not None:
+            assert entries == seen | {"waits_for": None, "recognised_at": entries["recognised_at"]}
+            assert sold == 0 or entries["recognised_at"] == at
 
 
 @pytest.mark.rule("FIN-03")

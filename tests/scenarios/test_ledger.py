@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from streams.commands.order_view import revenue
 from streams.domain import calendar
+from streams.domain.ledger import of_entries, view
+from streams.domain.rules import data
 from streams.engine.local import Abort, Crash, LocalRunner
 from tests.scenarios.play import Played, new_runner, run
 from tests.scenarios.test_channels import Shop
@@ -388,6 +391,26 @@ def test_entries_are_the_same_whatever_dies(seed: int) -> None:
 
     assert story(Desk("douyin", new_runner(fault=fault))) == story(Desk("douyin"))
     assert died > 5
+
+
+@pytest.mark.rule("FIN-13", "ST-05")
+def test_an_order_says_in_one_line_what_it_is_worth_and_what_it_waits_for() -> None:
+    def said(desk: Desk) -> str:
+        [row] = desk.runner.table("ledger", "orders").values()
+        return revenue(view(row, data.ledger()), desk.out("order-states")[-1])
+
+    desk = Desk()
+    assert said(desk) == "none yet: waits for payment in full"
+    desk.paid()
+    waiting = "none yet: waits for the customer's confirmation; 300.00 CNY customer advances"
+    assert said(desk) == waiting
+    desk.confirmed(T0 + HOUR)  # paid, and not delivered: is it a deal?
+    assert said(desk).startswith("none yet: waits for the courier's signature, or a manual resolution")
+    desk.signed(T0 + DAY).money("fee_charged", T0 + DAY, 150)
+    assert said(desk) == "300.00 CNY recognised at 2026-01-21 09:00:00 +08; 1.50 CNY fees"
+    assert revenue(of_entries(desk.entries()) or {}, {}) == said(desk)
+    douyin = Desk("douyin").paid().picked(T0 + HOUR)
+    assert said(douyin).startswith("none yet: due at 2026-01-23 09:00:00 +08 unless it is cancelled")
 
 
 def test_the_desk_plays_without_dead_letters() -> None:

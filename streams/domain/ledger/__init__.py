@@ -24,9 +24,21 @@ from streams.domain.ledger.periods import CLOSED
 from streams.domain.ledger.recognise import verdict
 from streams.domain.ledger.row import REFUND, Fact, Row, concerns, observe
 from streams.domain.ledger.settings import LedgerError, Settings
-from streams.domain.ledger.view import view
+from streams.domain.ledger.view import of_entries, view
 
-__all__ = ["ALERTS", "CLOSED", "ENTRIES", "LedgerError", "Outcome", "Settings", "concerns", "due", "step", "view"]
+__all__ = [
+    "ALERTS",
+    "CLOSED",
+    "ENTRIES",
+    "LedgerError",
+    "Outcome",
+    "Settings",
+    "concerns",
+    "due",
+    "of_entries",
+    "step",
+    "view",
+]
 
 ENTRIES: Final = "ledger-entries"
 
