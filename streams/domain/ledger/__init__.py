@@ -116,7 +116,7 @@ def _settle(
         wake = found.ready
     timer = new.get("due")
     if added or fired:
-        new, told = findings.settle(guid, new, at, now, settings, out.sends)
+        new, told = findings.settle(guid, new, at, now, settings, bool(added), out.sends)
         if told is not None:
             wake = told if wake is None else min(wake, told)
     if wake is not None and (timer is None or wake < timer):

@@ -1,8 +1,8 @@
 """Money that does not add up, told to finance: paid against the price, refunded against paid (FIN-06, FIN-07).
 
 Neither is refused, since the money did move; it is posted as it came. Somebody is told once it has not added up for
-`mismatch_ms` after the last movement: a second payment, or the payment of an early refund, may be on its way. The alert
-closes when the sums fit after all.
+more than `mismatch_ms` since it last moved: a second payment, or the payment of an early refund, may be on its way. The
+alert closes when the sums fit after all.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streams.domain.ledger.row import RECEIPT, RECEIPTS, REFUND, Row, sums
+from streams.domain.ledger.row import RECEIPT, Row, sums
 from streams.domain.ledger.settings import Settings
 
 Send = tuple[str, str, dict[str, Any]]
@@ -21,47 +21,47 @@ PRICE, OVER = "FIN-06", "FIN-07"
 _TITLES: Final = {PRICE: "payment and price differ", OVER: "refunded more than was paid"}
 
 
-def causes(row: Row, settings: Settings) -> Iterator[tuple[str, int, str]]:
-    """(rule, from when it is told, ms, detail) of what does not add up now."""
+def causes(row: Row, settings: Settings) -> Iterator[tuple[str, str]]:
+    """(rule, detail) of what does not add up now."""
     paid, refunded, _ = sums(row)
     currency = row["currency"]
     if any(kind == RECEIPT for kind, *_ in row.get("money", {}).values()):
-        at = _last(row, RECEIPTS) + settings.mismatch_ms + 1
         total = row.get("total")
         if total is None:
-            yield PRICE, at, f"paid {paid} minor units of {currency}, and no price was told"
+            yield PRICE, f"paid {paid} minor units of {currency}, and no price was told"
         else:
             gap = paid - total
             gap = max(0, gap - refunded) if gap > 0 else gap
             if abs(gap) > settings.rounding_minor:
-                yield PRICE, at, f"paid {paid} minor units of {currency} for a price of {total}"
+                yield PRICE, f"paid {paid} minor units of {currency} for a price of {total}"
     if refunded > paid:
-        at = _last(row, (REFUND,)) + settings.mismatch_ms + 1
-        yield OVER, at, f"refunded {refunded} minor units of {currency} of {paid} paid"
+        yield OVER, f"refunded {refunded} minor units of {currency} of {paid} paid"
 
 
-def _last(row: Row, kinds: tuple[str, ...]) -> int:
-    return max(int(at) for kind, _, _, at in row["money"].values() if kind in kinds)
-
-
-def settle(guid: str, row: Row, at: int, now: int, settings: Settings, sends: list[Send]) -> tuple[Row, int | None]:
-    """The row after what is to be told by `now` was told, and when there may be more (ms)."""
-    raised, due = row.get("raised", []), None
-    open_now = list(raised)
-    found = {rule: (when, detail) for rule, when, detail in causes(row, settings)}
-    for rule, (when, detail) in found.items():
-        if rule not in raised and when <= now:
-            open_now.append(rule)
-            sends.append(_finding(guid, row, rule, {"do": "open", "title": _TITLES[rule], "detail": detail, "at": now}))
-        elif rule not in raised:
-            due = when if due is None else min(due, when)
+def settle(
+    guid: str, row: Row, at: int, now: int, settings: Settings, moved: bool, sends: list[Send]
+) -> tuple[Row, int | None]:
+    """The row after what is to be told by `now` was told, and when there may be more (ms). `moved`: money just did; its
+    time runs from here, since in a backlog what makes up for it stands behind it."""
+    raised, found = row.get("raised", []), dict(causes(row, settings))
     for rule in raised:
         if rule not in found:
-            open_now.remove(rule)
             sends.append(_finding(guid, row, rule, {"do": "close", "at": at}))
-    if open_now != raised:
-        row = {**row, "raised": sorted(open_now)}
-    return row, due
+    still, quiet = [rule for rule in raised if rule in found], [rule for rule in found if rule not in raised]
+    uneven = None
+    if quiet:
+        uneven = now if moved else row.get("uneven", now)
+        if uneven + settings.mismatch_ms < now:
+            for rule in quiet:
+                said = {"do": "open", "title": _TITLES[rule], "detail": found[rule], "at": now}
+                sends.append(_finding(guid, row, rule, said))
+            still, uneven = still + quiet, None
+    for name, value in (("raised", sorted(still) or None), ("uneven", uneven)):
+        if value != row.get(name):
+            row = {**row, name: value}
+            if value is None:
+                del row[name]
+    return row, None if uneven is None else uneven + settings.mismatch_ms + 1
 
 
 def _finding(guid: str, row: Row, rule: str, said: dict[str, Any]) -> Send:

@@ -11,7 +11,7 @@
                               resolution of a conflict, cancel mark
     triggers                  keys of the events that told the word of the customer
     done, gen                 when revenue was recognised, if it is; how often that was reversed (see entries)
-    raised                    rules of the alerts that are open
+    raised, uneven            rules of the alerts that are open; since when money has not added up without one
     due                       when its timer fires, if one is set
 
 All but the last three lines is a function of the set of facts. Which of them count is for the rules of `order` to say
