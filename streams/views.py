@@ -7,11 +7,13 @@ from typing import Any
 from streams.agents.alerts import ALERTS
 from streams.agents.channels import TABLES as CHANNELS
 from streams.agents.identity import TABLES
-from streams.domain import ids
+from streams.agents.ledger import ORDERS as LEDGER
+from streams.domain import ids, ledger
 from streams.domain.alert import published
 from streams.domain.channel.outcome import GATES, HELD
 from streams.domain.identity import CODES, CUSTOMERS
 from streams.domain.order import record
+from streams.domain.rules import data
 from streams.engine.task import Task
 
 
@@ -70,6 +72,15 @@ def order(app: Any, guid: str) -> dict[str, Any] | None:
         for key, state in task.peek(table, guid):
             if key == guid:
                 return {"state": record(guid, state), "alerts": _alerts(tasks_of(app, "alerts"), guid)}
+    return None
+
+
+def money(app: Any, guid: str) -> dict[str, Any] | None:
+    """FIN-13: what was paid, refunded and recognised of an order, and what its revenue waits for."""
+    for task in tasks_of(app, "ledger"):
+        for key, row in task.peek(LEDGER, guid):
+            if key == guid:
+                return ledger.view(row, data.ledger())
     return None
 
 

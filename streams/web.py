@@ -24,7 +24,7 @@ def free_port(host: str) -> int:
 
 
 def add_pages(app: Any, metrics: Metrics, health: Health) -> None:
-    """/healthz, /metrics, /api/codes/CODE, /api/customers/ID, /api/orders/GUID."""
+    """/healthz, /metrics, /api/codes/CODE, /api/customers/ID, /api/orders/GUID, /api/money/GUID."""
     from streams import views
 
     async def answer(web: Any, look: Any, *args: str) -> Any:
@@ -53,3 +53,7 @@ def add_pages(app: Any, metrics: Metrics, health: Health) -> None:
     @app.page("/api/orders/{guid}")  # type: ignore[untyped-decorator]
     async def orders(web: Any, request: Any, guid: str) -> Any:
         return await answer(web, views.order, guid)
+
+    @app.page("/api/money/{guid}")  # type: ignore[untyped-decorator]
+    async def money(web: Any, request: Any, guid: str) -> Any:
+        return await answer(web, views.money, guid)

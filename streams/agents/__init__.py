@@ -6,10 +6,11 @@ from streams.agents.channels import channels
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.agents.inventory import inventory
+from streams.agents.ledger import ledger
 from streams.agents.logistics import logistics
 from streams.agents.orders import orders
 from streams.agents.reports import reports
 from streams.agents.risk import risk
 
-ALL = (intake, channels, identity, orders, inventory, logistics, calls, risk, reports, alerts)
+ALL = (intake, channels, identity, orders, ledger, inventory, logistics, calls, risk, reports, alerts)
 """Every agent, in the order of the flow."""

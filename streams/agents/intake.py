@@ -8,6 +8,7 @@ from zlib import crc32
 from streams.domain import alert, channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
 from streams.domain.inventory import references
+from streams.domain.ledger import periods
 from streams.domain.rules import data
 from streams.domain.status_map import StatusMaps, masked, speakers
 from streams.engine import Agent, Context
@@ -20,7 +21,7 @@ def make(maps: StatusMaps | None = None) -> Agent:
     agent = Agent(
         "intake",
         sources=INPUT_TOPICS,
-        writes=("identity-facts", "stock-commands", "channel-facts", "alert-facts"),
+        writes=("identity-facts", "stock-commands", "channel-facts", "order-facts", "alert-facts"),
         sparse=True,
     )
     tables = maps or data.status_maps()
@@ -90,7 +91,20 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
         for target, name, message in routes:
             ctx.emit(target, name, message)
         return
+    elif route == "period":
+        _close_period(ctx, fact)
+        return
     ctx.emit("channel-facts", channel.key_of(fact), fact)
+
+
+def _close_period(ctx: Context, fact: Fact) -> None:
+    """FIN-11: it concerns every order, so every partition of them is told."""
+    wrong = periods.refusal(fact["period"], fact["event_time"])
+    if wrong is not None:
+        ctx.refuse(wrong)
+        return
+    for key in periods.KEYS:
+        ctx.emit("order-facts", key, {**fact, "event_type": periods.CLOSED, "order_guid": key})
 
 
 def _close_alert(ctx: Context, fact: Fact) -> None:

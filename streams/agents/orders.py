@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from streams.domain.inventory import messages
+from streams.domain.ledger import periods
 from streams.domain.order import (
     ASKED,
     REPLY,
@@ -61,6 +62,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
     agent = Agent("orders", sources=(FACTS,), writes=(STATES, EVENTS, AUDIT, *OTHERS))
     table = agent.table("orders", encode=encode, decode=decode, kept=0.4)  # 4-8 kB each once decoded
     waiting = agent.table("asked", kept=0.0)
+    closings = agent.table("closings", kept=0.0)
 
     @agent.time_of
     def time_of(fact: dict[str, Any]) -> int:
@@ -80,13 +82,27 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
                 return
             decision = reduce(state, fact, ctx.now, rules)
         except UnknownOrder as error:
-            ctx.refuse(str(error), stage="rule")
+            if fact["event_type"] == periods.CLOSED:
+                close(ctx, fact)
+            else:
+                ctx.refuse(str(error), stage="rule")
             return
         decision.audit["raw"] = payload(fact, ctx.value, audit_raw)
         ctx.emit(AUDIT, guid, decision.audit)
         for event in decision.events:
             ctx.emit(EVENTS, guid, event)
         settle(ctx, guid, state, decision.state, decision.sends, decision.changed)
+
+    def close(ctx: Context, fact: dict[str, Any]) -> None:
+        """FIN-11: the closing of a period is no order's; what became of it is audited once, on one partition."""
+        if fact["order_guid"] != periods.KEYS[0]:
+            return
+        label = fact["period"]
+        known = dict(ctx[closings].scan())
+        row, first = periods.closing(fact, known)
+        if first is not None:
+            ctx[closings][label] = first
+        ctx.emit(AUDIT, f"period/{label}", {**row, "raw": payload(fact, ctx.value, audit_raw)})
 
     @agent.on_timer
     def fire(ctx: Context, kind: str, key: str, at: int) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 
 from streams.commands.order_view import codes_of
+from streams.domain.ledger import of_entries
 from streams.errors import UsageError
 
 
 def find(folder: Path, code: str) -> list[dict[str, Any]]:
-    """The orders with that code (at most one) or of that customer, as {"state", "audit", "events", "alerts"}.
+    """The orders with that code (at most one) or of that customer, as {"state", "audit", "events", "alerts", "money"}.
 
     Raises UsageError if the folder holds no replay.
     """
@@ -27,13 +28,15 @@ def find(folder: Path, code: str) -> list[dict[str, Any]]:
     chosen = by_code or [state for state in states.values() if state.get("customer_id") == code]
     guids = [state["order_guid"] for state in chosen]
     details: dict[str, dict[str, Any]] = {
-        guid: {"state": state, "audit": [], "events": [], "alerts": []}
+        guid: {"state": state, "audit": [], "events": [], "alerts": [], "entries": []}
         for guid, state in zip(guids, chosen, strict=True)
     }
-    for name, topic in (("audit", "audit-log"), ("events", "order-events")):
-        for key, value in rows(folder, topic, guids):
-            if key in details:
-                details[key][name].append(value)
+    for name, topic in (("audit", "audit-log"), ("events", "order-events"), ("entries", "ledger-entries")):
+        for _, value in rows(folder, topic, guids):
+            if value["order_guid"] in details:
+                details[value["order_guid"]][name].append(value)
+    for order in details.values():
+        order["money"] = of_entries(order.pop("entries"))
     alerts = dict(rows(folder, "alerts", guids))
     for alert in alerts.values():
         if alert and alert.get("order_guid") in details:

@@ -67,7 +67,8 @@ def codes_of(state: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def show(console: Console, order: Mapping[str, Any]) -> None:
-    """Print one order: {"state": order-states value, "audit": [...], "alerts": [...]} (lists in order of time)."""
+    """Print one order: {"state": order-states value, "audit": [...], "alerts": [...], "money": {...}} (lists in order
+    of time; money as `streams.domain.ledger.view`)."""
     from rich.markup import escape
 
     state = order["state"]
@@ -82,6 +83,8 @@ def show(console: Console, order: Mapping[str, Any]) -> None:
     paid, total = money(state.get("paid_minor"), currency), money(state.get("total_minor"), currency)
     back = f", {money(state['refunded_minor'], currency)} refunded" if state.get("refunded_minor") else ""
     console.print(f"  [bold]money[/bold]      {paid} paid of {total}{back}")
+    if order.get("money"):
+        console.print(f"  [bold]revenue[/bold]    {escape(revenue(order['money'], state))}")
     others = {kind: codes for kind, codes in codes_of(state).items() if kind not in ("order_guid", "order_no")}
     for kind, codes in others.items():
         console.print(f"  [bold]code[/bold]       {kind} {escape(', '.join(codes))}")
@@ -92,6 +95,22 @@ def show(console: Console, order: Mapping[str, Any]) -> None:
     _why(console, order.get("audit") or [])
     _alerts(console, order.get("alerts") or [])
     _due(console, state, order.get("timers") or [])
+
+
+def revenue(found: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    """FIN-13: what is recognised and since when, or what it waits for; fees, and what is the customer's still."""
+    currency = found["currency"]
+    if found["recognised_at"] is not None:
+        said = f"{money(found['recognised_minor'], currency)} recognised at {clock(found['recognised_at'])}"
+    elif found["ready_at"] is not None:
+        said = f"none yet: due at {clock(found['ready_at'])} unless it is cancelled"
+    elif found["waits_for"] is not None:
+        said = f"none yet: waits for {found['waits_for']}"
+    else:
+        said = f"none yet: {(state.get('tiers') or {}).get('finance') or 'waiting'}"
+    if found["advances_minor"]:
+        said += f"; {money(found['advances_minor'], currency)} customer advances"
+    return said + (f"; {money(found['fees_minor'], currency)} fees" if found["fees_minor"] else "")
 
 
 def _way(console: Console, state: Mapping[str, Any]) -> None:

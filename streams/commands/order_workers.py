@@ -135,7 +135,10 @@ def _ask(urls: list[str], code: str) -> Found:
             guids = unique(guid for _, body in customers if body for guid in body.get("orders", []))
         orders = []
         for guid in guids:
-            orders += [body for _, body in everywhere(f"/api/orders/{quote(guid, safe='')}") if body][:1]
+            found = [body for _, body in everywhere(f"/api/orders/{quote(guid, safe='')}") if body][:1]
+            if found:  # the ledger's rows may be with another worker
+                found[0]["money"] = next((b for _, b in everywhere(f"/api/money/{quote(guid, safe='')}") if b), None)
+            orders += found
     return Found(orders, _most(body for _, body in answers if body and not body.get("guid")), answered)
 
 

@@ -164,7 +164,7 @@ def _guid(value: Any) -> str | None:
 _SHORT: Final = (
     "event_id", "event_type", "source", "channel", *ids.KINDS, "operator", "customer_id", "customer_tier", "city_tier",
     "ip", "activity", "currency", "warehouse", "carrier", "raw_status", "raw_field", "courier", "sign_type", "sku",
-    "scanned_code", "scanner_id", "ticket_code", "command", "target", "request_id", "period",
+    "scanned_code", "scanner_id", "ticket_code", "command", "target", "request_id", "period", "fee_type",
 )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 from . import ids
 
 Fact = dict[str, Any]
-Route = Literal["order", "perhaps_order", "stock", "cart", "set", "channel"]
+Route = Literal["order", "perhaps_order", "stock", "cart", "set", "channel", "period"]
 """order = the event must name one; perhaps_order = to the order if it names one, else to its channel; set = to whom its
-value is about."""
+value is about; period = to every order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ _SPECS: Final = (
     Spec("finance", "posted", "order"),
     Spec("finance", "settled", "order"),
     Spec("finance", "bi_total", "channel", ("amount_minor", "currency", "period")),
-    Spec("finance", "period_closed", "channel", ("period",)),
+    Spec("finance", "period_closed", "period", ("period",)),
 )
 
 SPECS: Final[Mapping[str, Mapping[str, Spec]]] = {

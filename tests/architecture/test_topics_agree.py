@@ -18,7 +18,7 @@ AVRO = sorted(name for name, topic in TOPICS.items() if topic.schema != topology
 AGENTS = {agent.name: agent for agent in agents.ALL}
 # Named by topics.yaml and not built yet: the topics are the contract's, so they stand there all the same.
 TO_COME: set[str] = set()
-FACETS_TO_COME = {"orders": {"ledger-entries"}}
+FACETS_TO_COME: dict[str, set[str]] = {}
 
 ENVELOPE = {
     "event_id": "string", "event_type": "string", "event_time": "time", "source": "string", "channel": "string?",

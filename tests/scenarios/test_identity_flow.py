@@ -12,6 +12,7 @@ from streams.agents.channels import channels
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.domain import calendar, ids
+from streams.domain.ledger import periods
 from streams.engine.local import LocalRunner
 
 T0 = calendar.at(2026, 1, 24, 10)
@@ -234,7 +235,8 @@ def test_everything_that_is_not_about_an_order_goes_to_its_sku_or_channel() -> N
         ("BAG", 0),
         ("CUP", 0),
     ]
-    assert [key for key, _ in flow.out("channel-facts")] == ["s", "jd", "s", "s"]
+    assert [key for key, _ in flow.out("channel-facts")] == ["s", "jd", "s"]
+    assert {key for key, _ in flow.out("order-facts")} == {*periods.KEYS}
     assert not flow.out("identity-facts")
     assert not flow.dead()
 

@@ -18,7 +18,9 @@ SCHEDULES = max(1, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 25)
 ONLY = os.environ.get("SIMULATION_SEED")
 PARTS = 4
 PARTITIONS = 4
-STEPS = ("order-facts", "order-events", "audit-log", "stock-commands", "channel-facts", "dead-letters")
+STEPS = (
+    "order-facts", "order-events", "audit-log", "ledger-entries", "stock-commands", "channel-facts", "dead-letters",
+)  # fmt: skip
 LATEST = ("order-states", "alerts")
 
 

@@ -10,7 +10,16 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
-from streams.domain.order.meanings import CONFIRMED, MEANINGS, NOTE, UNLOCK, VOICE_CONFIRMED, Meaning
+from streams.domain.order.meanings import (
+    CONFIRMED,
+    MEANINGS,
+    NOTE,
+    RESOLVE,
+    RESOLVED,
+    UNLOCK,
+    VOICE_CONFIRMED,
+    Meaning,
+)
 from streams.domain.order.state import Claim, Fact, OrderState
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES, UNPROVEN
 from streams.domain.status_map import masked
@@ -41,8 +50,12 @@ def read(fact: Fact) -> Reading:
         return VOICE_CONFIRMED, None
     meaning = MEANINGS.get((topic, event_type), NOTE)
     if not meaning.handled:
-        if fact.get("command") == UNLOCK:
+        command = fact.get("command")
+        if command == UNLOCK:
             return NOTE, None
+        if command == RESOLVE:
+            said = fact.get("operator") and fact.get("reason")
+            return RESOLVED, None if said else f"{RESOLVE} needs an operator and a reason"
         return meaning, f"{event_type} is not acted on: orders have no manual states yet"
     return meaning, None
 

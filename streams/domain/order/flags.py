@@ -34,8 +34,8 @@ def derive(state: OrderState) -> int:
     reached = state.reached
     if None in reached[: state.rank]:
         bits |= GAP
-    if reached[CUSTOMER_SIGNED] is not None and reached[LOGISTICS_SIGNED] is None:
-        bits |= CONFLICT  # ST-05 e: the customer confirmed what no courier delivered yet
+    if is_unproven(state):
+        bits |= CONFLICT
     if state.rejected:
         bits |= CONFLICT  # ID-04: somebody binds a code of another order to this one
     if state.refunded_minor:
@@ -52,6 +52,12 @@ def derive(state: OrderState) -> int:
         if len(claim) > 3:
             bits |= (FROZEN if "frozen" in claim[3] else 0) | (LOCKED if "locked" in claim[3] else 0)
     return bits
+
+
+def is_unproven(state: OrderState) -> bool:
+    """ST-05 e: the customer confirmed what no courier delivered yet, and nobody resolved it."""
+    reached = state.reached
+    return reached[CUSTOMER_SIGNED] is not None and reached[LOGISTICS_SIGNED] is None and "resolved" not in state.marks
 
 
 @lru_cache(maxsize=1 << len(FLAGS))

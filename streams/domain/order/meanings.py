@@ -13,8 +13,9 @@ from typing import Final
 
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES
 
-RECEIPT, REFUND = 1, -1
-"""Sign of a money event: paid to the shop, paid back by it."""
+RECEIPT, REFUND, FEE = 1, -1, 2
+"""A money event: paid to the shop, paid back by it (the sign of its amount), charged to it by others. Fees are no
+sum of the order; the ledger has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
     ("payments", "deposit_paid"): Meaning("FIN-02", shown=RANK["pending_payment"], claims=True, money=RECEIPT),
     ("payments", "payment_failed"): Meaning("ST-05", shown=RANK["pending_payment"], claims=True),
     ("payments", "refund_settled"): Meaning("FIN-07", money=REFUND),
-    ("payments", "fee_charged"): NOTE,
+    ("payments", "fee_charged"): Meaning("FIN-06", money=FEE),
     ("wms", "allocated"): _at("warehouse_allocated"),
     ("wms", "label_print_started"): _at("label_printing"),
     ("wms", "label_printed"): _at("label_printed"),
@@ -101,6 +102,10 @@ MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
 
 UNLOCK: Final = "unlock_order"
 """RSK-04: a command that the risk agent obeys; what became of it comes back as a fact of its own, which is audited."""
+
+RESOLVE: Final = "resolve_conflict"
+RESOLVED: Final = Meaning("ST-05", mark="resolved")
+"""ST-05 e: a command by which a person says that the customer has the goods though no courier signed for them."""
 
 VOICE_CONFIRMED: Final = _reaches("customer_signed")
 """A voice_call_result whose `result` is CONFIRMED (LOG-15)."""

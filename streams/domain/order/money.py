@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 
-from streams.domain.order.meanings import REFUND
+from streams.domain.order.meanings import FEE, REFUND
 from streams.domain.order.state import Fact, OrderState
 
 
-def refusal(state: OrderState, fact: Fact) -> str | None:
-    """Why the amount cannot be added to the order's sums; None if it can."""
-    currency = fact.get("currency")
-    if currency is not None and currency != state.currency:
-        return f"amount in {currency} for an order in {state.currency}"
+def refusal(currency: str, fact: Fact) -> str | None:
+    """Why the amount cannot be added to the sums of an order in `currency`; None if it can. The ledger asks, too."""
+    told = fact.get("currency")
+    if told is not None and told != currency:
+        return f"amount in {told} for an order in {currency}"
     return None
 
 
 def add(state: OrderState, fact: Fact, key: bytes, sign: int) -> bool:
-    """Count the amount of a receipt or refund, once per event. An event without an amount counts as 0."""
+    """Count the amount of a receipt or refund, once per event. An event without an amount counts as 0, a fee not."""
+    if sign == FEE:
+        return False
     entry = b2a_base64(key, newline=False).decode("ascii")
     if entry in state.money:
         return False

@@ -107,7 +107,7 @@ def _fold(
     """What the event, `at` ms after the creation, says goes into `new`: a copy of `state` that has its codes."""
     meaning, refusal = claims.read(fact)
     rule = meaning.rule
-    if meaning.money and (wrong := money.refusal(state, fact)):
+    if meaning.money and (wrong := money.refusal(state.currency, fact)):
         refusal, rule = wrong, "FIN-07"
     elif meaning.claims:
         changed |= claims.keep(new, fact, meaning, at)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.domain.order.flags import CONFLICT
+from streams.domain.order.flags import is_unproven
 from streams.domain.order.state import OrderState
-from streams.domain.rules.nodes import CUSTOMER_SIGNED, NODES
+from streams.domain.rules.nodes import NODES
 
 TIERS: Final[dict[str, tuple[str, str, str]]] = {
     # node                  base (WMS)          business (customer)  finance (accounts)
@@ -36,7 +36,7 @@ TIERS: Final[dict[str, tuple[str, str, str]]] = {
 }
 
 REVENUE_BLOCKED: Final = "revenue_blocked"
-"""Finance tier of an order signed by the customer but in conflict: ST-05 e holds revenue and invoice back."""
+"""Finance tier of an order signed by the customer but by no courier: ST-05 e holds revenue and invoice back."""
 
 if missing := {node.name for node in NODES} ^ set(TIERS):
     raise ValueError(f"nodes without tiers, or tiers without a node: {sorted(missing)}")
@@ -47,6 +47,6 @@ _BY_NUMBER: Final = (("", "", ""), *(TIERS[node.name] for node in NODES))
 def view(state: OrderState) -> dict[str, str]:
     """{base, business, finance} of the order."""
     base, business, finance = _BY_NUMBER[state.node]
-    if state.flags & CONFLICT and state.rank >= CUSTOMER_SIGNED:
+    if is_unproven(state):
         finance = REVENUE_BLOCKED
     return {"base": base, "business": business, "finance": finance}

@@ -17,6 +17,7 @@ from streams.domain.courier_file.layout import LayoutError
 from streams.domain.courier_file.layout import parse as parse_layout
 from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
+from streams.domain.ledger.settings import Settings as LedgerSettings
 from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.order import NodeRecords, OrderSettings, StockRules, TierRules
 from streams.domain.report.repair import RepairReports
@@ -119,6 +120,12 @@ def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
 def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
     """How long a waybill may stand still, and which couriers can be asked."""
     return LogisticsSettings.parse(_read(path))
+
+
+@cache
+def ledger(path: Path = FOLDER / "recognition.json") -> LedgerSettings:
+    """When revenue is recognised, by channel. LedgerError names the entry that must not be used."""
+    return LedgerSettings.parse(_read(path), order_settings().currency)
 
 
 @cache

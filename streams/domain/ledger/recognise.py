@@ -1,0 +1,93 @@
+"""FIN-01, FIN-02, ST-05 e: when the revenue of an order is recognised: a function of its row, so of the facts."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from streams.domain.ledger.row import RECEIPT, RECEIPTS, REFUND, Row
+from streams.domain.ledger.settings import CONFIRMED, PICKED, Settings
+
+_NAMES: Final = {PICKED: "picked", CONFIRMED: "confirmed"}
+
+PRICE, MONEY, PICKUP, WORD, MARK, CONFLICT, BACK = (
+    "a price",
+    "payment in full",
+    "the courier's pickup",
+    "the customer's confirmation",
+    "nothing: cancelled within the window",
+    "the courier's signature, or a manual resolution: only the customer's side says that it was delivered",
+    "nothing: all of it was refunded before",
+)
+_MISSING: Final = {PICKED: PICKUP, CONFIRMED: WORD}
+
+
+class Verdict(NamedTuple):
+    """`at`: when revenue is recognised, None if nothing known leads to it; `ready`: from when on that is certain, ms;
+    `waits`: what is missing, in words."""
+
+    at: int | None
+    ready: int = 0
+    waits: str | None = None
+
+
+def verdict(row: Row, settings: Settings) -> Verdict:
+    """Whether and when. A deposit counts for the payment in full, and is never revenue by itself (FIN-02)."""
+    rule = settings.rule(row.get("channel"))
+    paid = paid_in_full(row, settings.rounding_minor)
+    if paid is None:
+        return Verdict(None, waits=MONEY if "total" in row else PRICE)
+    at = ready = paid
+    if rule.window_ms:
+        end = paid + rule.window_ms
+        if row.get("marked", end + 1) <= end:
+            return Verdict(None, waits=MARK)
+        if rule.wait:
+            # A mark at the end of the window is still within it.
+            at, ready = end, end + 1
+    for need in (PICKED, CONFIRMED):
+        if need not in rule.needs:
+            continue
+        when = row.get(_NAMES[need])
+        if when is None:
+            return Verdict(None, waits=_MISSING[need])
+        at = max(at, when)
+    if row.get("confirmed", at + 1) <= at:
+        solved = min((row[name] for name in ("signed", "resolved") if name in row), default=None)
+        if solved is None:
+            return Verdict(None, waits=CONFLICT)
+        at = max(at, solved)
+    if _gone(row, at):
+        return Verdict(None, waits=BACK)
+    return Verdict(at, max(at, ready))
+
+
+def paid_in_full(row: Row, rounding: int) -> int | None:
+    """When the receipts reached the price, in order of their times; None if they have not, or by deposits alone."""
+    total = row.get("total")
+    if total is None:
+        return None
+    if total == 0:
+        created: int = row["at"]
+        return created
+    missing = max(total - rounding, 1)
+    moved = row.get("money", {}).values()
+    final = min((at for kind, _, _, at in moved if kind == RECEIPT), default=None)
+    if final is None:
+        return None
+    for at, amount in sorted((at, amount) for kind, amount, _, at in moved if kind in RECEIPTS):
+        missing -= amount
+        if missing <= 0:
+            return int(max(final, at))
+    return None
+
+
+def _gone(row: Row, at: int) -> bool:
+    """Whether all that was paid by `at` had been paid back by then: nothing was sold."""
+    paid = back = 0
+    for kind, amount, _, when in row.get("money", {}).values():
+        if when <= at:
+            if kind in RECEIPTS:
+                paid += amount
+            elif kind == REFUND:
+                back += amount
+    return 0 < paid <= back

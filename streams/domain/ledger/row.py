@@ -1,0 +1,173 @@
+"""What the ledger knows of one order, as a row of JSON values. Fields that are not there are empty:
+
+    at, channel, currency     of the order_created
+    total                     the price, minor units; not there if neither a total nor prices were told
+    parts                     [line_no, amount before discount, its part of the discounts] per line (FIN-06)
+    other                     what the price holds beyond its lines, such as freight
+    unexplained               by how much lines less discounts are more than the price
+    money                     {key of the event: [kind, amount, line_no, at]}: no amount counts twice
+    refused                   {key: digest} of money that was refused
+    picked, signed, confirmed, resolved, marked     earliest pickup, courier's signature, word of the customer, manual
+                              resolution of a conflict, cancel mark
+    triggers                  keys of the events that told the word of the customer
+    done, gen                 when revenue was recognised, if it is; how often that was reversed (see entries)
+    raised, uneven            rules of the alerts that are open; since when money has not added up without one
+    due                       when its timer fires, if one is set
+
+All but the last three lines is a function of the set of facts. Which of them count is for the rules of `order` to say
+(claims, money), so that ledger and order never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from streams.domain.ledger.apportion import split
+from streams.domain.ledger.settings import CONFIRMED, FEE, PICKED, Settings
+from streams.domain.order import claims, money
+from streams.domain.order.dedup import event_key
+from streams.domain.order.meanings import RESOLVE
+from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, SHIPPED
+
+Fact = dict[str, Any]
+Row = dict[str, Any]
+
+CREATED: Final = "order_created"
+RECEIPT, DEPOSIT, REFUND = "receipt", "deposit", "refund"
+RECEIPTS: Final = (RECEIPT, DEPOSIT)
+
+_MONEY: Final[Mapping[str, str]] = {
+    "payment_succeeded": RECEIPT,
+    "balance_paid": RECEIPT,
+    "deposit_paid": DEPOSIT,
+    "refund_settled": REFUND,
+    "fee_charged": FEE,
+}
+_KINDS: Final = frozenset(
+    {*_MONEY, CREATED, "cancel_marked", "buyer_confirmed", "confirmation_scanned", "voice_call_result"}
+    | {"picked_up", "scanned", "out_for_delivery", "signed", "manual_command"}
+)
+_MOVES: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
+_MAPPED: Final = frozenset({"shipped", "logistics_signed", "customer_signed"})
+_SPEAK: Final = frozenset({"couriers", "orders", "service"})
+TRIGGERS: Final = 8
+"""Words of the customer that are remembered of one order."""
+
+
+def concerns(fact: Fact) -> bool:
+    """Whether the fact may say something of money or revenue; most do not, and need no look at the row."""
+    if fact["event_type"] in _KINDS:
+        return True
+    mapped = fact.get("mapped")
+    return mapped is not None and fact["topic"] in _SPEAK and mapped.get("state") in _MAPPED
+
+
+def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None, str | None]:
+    """The row with what the fact says (the same object if that is nothing new), and why its money is refused, if it is
+    and nobody was told before. Facts of an order never created say nothing: the orders agent refuses them."""
+    kind = fact["event_type"]
+    if row is None:
+        if kind != CREATED:
+            return None, None
+        row = _created(fact, settings)
+        return _follow(row, fact, settings) if "mapped" in fact else row, None
+    if kind == CREATED:
+        return row, None
+    if kind in _MONEY and fact["topic"] == "payments":
+        return _money(row, fact, settings)
+    return _follow(row, fact, settings), None
+
+
+def _created(fact: Fact, settings: Settings) -> Row:
+    row: Row = {"at": fact["event_time"], "currency": fact.get("currency") or settings.currency}
+    if fact.get("channel"):
+        row["channel"] = fact["channel"]
+    lines = fact.get("lines") or ()
+    gross = [0 if line.get("is_gift") else line["quantity"] * (line.get("unit_price_minor") or 0) for line in lines]
+    off = sum(entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ())
+    total, worth = fact.get("total_minor"), sum(gross)
+    if total is None and worth > 0:
+        total = max(0, worth - off)
+    if total is None:
+        return row
+    row["total"] = total
+    # The price decides: what it is less than the lines is discount, whatever the texts say; what it is more than lines
+    # and discounts is freight and the like.
+    if worth - off > total:
+        if off and worth - off - total > settings.rounding_minor:
+            row["unexplained"] = worth - off - total
+        off = worth - total
+    off = min(off, worth)
+    numbers = [line.get("line_no") or n for n, line in enumerate(lines, 1)]
+    row["parts"] = [list(part) for part in zip(numbers, gross, split(off, gross), strict=True) if part[1]]
+    if total > worth - off:
+        row["other"] = total - worth + off
+    return row
+
+
+def _money(row: Row, fact: Fact, settings: Settings) -> tuple[Row, str | None]:
+    key = event_key(fact["source"], fact["event_id"]).hex()
+    digest, refused, known = fact.get("digest") or 0, row.get("refused", {}), row.get("money", {})
+    if key in known or refused.get(key, digest) != digest:
+        return row, None
+    meaning, refusal = claims.read(fact)
+    wrong = money.refusal(row["currency"], fact)
+    if refusal is not None or wrong is not None or not meaning.money:
+        if key in refused:
+            return row, None
+        return {**row, "refused": {**refused, key: digest}}, wrong
+    kind = _MONEY[fact["event_type"]]
+    if kind == FEE:
+        kind = settings.fees.get(fact.get("fee_type") or "", FEE)
+    new = {**row, "money": {**known, key: [kind, fact["amount_minor"], fact.get("line_no"), fact["event_time"]]}}
+    if key in refused:
+        new["refused"] = {name: said for name, said in refused.items() if name != key}
+    return new, None
+
+
+def _follow(row: Row, fact: Fact, settings: Settings) -> Row:
+    """Where the order is, as far as revenue depends on it."""
+    at, topic, needs = fact["event_time"], fact["topic"], settings.rule(row.get("channel")).needs
+    if (
+        fact["event_type"] in _MOVES
+        and "mapped" not in fact
+        and (PICKED not in needs or row.get("picked", at + 1) <= at)
+    ):
+        return row
+    meaning, refusal = claims.read(fact)
+    if refusal is not None:
+        return row
+    if fact["event_type"] == "cancel_marked":
+        return _first(row, "marked", at)
+    if fact["event_type"] == "manual_command":
+        return _first(row, "resolved", at) if fact.get("command") == RESOLVE else row
+    # Whatever a courier tells of a parcel on its way, it has been picked up.
+    if topic == "couriers" and meaning.rank >= SHIPPED and PICKED in needs:
+        row = _first(row, "picked", at)
+    if meaning.rank == LOGISTICS_SIGNED:
+        return _first(row, "signed", at)
+    if meaning.rank == CUSTOMER_SIGNED:
+        row = _first(row, "confirmed", at)
+        if CONFIRMED in needs:
+            key, told = event_key(fact["source"], fact["event_id"]).hex(), row.get("triggers", [])
+            if key not in told and len(told) < TRIGGERS:
+                row = {**row, "triggers": [*told, key]}
+    return row
+
+
+def _first(row: Row, name: str, at: int) -> Row:
+    return row if at >= row.get(name, at + 1) else {**row, name: at}
+
+
+def sums(row: Row) -> tuple[int, int, int]:
+    """(paid, refunded, fees) in minor units."""
+    paid = refunded = fees = 0
+    for kind, amount, _, _ in row.get("money", {}).values():
+        if kind in RECEIPTS:
+            paid += amount
+        elif kind == REFUND:
+            refunded += amount
+        else:
+            fees += amount
+    return paid, refunded, fees

@@ -1,0 +1,64 @@
+"""FIN-13: where the money of an order stands, in one answer with the blocking condition named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from streams.domain.ledger.entries import ADVANCES, CASH, DISCOUNTS, REFUNDS, REVENUE
+from streams.domain.ledger.recognise import verdict
+from streams.domain.ledger.row import Row, sums
+from streams.domain.ledger.settings import Settings
+
+
+def view(row: Row, settings: Settings) -> dict[str, Any]:
+    """{paid, refunded, fees, recognised, advances: minor units; recognised_at, ready_at: ms or None; waits_for: what is
+    missing for revenue, None if nothing is}. `recognised` is net of discounts and refunds."""
+    paid, refunded, fees = sums(row)
+    done = row.get("done")
+    found = verdict(row, settings)
+    recognised = 0 if done is None else row["total"] - refunded
+    return {
+        "currency": row["currency"],
+        "paid_minor": paid,
+        "refunded_minor": refunded,
+        "fees_minor": fees,
+        "recognised_minor": recognised,
+        "advances_minor": paid - refunded - recognised,
+        "recognised_at": done,
+        "ready_at": found.ready if done is None and found.at is not None else None,
+        "waits_for": found.waits if done is None else None,
+    }
+
+
+def of_entries(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The same from an order's records of ledger-entries, which do not say what revenue waits for; None without any."""
+    entries, moved, account = list(entries), Counter[str](), Counter[str]()
+    if not entries:
+        return None
+    for entry in entries:
+        debit, credit, amount = entry["debit_account"], entry["credit_account"], abs(entry["amount_minor"])
+        account[debit] += amount
+        account[credit] -= amount
+        if debit == CASH:
+            moved["paid"] += amount
+        elif credit == CASH:
+            moved["refunded" if debit == ADVANCES else "fees"] += amount
+    gone = {entry["reversal_of"] for entry in entries}
+    sold = [
+        entry["recognized_at"]
+        for entry in entries
+        if entry["credit_account"] == REVENUE and entry["entry_id"] not in gone
+    ]
+    return {
+        "currency": entries[0]["currency"],
+        "paid_minor": moved["paid"],
+        "refunded_minor": moved["refunded"],
+        "fees_minor": moved["fees"],
+        "recognised_minor": -account[REVENUE] - account[DISCOUNTS] - account[REFUNDS],
+        "advances_minor": -account[ADVANCES],
+        "recognised_at": max(sold, default=None),
+        "ready_at": None,
+        "waits_for": None,
+    }
