@@ -92,7 +92,7 @@ def record(events: list[dict[str, Any]]) -> dict[str, Any]:
         if event is created:
             continue
         kind, when, topic = event["event_type"], event["event_time"], event["topic"]
-        if kind in (*RECEIPTS, "refund_settled") and event["currency"] != created["currency"]:
+        if kind in (*RECEIPTS, "refund_settled", "fee_charged") and event["currency"] != created["currency"]:
             continue
         claim = says(event)
         if claim is not None:
