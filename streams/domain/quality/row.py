@@ -113,7 +113,9 @@ def observe(row: Row | None, fact: Fact, taken_in: int, known: Callable[[str], b
         first_day = settings.first_day(since)
         if before != after:
             seen.writes.append((OPEN, guid, after))
-            seen.on = first_day
+            delivered = min(entry[1] for entry in (before, after) if entry is not None)
+            seen.on = max(first_day, settings.first_day(delivered))
+            seen.days.append(seen.on)  # told of, whether or not anything else was said that day
         seen.days += [other for other in seen.row["days"] if other >= first_day or "channel" in new]
     return seen
 
