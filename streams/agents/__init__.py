@@ -9,8 +9,9 @@ from streams.agents.inventory import inventory
 from streams.agents.ledger import ledger
 from streams.agents.logistics import logistics
 from streams.agents.orders import orders
+from streams.agents.quality import quality
 from streams.agents.reports import reports
 from streams.agents.risk import risk
 
-ALL = (intake, channels, identity, orders, ledger, inventory, logistics, calls, risk, reports, alerts)
+ALL = (intake, channels, identity, orders, ledger, inventory, logistics, calls, risk, quality, reports, alerts)
 """Every agent, in the order of the flow."""

@@ -1,7 +1,7 @@
 """The orders agent: folds every fact about an order into its one state.
 
-    order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
-                                                  -> stock-commands, channel-facts, alert-facts
+order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
+                                              -> stock-commands, channel-facts, alert-facts
 """
 
 from __future__ import annotations

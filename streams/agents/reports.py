@@ -1,24 +1,28 @@
-"""`reports`: parts of reports in, finished reports out (`streams.domain.report`)."""
+"""`reports`: parts of reports in, finished reports out (`streams.domain.report`), and to people what they must see."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from streams.domain.quality import look as quality
+from streams.domain.quality import record as quality_record
 from streams.domain.report import assembly, repair, stock
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.engine import Agent, Context
 
-reports: Final = Agent("reports", sources=("report-facts",), writes=("reports",))
+reports: Final = Agent("reports", sources=("report-facts",), writes=("reports", "alert-facts"))
 INDEX: Final = reports.table("index")
 PARTS: Final = reports.table("parts", kept=0.1)
+TOLD: Final = reports.table("told")
 
 GRACE: Final = "grace"
 Records = Callable[[assembly.Outcome, str, int, Any], list[dict[str, Any]]]
 _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     stock.SERIES: (data.stock_reports(), stock.records),
     repair.SERIES: (data.repair_reports(), repair.records),
+    quality.SERIES: (data.quality_reports(), quality_record.records),
 }
 """Series -> its settings, and what makes its records."""
 
@@ -68,5 +72,13 @@ def _apply(ctx: Context, series: str, period: str, at: int, outcome: assembly.Ou
     if outcome.out:
         ctx.timers.cancel(GRACE, timer)
         settings, records = _SERIES[series]
-        for record in records(outcome, period, at, settings):
+        found = records(outcome, period, at, settings)
+        for record in found:
             ctx.emit_latest("reports", record["report_id"], record)
+        if series == quality.SERIES:
+            before = ctx[TOLD].get(series)
+            sends, told = quality_record.tell(found, before, settings)
+            if told != before:
+                ctx[TOLD][series] = told
+            for topic, key, finding in sends:
+                ctx.emit(topic, key, finding)

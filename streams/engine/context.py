@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from streams.engine.table import Table
     from streams.engine.timers import Timers
 
+_LOG_APPEND_TIME = 2
+"""confluent_kafka.TIMESTAMP_LOG_APPEND_TIME"""
+
 Sink = Callable[[str, "bytes | None", "str | bytes | None"], None]
 """(topic, value, key) into the open transaction."""
 
@@ -29,6 +32,8 @@ class RecordLike(Protocol):
     def key(self) -> bytes | None: ...
 
     def value(self) -> bytes | None: ...
+
+    def timestamp(self) -> tuple[int, int]: ...
 
 
 class Context:
@@ -81,6 +86,14 @@ class Context:
     def offset(self) -> int:
         assert self.record is not None
         return self.record.offset()
+
+    @property
+    def appended_at(self) -> int | None:
+        """When the broker took the record in hand in, ms; None without a broker, or where the topic keeps the sender's
+        time."""
+        assert self.record is not None
+        kind, at = self.record.timestamp()
+        return at if kind == _LOG_APPEND_TIME else None
 
     @property
     def value(self) -> bytes:

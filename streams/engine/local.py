@@ -63,6 +63,9 @@ class LocalRecord:
     def value(self) -> bytes | None:
         return self._value
 
+    def timestamp(self) -> tuple[int, int]:
+        return 0, 0
+
 
 class LocalLog:
     """Topics of in-memory partitions. ``order`` keeps each topic's records in order of arrival over all partitions."""

@@ -58,6 +58,9 @@ class TimerRecord:
     def value(self) -> bytes | None:
         return None
 
+    def timestamp(self) -> tuple[int, int]:
+        return 0, 0
+
 
 class Task:
     """See the module. ``fatal`` are exception types of the transport, which are never blamed on a record."""

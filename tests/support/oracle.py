@@ -154,6 +154,7 @@ class Seat:
         self.now = 0
         self.received_at: int | None = received_at
         self.record: Record
+        self.appended_at: int | None = None
         self._tables = {spec: Rows(spec) for spec in agent.tables.values()}
         self._codecs = codecs
         sparse = {"drop_nulls": True} if agent.sparse else {}

@@ -20,6 +20,7 @@ from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.ledger.settings import Settings as LedgerSettings
 from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.order import NodeRecords, OrderSettings, StockRules, TierRules
+from streams.domain.quality.settings import QualityReports
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
 from streams.domain.risk.settings import Settings as RiskSettings
@@ -159,3 +160,9 @@ def courier_numbers(path: Path = FOLDER / "limits.json") -> Numbers:
 def repair_reports(path: Path = FOLDER / "reports.json") -> RepairReports:
     """When the month's repair times are reported, and what they should be."""
     return RepairReports.parse(_read(path)["repair"])
+
+
+@cache
+def quality_reports(path: Path = FOLDER / "reports.json") -> QualityReports:
+    """When the quality reports are made, and what they should say."""
+    return QualityReports.parse(_read(path)["quality"])
