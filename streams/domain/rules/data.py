@@ -129,7 +129,7 @@ def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
 @cache
 def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
     """How long a waybill may stand still, and which couriers can be asked."""
-    return LogisticsSettings.parse(_read(path))
+    return LogisticsSettings.parse(_read(path), order_settings().auto_complete)
 
 
 @cache
