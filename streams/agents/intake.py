@@ -6,7 +6,7 @@ from typing import Any
 from zlib import crc32
 
 from streams.domain import alert, channel, identity, ids
-from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
+from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code, request_code
 from streams.domain.inventory import references
 from streams.domain.ledger import periods
 from streams.domain.rules import data
@@ -57,7 +57,7 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
         if route == "perhaps_order" and fact.get("command") == alert.CLOSE_COMMAND:
             _close_alert(ctx, fact)
             return
-        code = primary_code(fact)
+        code = primary_code(fact) or request_code(fact)
         if code is not None:
             message = identity.event_message(code, fact)
             if fact["event_type"] == "order_created":

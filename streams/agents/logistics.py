@@ -16,7 +16,7 @@ FACTS: Final = "order-facts"
 logistics = Agent(
     "logistics",
     sources=(FACTS,),
-    writes=(rules.CALLS, confirm.REQUESTS, rules.ALERTS),
+    writes=(rules.CALLS, confirm.REQUESTS, rules.ALERTS, confirm.ORDERS),
     clock=Clock.EVENTS,
 )
 WAYBILLS = logistics.table("waybills")
@@ -38,9 +38,9 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
             _store(ctx, WAYBILLS, guid, outcome.rows)
             _time(ctx, TIMER, guid, rules.next_due(before, _SETTINGS), rules.next_due(outcome.rows, _SETTINGS))
         _send(ctx, outcome.sends)
-    if confirm.concerns(fact):
+    if confirm.concerns(fact, _SETTINGS):
         row = ctx[CONFIRMATIONS].get(guid)
-        new, sends = confirm.observe(row, fact)
+        new, sends = confirm.observe(row, fact, _SETTINGS)
         if new is not row and new is not None:
             # What is due already goes out now: whether the next fact about the order shares this turn must not matter.
             new, more = confirm.fire(guid, new, fact["event_time"], ctx.now, _SETTINGS)

@@ -1,7 +1,8 @@
 """The orders agent: folds every fact about an order into its one state.
 
-order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
-                                              -> stock-commands, channel-facts, alert-facts
+    order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
+                                                  -> order-pushes, warehouse-requests
+                                                  -> stock-commands, channel-facts, alert-facts
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from streams.domain.inventory import messages
 from streams.domain.ledger import periods
 from streams.domain.order import (
     ASKED,
+    PUSHES,
     REPLY,
     TIMER,
+    WAREHOUSE,
     OrderSettings,
     OrderState,
     Send,
@@ -34,6 +37,7 @@ from streams.domain.order import (
     reduce,
     to_row,
 )
+from streams.domain.order.asides import is_same_due
 from streams.domain.rules import data
 from streams.engine import Agent, Context
 
@@ -43,7 +47,7 @@ FACTS: Final = "order-facts"
 STATES: Final = "order-states"
 EVENTS: Final = "order-events"
 AUDIT: Final = "audit-log"
-OTHERS: Final = (messages.COMMANDS, "channel-facts", messages.ALERTS)
+OTHERS: Final = (messages.COMMANDS, "channel-facts", messages.ALERTS, PUSHES, WAREHOUSE)
 
 
 def encode(state: OrderState) -> bytes:
@@ -119,8 +123,10 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
 
     def fired(ctx: Context, guid: str, at: int) -> None:
         state = ctx[table].get(guid)
-        if state is not None and (state.stock is not None or state.wait is not None):
-            done = due(guid, state, at, rules.stock, rules.nodes)
+        if state is not None and (state.stock is not None or state.wait is not None or state.aside is not None):
+            done = due(guid, state, at, rules.stock, rules.nodes, rules.manual)
+            for row in done.expired:
+                ctx.emit(AUDIT, guid, row)
             settle(ctx, guid, None, done.state, done.sends, done.changed)
 
     def settle(
@@ -129,12 +135,17 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
         """Keep the state, send what follows. `old` is None where nothing of the order is due."""
         if new is not old:
             ctx[table][guid] = new
-            if old is None or new.stock is not old.stock or new.wait is not old.wait:
+            if (
+                old is None
+                or new.stock is not old.stock
+                or new.wait is not old.wait
+                or not is_same_due(new.aside, old.aside)
+            ):
                 time(ctx, guid, old, new)
         for topic, name, value in sends:
             ctx.emit(topic, name, value)
         if changed:
-            ctx.emit_latest(STATES, guid, partial(record, guid, new, rules.nodes))
+            ctx.emit_latest(STATES, guid, partial(record, guid, new, rules.nodes, rules.manual))
 
     def time(ctx: Context, guid: str, old: OrderState | None, new: OrderState) -> None:
         """Move what is due with the order."""

@@ -94,6 +94,7 @@ def show(console: Console, order: Mapping[str, Any]) -> None:
     _claims(console, state)
     _why(console, order.get("audit") or [])
     _alerts(console, order.get("alerts") or [])
+    _approvals(console, state, time.time_ns() // 1_000_000)
     _due(console, state, order.get("timers") or [])
 
 
@@ -207,6 +208,27 @@ def _alerts(console: Console, alerts: list[Mapping[str, Any]]) -> None:
         console.print(f"  [red]{escape(severity)}[/red] {escape(title)}{since}")
         if alert.get("advice"):
             console.print(f"    do: {escape(alert['advice'])}")
+
+
+def _approvals(console: Console, state: Mapping[str, Any], now: int) -> None:
+    """ST-09: the moves by hand that wait, for whom, and until when."""
+    from rich.markup import escape
+
+    pending = state.get("pending_approvals") or []
+    if pending:
+        console.print("[bold]waiting approvals[/bold]")
+    for request in pending:
+        console.print(f"  {escape(approval_sentence(request, now))}")
+
+
+def approval_sentence(request: Mapping[str, Any], now: int) -> str:
+    """`R1: skip_quality_check to packed, asked by li, approved by wang; 1 more of others until ...` at `now` (ms)."""
+    said = f"{request['request_id']}: {request['command']} to {request['node']}, asked by {request['requested_by']}"
+    if request["approved_by"]:
+        said += f", approved by {', '.join(request['approved_by'])}"
+    until = request["expires_at"]
+    left = f"{span(until - now)} left" if now <= until else "expired"
+    return f"{said}; {request['missing']} more of others until {clock(until)} ({left})"
 
 
 def sla_sentence(state: Mapping[str, Any], now: int) -> str:

@@ -140,3 +140,9 @@ def primary_code(fact: Mapping[str, Any]) -> ids.Code | None:
         if text and not text.isspace():
             return kind, "", text
     return None
+
+
+def request_code(fact: Mapping[str, Any]) -> ids.Code | None:
+    """The request that an approval answers (ST-09), for one that names no order: the command's order is meant."""
+    name = fact.get(ids.REQUEST_ID) if fact["event_type"] == "approval" else None
+    return (ids.REQUEST_ID, "", name) if name and not name.isspace() else None

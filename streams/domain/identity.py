@@ -6,8 +6,8 @@ Every code has a row where its bare value lives: waiting, with the events parked
 
 Only an `order_created` binds an order number, and with it the guid it makes; these two name an order by themselves. A
 transaction number, an internal number, a waybill and a package are bound by any event that names them beside a code
-that is bound. So nothing is forwarded before its order_created, and the same events end in the same bindings whatever
-their order of arrival:
+that is bound, the request of a manual command by the command. So nothing is forwarded before its order_created, and the
+same events end in the same bindings whatever their order of arrival:
 
 - An event waits at its strongest code. If that is a number of the paired kinds, its other codes get a link to it, so
   that whichever is bound first binds the rest.
@@ -134,6 +134,11 @@ def _forward(out: Outcome, code: ids.Code, guid: str, fact: Fact, told: _Told) -
     for other in _other_codes(code, fact, guid):
         if told.news(other):
             _send_bind(out, other, guid, _event_ref(fact), fact["event_time"])
+    if fact["topic"] == "ops" and fact["event_type"] == "manual_command":
+        request = fact.get(ids.REQUEST_ID)
+        if request and not request.isspace():
+            # Only forwards: two orders with one request must not take each other's codes.
+            _send_bind(out, (ids.REQUEST_ID, "", request), guid, _event_ref(fact), fact["event_time"])
 
 
 def _other_codes(code: ids.Code, fact: Fact, guid: str) -> Iterator[ids.Code]:
@@ -184,8 +189,9 @@ def _bind(out: Outcome, get: Get, code: ids.Code, key: str, message: Message, de
     guid, by, at = message["guid"], message["by"], message["at"]
     row = get(CODES, key)
     if row is not None and "guid" in row:
-        # A link's pairing is reported by the event that made it, once it is released: not here.
-        if row["guid"] != guid and not message.get("linked"):
+        # A link's pairing is reported by the event that made it, once it is released: not here. A request may be of
+        # several orders; an approval that names none goes to the first.
+        if row["guid"] != guid and not message.get("linked") and kind != ids.REQUEST_ID:
             _conflict(out, code, row["guid"], row.get("by"), guid, by, at)
     elif kind == ids.ORDER_NO or (kind == ids.ORDER_GUID and value != guid):
         _conflict(out, code, value if kind == ids.ORDER_GUID else None, None, guid, by, at)

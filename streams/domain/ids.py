@@ -21,6 +21,8 @@ PLATFORM_TXN_NO: Final = "platform_txn_no"
 INTERNAL_NO: Final = "internal_no"
 WAYBILL_NO: Final = "waybill_no"
 PACKAGE_ID: Final = "package_id"
+REQUEST_ID: Final = "request_id"
+"""Of a manual command: no code of the order, but an approval may name nothing else."""
 
 # Codes that may be paired with an order by any event that names both. An order number and a guid name an order by
 # themselves.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from streams.domain import identity, ids
-from streams.domain.events import primary_code
+from streams.domain.events import primary_code, request_code
 from streams.domain.outcome import Outcome
 
 DELAYS = identity.Delays()
@@ -26,7 +26,7 @@ class World:
         self.now = 0
 
     def send(self, fact: dict[str, Any]) -> None:
-        code = primary_code(fact)
+        code = primary_code(fact) or request_code(fact)
         assert code is not None
         self._queue(code[2], identity.event_message(code, fact))
 

@@ -90,3 +90,87 @@ def test_timers_fire_once_whatever_dies(seed: int) -> None:
     assert died > 10
     for topic in ("logistics-requests", "alerts"):
         assert sorted(broken.out(topic), key=str) == sorted(plain.out(topic), key=str)
+
+
+def delivered(order_no: str, runner: LocalRunner | None = None, channel: str = "douyin") -> Shop:
+    """An order signed for at T0 + 1 h, of goods under stock control."""
+    shop = Shop(runner)
+    stock = {"kind": "stock", "sku": "BAG", "warehouse": "HZ", "quantity": 5}
+    shop.ops("reference_set", T0 - 2 * HOUR, stock).order(channel, order_no, T0 - HOUR)
+    shop.pay(channel, order_no, T0 - HOUR + 1000)
+    names = {"channel": channel, "order_no": order_no}
+    shop.say("wms", "loaded", T0, "wms-hz", **names, waybill_no="W1")
+    return shop.say("couriers", "signed", T0 + HOUR, "zto", waybill_no="W1", courier="zto")
+
+
+OVER = T0 + HOUR + 7 * calendar.DAY_MS + 1
+
+
+@pytest.mark.rule("LOG-15", "INV-14")
+@pytest.mark.parametrize("lose_stores", [False, True])
+def test_case_19_what_nobody_confirms_leaves_the_sorting_area_after_seven_days(lose_stores: bool) -> None:
+    shop = delivered("D1", new_runner(workers=2))
+    assert shop.out("order-states")[-1]["node"] == "awaiting_confirm"
+    assert shop.out("inventory-states")[-1]["virtual"] == 1
+    for at in (T0 + 30 * HOUR, OVER - 1):
+        shop.runner.advance(at)
+        for worker in (0, 1):
+            shop.runner.crash(worker, lose_stores=lose_stores)
+    assert shop.out("order-states")[-1]["state"] == "logistics_signed"
+    shop.runner.advance(OVER)
+    state = shop.out("order-states")[-1]
+    assert (state["state"], state["entered_at"]["customer_signed"], state["flags"]) == ("customer_signed", OVER, [])
+    assert shop.out("inventory-states")[-1]["virtual"] == 0
+    shop.runner.advance(OVER + 40 * calendar.DAY_MS)
+    assert [row["decision"] for row in shop.out("audit-log") if row["rule"] == "LOG-15"] == ["accepted"]
+    signed = [row for row in shop.out("order-events") if row["event"] == "signed"]
+    assert [(row["sign_type"], row["source"]) for row in signed] == [("logistics", "zto"), ("customer", "logistics")]
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(
+    ("topic", "kind", "fields"),
+    [
+        ("orders", "complaint", {}),
+        ("orders", "refund_requested", {}),
+        ("service", "voice_call_result", {"result": "damaged"}),
+        ("service", "ticket_opened", {"ticket_code": "AS-1"}),
+    ],
+)
+def test_case_19_what_is_in_dispute_waits_for_a_person(topic: str, kind: str, fields: dict[str, str]) -> None:
+    shop = delivered("D1").say(topic, kind, T0 + 26 * HOUR, "desk", channel="douyin", order_no="D1", **fields)
+    shop.runner.advance(OVER + 40 * calendar.DAY_MS)
+    assert shop.out("order-states")[-1]["state"] == "logistics_signed"
+
+
+@pytest.mark.rule("LOG-15")
+def test_case_19_a_ticket_that_is_closed_lets_the_time_run_out() -> None:
+    names = {"channel": "douyin", "order_no": "D1", "ticket_code": "AS-1"}
+    shop = delivered("D1").say("service", "ticket_opened", T0 + 26 * HOUR, "desk", **names)
+    shop.say("service", "ticket_closed", OVER + HOUR, "desk", **names)
+    shop.runner.advance(OVER + 2 * HOUR)
+    assert shop.out("order-states")[-1]["entered_at"]["customer_signed"] == OVER + HOUR + 1
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize("seed", range(3))
+def test_the_time_runs_out_once_whatever_dies(seed: int) -> None:
+    chance, died = random.Random(seed), 0
+
+    def fault(agent: str, worker: int, step: str) -> None:
+        nonlocal died
+        if agent in ("logistics", "orders") and chance.random() < 0.2:
+            died += 1
+            raise Crash if step in ("persist", "done") else Abort
+
+    shop = delivered("D1", new_runner(fault=fault))
+    while True:
+        try:
+            shop.runner.advance(OVER + HOUR)
+            break
+        except (Crash, Abort):
+            continue
+    assert died > 10
+    facts = [fact for _, fact in shop.runner.output("order-facts") if fact["event_type"] == "_confirm_timeout"]
+    assert len(facts) == 1
+    assert shop.out("order-states")[-1]["state"] == "customer_signed"

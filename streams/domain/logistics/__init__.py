@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from streams.domain.order.meanings import REFRESH
+
 from . import confirm, watch, waybill
 from .calls import REQUESTS
 from .calls import step as called
@@ -36,9 +38,6 @@ __all__ = [
     "next_due",
     "step",
 ]
-
-REFRESH_COMMAND: Final = "refresh_waybill"
-"""manual_command on `ops` with `waybill_no`: customer service wants to see where the parcel is now."""
 
 _TOPICS: Final = frozenset({"couriers", "wms", "orders"})
 
@@ -96,7 +95,7 @@ def _late(out: Outcome, row: waybill.Row, lag: int, now: int, settings: Settings
 def _refresh(rows: Rows | None, fact: Fact, settings: Settings) -> Outcome:
     number, at = fact["waybill_no"], fact["event_time"]
     row = (rows or {}).get(number)
-    if fact.get("command") != REFRESH_COMMAND or rows is None or row is None:
+    if fact.get("command") != REFRESH or rows is None or row is None:
         return Outcome(rows)
     if at - row.get("refreshed", 0) < settings.refresh_ms:
         return Outcome(rows)

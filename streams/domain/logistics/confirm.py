@@ -3,11 +3,22 @@
 One row per order:
 
     signed      first signature of the courier, of `waybill_no`
+    told        when that was heard of, if the order was to count as confirmed by then already
     confirmed   first word of the customer or their channel
-    asked       what was sent: link, call 1, call 2
+    damaged     first word that the parcel was not intact
+    disputed    a refund or an after-sales case was asked for, or the customer's answer was no confirmation
+    complained  last complaint
+    tickets     cases of customer service: {code: [last opened, last closed]}
+    auto        the courier's signature completes the orders of this channel (LOG-13)
+    asked       what was sent: link, call 1, call 2, timeout
 
 The link goes out at the signature, a call after more than 24 hours without a word, another after more than 72. What
-came back as damaged, or as anything but a confirmation, is for people: no further call.
+came back as damaged is for people: no further call. After more than 7 days the delivery counts as confirmed, and the
+order is told so, once; not while something is in dispute: a refund, an after-sales case, an open ticket, a complaint
+since the signature, an answer that things are not well. A ticket that closes later ends the dispute then.
+
+A signature told so late that those 7 days were over has them once more: what the customer said meanwhile most likely
+stands behind it.
 """
 
 from __future__ import annotations
@@ -15,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streams.domain.order.meanings import CONFIRMED
+from streams.domain.order.meanings import CONFIRM_TIMEOUT, CONFIRMED
 from streams.domain.rules.nodes import RANK
 
 from .settings import Settings
@@ -25,28 +36,72 @@ from .waybill import Fact, rank_of
 Row = dict[str, Any]
 
 REQUESTS: Final = "customer-requests"
-LINK, FIRST, SECOND, FORGET = "link", "call 1", "call 2", "forget"
+ORDERS: Final = "order-facts"
+LINK, FIRST, SECOND, TIMEOUT, FORGET = "link", "call 1", "call 2", "timeout", "forget"
 DAMAGED: Final = "damaged"
 """`result` of a voice_call_result: the parcel was not intact."""
+TICKETS: Final = 16
+"""Tickets of an order that are watched; the row must not grow without end."""
 
+_KINDS: Final = frozenset(
+    {
+        "buyer_confirmed",
+        "confirmation_scanned",
+        "signed",
+        "voice_call_result",
+        "cancel_marked",
+        "complaint",
+        "refund_requested",
+        "refund_settled",
+        "ticket_opened",
+        "ticket_closed",
+    }
+)
+_DISPUTES: Final = frozenset({"refund_requested", "refund_settled"})
+_AXES: Final = ("refund:", "aftersale:")
+"""Of status words that tell of a dispute, but for those that tell of none."""
+_SETTLED: Final = frozenset({"refund:none", "refund:withdrawn", "aftersale:none", "aftersale:canceled"})
+_TIMES: Final = ("signed", "told", "confirmed", "damaged", "disputed", "complained", "auto")
 _WORDS: Final = frozenset({"buyer_confirmed", "confirmation_scanned"})
 _SIGNED, _CONFIRMED = RANK["logistics_signed"], RANK["customer_signed"]
 
 
-def concerns(fact: Fact) -> bool:
+def concerns(fact: Fact, settings: Settings) -> bool:
     """Whether the fact is a signature, or a word of the customer."""
-    kind = fact["event_type"]
-    if kind in _WORDS or kind in ("signed", "voice_call_result", "cancel_marked"):
+    if fact["event_type"] in _KINDS:
         return True
-    return rank_of(fact) >= _SIGNED
+    if settings.auto_complete and _completes(fact, settings):
+        return True
+    return bool(fact.get("mapped")) and (rank_of(fact) >= _SIGNED or _is_disputed(fact))
 
 
-def observe(row: Row | None, fact: Fact) -> tuple[Row | None, list[Send]]:
+def _completes(fact: Fact, settings: Settings) -> bool:
+    return fact["event_type"] == "order_created" and fact.get("channel") in settings.auto_complete
+
+
+def _is_disputed(fact: Fact) -> bool:
+    """A status word of the shop that tells of a refund or an after-sales case."""
+    axis = (fact.get("mapped") or {}).get("axis")
+    return axis is not None and fact.get("topic") == "orders" and axis.startswith(_AXES) and axis not in _SETTLED
+
+
+def _is_signed(fact: Fact) -> bool:
+    """A courier's signature; where it has a word of its own, that counts: a refusal is told as `signed` as well."""
+    if fact.get("topic") != "couriers":
+        return False
+    return rank_of(fact) >= _SIGNED if fact.get("mapped") else fact["event_type"] == "signed"
+
+
+def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None, list[Send]]:
     """The row after the fact (the same object if it says nothing new), and what is told at once."""
     kind, topic, at = fact["event_type"], fact.get("topic"), fact["event_time"]
     rank = rank_of(fact)
     new, sends = dict(row or {}), list[Send]()
-    if topic == "couriers" and (kind == "signed" or rank >= _SIGNED):
+    if settings.auto_complete and _completes(fact, settings):
+        new["auto"] = at
+    if kind in _DISPUTES or _is_disputed(fact):
+        new["disputed"] = min(at, new.get("disputed", at))
+    if _is_signed(fact):
         if at < new.get("signed", at + 1):
             new["signed"] = at
             new.setdefault("waybill_no", fact.get("waybill_no"))
@@ -59,7 +114,37 @@ def observe(row: Row | None, fact: Fact) -> tuple[Row | None, list[Send]]:
             sends.append(_damage(fact["order_guid"], at))
         elif result == CONFIRMED:
             new["confirmed"] = min(at, new.get("confirmed", at))
+        elif result and result not in settings.unreached:
+            new["disputed"] = min(at, new.get("disputed", at))
+    elif kind == "complaint":
+        new["complained"] = max(at, new.get("complained", at))
+    elif kind in ("ticket_opened", "ticket_closed"):
+        _ticket(new, fact.get("ticket_code") or "", int(kind == "ticket_closed"), at)
     return (row if new == (row or {}) else new), sends
+
+
+def _ticket(row: Row, code: str, place: int, at: int) -> None:
+    tickets = row.get("tickets", {})
+    times = list(tickets.get(code, (None, None)))
+    if times[place] is None or at > times[place]:
+        times[place] = at
+    if code in tickets or len(tickets) < TICKETS:
+        row["tickets"] = {**tickets, code: times}
+
+
+def _since(row: Row) -> int | None:
+    """From when on the customer's silence counts, ms; None in a dispute."""
+    if "disputed" in row or row.get("complained", -1) >= row["signed"]:
+        return None
+    opened_or_closed = row.get("tickets", {}).values()
+    if any(opened is not None and (closed is None or closed < opened) for opened, closed in opened_or_closed):
+        return None
+    since: int = row.get("told", row["signed"])
+    return since
+
+
+def _last_closed(row: Row) -> int:
+    return max((closed for _, closed in row.get("tickets", {}).values() if closed is not None), default=0)
 
 
 def _damage(guid: str, at: int) -> Send:
@@ -71,14 +156,18 @@ def _damage(guid: str, at: int) -> Send:
 def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     """(when, what) may come next, in no order."""
     signed = row.get("signed")
-    last = max(row.get("signed", 0), row.get("confirmed", 0), row.get("damaged", 0))
+    last = max(row.get(name, 0) for name in _TIMES)
+    if "tickets" in row:
+        last = max(last, *(at for times in row["tickets"].values() for at in times if at is not None))
     yield last + settings.kept_ms, FORGET
-    if signed is None or "confirmed" in row or "damaged" in row:
+    if signed is None or "confirmed" in row or "damaged" in row or "auto" in row:
         return
     asked = row.get("asked", ())
     for what, after in ((LINK, 0), (FIRST, settings.call_ms + 1), (SECOND, settings.call_again_ms + 1)):
         if what not in asked:
             yield signed + after, what
+    if TIMEOUT not in asked and (since := _since(row)) is not None:
+        yield max(since + settings.timeout_ms, _last_closed(row)) + 1, TIMEOUT
 
 
 def next_due(row: Row | None, settings: Settings) -> int | None:
@@ -99,11 +188,21 @@ def fire(guid: str, row: Row, at: int, now: int, settings: Settings) -> tuple[Ro
     if not what:
         return row, []
     row = {**row, "asked": sorted({*row.get("asked", ()), *what})}
-    if now - row["signed"] > settings.link_ms:
-        return row, []
+    if LINK in what and now - row["signed"] > settings.timeout_ms:
+        row["told"] = now
+    sends = [_timeout(guid, due) for due, name in ready if name == TIMEOUT]
+    if sends or now - row["signed"] > settings.link_ms:
+        return row, sends
     calls = [name for name in what if name != LINK][-1:]
     wanted = ([LINK] if LINK in what and not calls else []) + calls
     return row, [_request(guid, row, name, at, settings) for name in wanted]
+
+
+def _timeout(guid: str, at: int) -> Send:
+    """For the order: nobody said a word in time. `at` (ms): the time by which they had to."""
+    kind = CONFIRM_TIMEOUT
+    said = {"event_type": kind, "event_id": f"{kind[1:]}/{guid}", "event_time": at, "source": "logistics"}
+    return ORDERS, guid, {**said, "topic": "logistics", "order_guid": guid}
 
 
 def _request(guid: str, row: Row, what: str, at: int, settings: Settings) -> Send:

@@ -34,6 +34,9 @@ class Settings:
     kept_ms       a waybill is forgotten this long after the last that was told of it
     link_ms       LOG-14: how long a confirmation link holds
     call_ms       LOG-15: no word of the customer for longer, and they are called; call_again_ms: a second time
+    timeout_ms    LOG-15: no word for longer, and the delivery counts as confirmed
+    unreached     LOG-15: results of a call that are no answer; any other but a confirmation is a dispute
+    auto_complete LOG-13: channels whose orders the courier's signature completes; their customers are not asked
     couriers      by name, as `courier` or `source` of an event has it. Only those with an interface can be probed, and
                   only those who tell of every scan can stand still.
     """
@@ -56,11 +59,15 @@ class Settings:
     link_ms: int = 7 * calendar.DAY_MS
     call_ms: int = calendar.DAY_MS
     call_again_ms: int = 3 * calendar.DAY_MS
+    timeout_ms: int = 7 * calendar.DAY_MS
+    unreached: frozenset[str] = frozenset({"no_answer", "busy", "unreachable", "voicemail", "failed"})
+    auto_complete: frozenset[str] = frozenset()
     couriers: Mapping[str, Courier] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, document: Mapping[str, Any]) -> Settings:
+    def parse(cls, document: Mapping[str, Any], auto_complete: frozenset[str] = frozenset()) -> Settings:
         """From the file's numbers and its couriers {name: {phone, quota}}. TypeError names what is unknown."""
         couriers = {name: Courier(**entry) for name, entry in document["couriers"].items()}
         numbers = {**document["limits"], "warn_percent": tuple(document["limits"]["warn_percent"])}
-        return cls(**numbers, couriers=couriers)
+        unreached = frozenset(document["unreached"])
+        return cls(**numbers, unreached=unreached, auto_complete=auto_complete, couriers=couriers)

@@ -11,13 +11,18 @@
     risk       RSK-04, RSK-08  score and lock
     saga       the four of them together                order      folds them all
     sla        ST-10, ST-15  time at a node             node_records  ST-08  who owns a node, its SLA
-    view       the record of order-states
+    pushes     ST-13  other systems told at once        labels     ST-11  labels printed again
+    lag        ST-14  shipped, shown as waiting         manual     ST-09  moved by two approvals
+    asides     what only some orders keep               view       the record of order-states
 """
 
 from streams.domain.order.deadlines import ASKED, TIMER, asked, asked_of, asked_until, due_at
+from streams.domain.order.labels import TOPIC as WAREHOUSE
 from streams.domain.order.lanes import TierRules
+from streams.domain.order.manual import ManualRules
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.order import Decision, OrderSettings, UnknownOrder, answer, reduce
+from streams.domain.order.pushes import TOPIC as PUSHES
 from streams.domain.order.saga import Answer, due
 from streams.domain.order.state import Fact, OrderState, RowError, from_row, to_row
 from streams.domain.order.stock import REPLY, Send, StockRules
@@ -25,11 +30,14 @@ from streams.domain.order.view import record
 
 __all__ = [
     "ASKED",
+    "PUSHES",
     "REPLY",
     "TIMER",
+    "WAREHOUSE",
     "Answer",
     "Decision",
     "Fact",
+    "ManualRules",
     "NodeRecords",
     "OrderSettings",
     "OrderState",

@@ -10,16 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
-from streams.domain.order.meanings import (
-    CONFIRMED,
-    MEANINGS,
-    NOTE,
-    RESOLVE,
-    RESOLVED,
-    UNLOCK,
-    VOICE_CONFIRMED,
-    Meaning,
-)
+from streams.domain.order.meanings import CONFIRMED, MEANINGS, NOTE, RESOLVE, RESOLVED, VOICE_CONFIRMED, Meaning
 from streams.domain.order.state import Claim, Fact, OrderState
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES, UNPROVEN
 from streams.domain.status_map import masked
@@ -48,16 +39,10 @@ def read(fact: Fact) -> Reading:
         return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"), bool(mapped.get("flags")))
     if event_type == "voice_call_result" and fact.get("result") == CONFIRMED:
         return VOICE_CONFIRMED, None
-    meaning = MEANINGS.get((topic, event_type), NOTE)
-    if not meaning.handled:
-        command = fact.get("command")
-        if command == UNLOCK:
-            return NOTE, None
-        if command == RESOLVE:
-            said = fact.get("operator") and fact.get("reason")
-            return RESOLVED, None if said else f"{RESOLVE} needs an operator and a reason"
-        return meaning, f"{event_type} is not acted on: orders have no manual states yet"
-    return meaning, None
+    if event_type == "manual_command" and fact.get("command") == RESOLVE:
+        said = fact.get("operator") and fact.get("reason")
+        return RESOLVED, None if said else f"{RESOLVE} needs an operator and a reason"
+    return MEANINGS.get((topic, event_type), NOTE), None
 
 
 _UNKNOWN: Final = Meaning("ST-03", claims=True)

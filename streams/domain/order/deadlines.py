@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from streams.domain.inventory import messages
-from streams.domain.order import lanes, reserved
+from streams.domain.order import asides, lanes, reserved
 from streams.domain.order.reserved import SILENT, STAGE, TICKET, UNDEDUCTED, UNPAID
 from streams.domain.order.state import OrderState
 from streams.domain.order.stock import Send, StockRules, confirm_again, has_ended, undeducted
@@ -66,6 +66,10 @@ def due_at(state: OrderState | None) -> int | None:
         if state.stock.branch_due is not None:
             return None
         other = reserved.next_due(state.stock)
+        if other is not None and (earliest is None or other < earliest):
+            earliest = other
+    if state.aside is not None:
+        other = asides.next_due(state.aside)
         if other is not None and (earliest is None or other < earliest):
             earliest = other
     return None if earliest is None else earliest + state.created_at

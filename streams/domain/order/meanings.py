@@ -8,7 +8,7 @@ row, or with the row NOTE, changes nothing but is a fact about the order and aud
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES
@@ -29,7 +29,7 @@ class Meaning:
     claims: bool = False
     money: int = 0
     mark: str | None = None
-    handled: bool = True
+    is_manual: bool = False
 
 
 def _reaches(state: str, node: str | None = None, money: int = 0, rule: str = "ST-01") -> Meaning:
@@ -95,13 +95,15 @@ MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
     ("finance", "posted"): NOTE,
     ("finance", "bi_total"): NOTE,
     ("finance", "period_closed"): NOTE,
-    # Orders have no manual states yet: a command must not look as if it had worked.
-    ("ops", "manual_command"): Meaning("ST-09", handled=False),
-    ("ops", "approval"): Meaning("ST-09", handled=False),
+    # What they say depends on the command and on what was said of the same request: see manual.
+    ("ops", "manual_command"): Meaning("ST-09", is_manual=True),
+    ("ops", "approval"): Meaning("ST-09", is_manual=True),
 }
 
 UNLOCK: Final = "unlock_order"
 """RSK-04: a command that the risk agent obeys; what became of it comes back as a fact of its own, which is audited."""
+REFRESH: Final = "refresh_waybill"
+"""LOG-09: a command that the logistics agent obeys."""
 
 RESOLVE: Final = "resolve_conflict"
 RESOLVED: Final = Meaning("ST-05", mark="resolved")
@@ -110,6 +112,11 @@ RESOLVED: Final = Meaning("ST-05", mark="resolved")
 VOICE_CONFIRMED: Final = _reaches("customer_signed")
 """A voice_call_result whose `result` is CONFIRMED (LOG-15)."""
 CONFIRMED: Final = "confirmed"
+
+TIMED_OUT: Final = replace(_reaches("customer_signed", rule="LOG-15"), claims=False)
+"""A CONFIRM_TIMEOUT: the customer said nothing for so long that the delivery counts as confirmed."""
+CONFIRM_TIMEOUT: Final = "_confirm_timeout"
+"""By the logistics agent, once per order."""
 
 
 def check(meanings: Mapping[tuple[str, str], Meaning]) -> None:

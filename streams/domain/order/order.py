@@ -12,12 +12,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streams.domain.order import atomic, audit, claims, codes, dedup, flags, money, parked, progress, risk, saga, sla
+from streams.domain.order import (
+    asides,
+    atomic,
+    audit,
+    claims,
+    codes,
+    dedup,
+    flags,
+    labels,
+    lag,
+    manual,
+    money,
+    parked,
+    progress,
+    pushes,
+    risk,
+    saga,
+    sla,
+)
 from streams.domain.order.lanes import TierRules
-from streams.domain.order.meanings import REFUND
+from streams.domain.order.manual import ManualRules
+from streams.domain.order.meanings import CONFIRM_TIMEOUT, REFUND, TIMED_OUT, Meaning
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
+from streams.domain.rules.nodes import BASE_NODE, CUSTOMER_SIGNED, LOGISTICS_SIGNED, NODES
 
 CREATED: Final = "order_created"
 CODE_REJECTED: Final = "_code_rejected"
@@ -27,13 +47,19 @@ DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class OrderSettings:
-    """`seen_memory_ms`: how long a repeated event id is recognised (ID-05). `currency`: of orders that name none."""
+    """`seen_memory_ms`: how long a repeated event id is recognised (ID-05). `currency`: of orders that name none.
+    `pushes`: who hears of which change at once (ST-13). `shown_ms`: how long a channel may show a shipped order as
+    waiting (ST-14). `auto_complete`: channels whose orders the courier's signature completes (LOG-13)."""
 
     seen_memory_ms: int = 7 * DAY_MS
     currency: str = "CNY"
     tiers: TierRules = field(default_factory=TierRules)
     stock: StockRules = field(default_factory=StockRules)
     nodes: NodeRecords = field(default_factory=NodeRecords)
+    pushes: pushes.Targets = field(default_factory=dict)
+    shown_ms: int = 5 * 60_000
+    auto_complete: frozenset[str] = frozenset()
+    manual: ManualRules = field(default_factory=ManualRules)
 
 
 @dataclass(slots=True)
@@ -57,10 +83,13 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
 
     `now` (ms) is for what is due later; all else goes by event time alone, so a replay decides like the live run.
     """
-    if fact["event_type"] == CODE_REJECTED:
-        return _code_rejected(state, fact, settings)
-    if fact["event_type"] == risk.RISK_FACT and "digest" not in fact:
-        return _weighed(state, fact, now, settings)
+    if fact["event_type"][0] == "_":
+        if fact["event_type"] == CODE_REJECTED:
+            return _code_rejected(state, fact, settings)
+        if fact["event_type"] == risk.RISK_FACT and "digest" not in fact:
+            return _weighed(state, fact, now, settings)
+        if fact["event_type"] == CONFIRM_TIMEOUT and "digest" not in fact:
+            return _timed_out(state, fact, now, settings)
     if state is None:
         if fact["event_type"] != CREATED:
             raise UnknownOrder(f"{fact['event_type']} for an order that was never created")
@@ -106,11 +135,15 @@ def _fold(
 ) -> Decision:
     """What the event, `at` ms after the creation, says goes into `new`: a copy of `state` that has its codes."""
     meaning, refusal = claims.read(fact)
+    if meaning.is_manual:
+        return _manual(state, new, fact, at, changed, now, settings)
     rule = meaning.rule
     if meaning.money and (wrong := money.refusal(state.currency, fact)):
         refusal, rule = wrong, "FIN-07"
     elif meaning.claims:
         changed |= claims.keep(new, fact, meaning, at)
+        if meaning.shown >= 0 and fact["topic"] == "orders":
+            changed |= lag.show(new, meaning.shown, at)
     mapped = fact.get("mapped")
     if mapped is not None:
         changed |= parked.update(new, fact, key, at)
@@ -122,16 +155,20 @@ def _fold(
         if meaning.node:
             if progress.is_late(state, meaning.node, at):
                 decision, reason = audit.FILLED_IN, "the order is already further"
-            rank = meaning.rank
-            if rank >= 0 and state.reached[rank] is None and (what := atomic.OF_RANK[rank]):
-                events.append(atomic.record(new, fact, *what))
-            changed |= progress.reach(new, rank, meaning.node, at)
+            changed |= _reach(state, new, fact, meaning.rank, meaning.node, at, events)
+            if meaning.rank == LOGISTICS_SIGNED and new.channel in settings.auto_complete:
+                changed |= _reach(state, new, fact, CUSTOMER_SIGNED, BASE_NODE[CUSTOMER_SIGNED], at, events)  # LOG-13
         if meaning.money and money.add(new, fact, key, meaning.money):
             changed = True
             if meaning.money == REFUND:
                 events.append(atomic.record(new, fact, atomic.REFUNDED))
         if meaning.mark:
             changed |= flags.mark(new, meaning.mark, at)
+        if fact["topic"] == "wms":
+            if "warehouse" in fact:
+                changed |= asides.stay(new, fact["warehouse"], at)
+            if fact["event_type"] == labels.FAILED:
+                changed |= labels.fail(new, at, settings.nodes)
         if "error" in fact and (state.error is None or [at, fact["error"]] > state.error):
             new.error = [at, fact["error"]]
         if at > new.updated_at:
@@ -143,13 +180,81 @@ def _fold(
             if atomic.INVOICED not in state.marks:
                 events.append(atomic.record(new, fact, atomic.INVOICED))
             changed |= flags.mark(new, atomic.INVOICED, at)
-    sends: list[Send] = []
-    if changed:
-        new.flags = flags.derive(new)
-        new.version += 1
-        sends = saga.follow(state, new, fact, meaning.shown, now, settings.tiers, settings.stock)
-        if new.nodes is not state.nodes or new.reached is not state.reached or new.flags != state.flags:
-            sla.watch(fact["order_guid"], new, fact["event_time"], now, settings.nodes, sends)
+    sends = _follow(state, new, fact, meaning, now, settings) if changed else ()
+    row = audit.row(fact, rule, decision, audit.text(state), audit.text(new), reason)
+    return Decision(new, row, events, changed, sends)
+
+
+def _reach(
+    state: OrderState, new: OrderState, fact: Fact, rank: int, node: int, at: int, events: list[dict[str, Any]]
+) -> bool:
+    """Note a claim of a state (or -1) and a node; True if it told anything new."""
+    if rank >= 0 and state.reached[rank] is None and (what := atomic.OF_RANK[rank]):
+        events.append(atomic.record(new, fact, *what))
+    return progress.reach(new, rank, node, at)
+
+
+def _follow(
+    state: OrderState, new: OrderState, fact: Fact, meaning: Meaning, now: int, settings: OrderSettings
+) -> list[Send]:
+    """Flags and version of a changed order, and what others are to do about it."""
+    new.flags = flags.derive(new)
+    new.version += 1
+    guid, at = fact["order_guid"], fact["event_time"]
+    sends = saga.follow(state, new, fact, meaning.shown, now, settings.tiers, settings.stock)
+    moved = new.nodes is not state.nodes or new.reached is not state.reached
+    if moved and settings.pushes:
+        pushes.follow(state, new, fact, meaning, settings.pushes, sends)
+    if moved or new.flags != state.flags:
+        sla.watch(guid, new, at, now, settings.nodes, sends)
+    if new.aside is not None:
+        labels.watch(guid, new, at, now, settings.nodes, sends)
+        lag.watch(guid, new, at, now, settings.shown_ms, settings.nodes.history_ms, sends)
+    return sends
+
+
+def _manual(
+    state: OrderState, new: OrderState, fact: Fact, at: int, changed: bool, now: int, settings: OrderSettings
+) -> Decision:
+    """ST-09: a command or an approval; `new` and `changed` as in `_fold`."""
+    told = manual.take(new, fact, at, now, settings.manual, settings.nodes)
+    decision, changed = told.decision, changed or told.changed
+    reason, node = told.reason, told.meaning.node
+    if decision != audit.REFUSED and at > new.updated_at:
+        new.updated_at, changed = at, True
+    if node:
+        if progress.is_late(state, node, told.moved_at):
+            decision, reason = audit.FILLED_IN, f"{reason}; the order is already further"
+        changed |= progress.reach(new, -1, node, told.moved_at)
+        if new.node != node and decision == audit.ACCEPTED:
+            reason = f"{reason}; the order comes there once it is {NODES[node - 1].state}"
+    sends = _follow(state, new, fact, told.meaning, now, settings) if changed else ()
+    row = audit.row(fact, told.meaning.rule, decision, audit.text(state), audit.text(new), reason)
+    return Decision(new, row, [], changed, sends)
+
+
+def _timed_out(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> Decision:
+    """LOG-15: nobody said a word against a delivery for so long that it counts as confirmed."""
+    if state is None:
+        raise UnknownOrder("a time for confirmation of an order that was never created")
+    key = dedup.event_key(fact["source"], fact["event_id"])
+    if dedup.check(state.seen, key, 0) is not dedup.Verdict.NEW:
+        return _unchanged(state, fact, "ID-05", audit.DUPLICATE, "event seen before")
+    rule, at = TIMED_OUT.rule, fact["event_time"] - state.created_at
+    if state.reached[LOGISTICS_SIGNED] is None:
+        return _unchanged(state, fact, rule, audit.REFUSED, "no courier has delivered it")
+    if state.flags & (flags.CLOSED | flags.REFUNDED):
+        return _unchanged(state, fact, rule, audit.REFUSED, "the order has ended")
+    new = state.copy()
+    new.seen = dedup.remember(state.seen, key, 0, fact["event_time"], settings.seen_memory_ms)
+    events: list[dict[str, Any]] = []
+    decision, reason = audit.ACCEPTED, "no word of the customer in time"
+    if progress.is_late(state, TIMED_OUT.node, at):
+        decision, reason = audit.FILLED_IN, "the order is already further"
+    changed = _reach(state, new, fact, TIMED_OUT.rank, TIMED_OUT.node, at, events)
+    if at > new.updated_at:
+        new.updated_at, changed = at, True
+    sends = _follow(state, new, fact, TIMED_OUT, now, settings) if changed else ()
     row = audit.row(fact, rule, decision, audit.text(state), audit.text(new), reason)
     return Decision(new, row, events, changed, sends)
 
@@ -173,7 +278,11 @@ def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
     progress.reach(new, 0, 1, 0)
     events = [atomic.record(new, fact, atomic.CREATED)]
     sends: list[Send] = []
+    if fact.get("warehouse"):
+        asides.stay(new, fact["warehouse"], 0)
     reason = saga.begin(new, fact, now, settings.tiers, settings.stock, sends)
+    if settings.pushes:
+        pushes.created(new, fact, settings.pushes, sends)
     sla.watch(fact["order_guid"], new, at, now, settings.nodes, sends)
     if fact.get("mapped") is None:
         new.version = 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.domain.inventory.options import advice
-from streams.domain.order import audit, deadlines, lanes, reserved, sla, stock
+from streams.domain.order import audit, deadlines, labels, lag, lanes, manual, reserved, sla, stock
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.lanes import TierRules
+from streams.domain.order.manual import ManualRules
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.reserved import OUTCOMES, OVERSOLD, REFUSED
 from streams.domain.order.state import Fact, OrderState
@@ -27,6 +29,8 @@ class Answer:
     audit: dict[str, Any] | None = None
     sends: list[Send] = field(default_factory=list)
     changed: bool = False
+    expired: Sequence[dict[str, Any]] = ()
+    """Audit rows (without `raw`) of requests that nobody approved in time."""
 
 
 def begin(
@@ -92,16 +96,23 @@ def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer
     return Answer(new, row, sends, changed)
 
 
-def due(guid: str, state: OrderState, at: int, rules: StockRules, nodes: NodeRecords) -> Answer:
-    """The order's timer: what is due at `at` (ms) or before. Nothing of it shows in order-states."""
-    if state.stock is None and state.wait is None:
+def due(guid: str, state: OrderState, at: int, rules: StockRules, nodes: NodeRecords, by_hand: ManualRules) -> Answer:
+    """The order's timer: what is due at `at` (ms) or before. Of all that, only what expired shows in order-states."""
+    if state.stock is None and state.wait is None and state.aside is None:
         return Answer(state)
     new, sends = state.copy(), list[Send]()
     if new.stock is not None:
         deadlines.fire(guid, new, at, rules, sends)
     if new.wait is not None:
         sla.fire(guid, new, at, nodes, sends)
-    return Answer(new, None, sends)
+    if new.aside is None:
+        return Answer(new, None, sends)
+    labels.fire(guid, new, at, nodes, sends)
+    lag.fire(guid, new, at, sends)
+    expired = manual.fire(guid, new, at, by_hand)
+    if expired:
+        new.version += 1
+    return Answer(new, None, sends, bool(expired), expired)
 
 
 def _go_on(

@@ -11,14 +11,14 @@ from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from streams.domain.order import reserved
+from streams.domain.order import asides, reserved
 from streams.domain.rules.nodes import STATES
 
 Fact = dict[str, Any]
 """One event about the order: its fields by contract name, with `topic`, `digest`, `order_guid` and perhaps `mapped`."""
 
 ROW_VERSION: Final = 1
-_NODES, _SEEN, _STOCK, _WAIT = 11, 27, 28, 32
+_NODES, _SEEN, _STOCK, _WAIT, _ASIDE = 11, 27, 28, 32, 34
 """Places of the fields that are no JSON values. Rows that were written before there was stock end before it."""
 
 Claim = list[Any]
@@ -44,8 +44,8 @@ class RowError(ValueError):
 
 @dataclass(slots=True)
 class OrderState:
-    """One order. All but `version`, `seen`, `stock`, `lane`, `risk` and `wait` is a function of the set of events, in
-    whatever order; `lane` waits for the stock's first word as well, `wait` keeps when each was told."""
+    """One order. All but `version`, `seen`, `stock`, `lane`, `risk`, `wait` and `aside` is a function of the set of
+    events, in whatever order; `lane` waits for the stock's first word as well, the last two keep when each was told."""
 
     created_at: int
     """ms since the epoch: the event time of the order_created."""
@@ -106,6 +106,8 @@ class OrderState:
     """ST-10, ST-15: what is due at its node; None where nothing is."""
     error: list[Any] | None = None
     """[at, text] of the last error that was told of the order."""
+    aside: asides.Aside | None = None
+    """What only some orders have; what is due in it was told when `wait` was."""
 
     def copy(self) -> OrderState:
         """A shallow copy: replace its dicts and lists, do not change them."""
@@ -144,6 +146,7 @@ class OrderState:
             self.risk,
             self.wait,
             self.error,
+            self.aside,
         )
 
 
@@ -184,8 +187,10 @@ def to_row(state: OrderState) -> list[Any]:
         state.lane,
         state.risk,
     ]
-    if state.wait is not None or state.error is not None:
+    if state.wait is not None or state.error is not None or state.aside is not None:
         row += [None if state.wait is None else [*state.wait], state.error]
+        if state.aside is not None:
+            row.append(asides.to_row(state.aside))
     return row
 
 
@@ -200,4 +205,6 @@ def from_row(row: list[Any]) -> OrderState:
         fields[_STOCK] = reserved.from_row(fields[_STOCK])
     if len(fields) > _WAIT and fields[_WAIT] is not None:
         fields[_WAIT] = Wait(*fields[_WAIT])
+    if len(fields) > _ASIDE:
+        fields[_ASIDE] = asides.from_row(fields[_ASIDE])
     return OrderState(*fields)

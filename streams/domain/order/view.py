@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.domain.order import claims, codes, sla, tiers
+from streams.domain.order import claims, codes, manual, sla, tiers
 from streams.domain.order.flags import names
 from streams.domain.order.lanes import LANES, TIERS
+from streams.domain.order.manual import ManualRules
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.reserved import NAMES, is_told
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import NODES, STATES
 
 _NO_RECORDS: Final = NodeRecords()
+_NO_COMMANDS: Final = ManualRules()
 
 
-def record(order_guid: str, state: OrderState, records: NodeRecords = _NO_RECORDS) -> dict[str, Any]:
+def record(
+    order_guid: str, state: OrderState, records: NodeRecords = _NO_RECORDS, by_hand: ManualRules = _NO_COMMANDS
+) -> dict[str, Any]:
     """All fields of the contract. `score` as of the last change of band or lock."""
     node, here = NODES[state.node - 1], sla.position(state, records)
     t0 = state.created_at
@@ -50,6 +54,7 @@ def record(order_guid: str, state: OrderState, records: NodeRecords = _NO_RECORD
         "node_entered_at": here.entered_at,
         "node_owner": here.owner,
         "expected_next": here.expects,
+        "pending_approvals": None if state.aside is None else manual.waiting(state, by_hand),
     }
 
 

@@ -19,7 +19,8 @@ from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.ledger.settings import Settings as LedgerSettings
 from streams.domain.logistics.settings import Settings as LogisticsSettings
-from streams.domain.order import NodeRecords, OrderSettings, StockRules, TierRules
+from streams.domain.order import ManualRules, NodeRecords, OrderSettings, StockRules, TierRules
+from streams.domain.order.pushes import parse as parse_pushes
 from streams.domain.quality.settings import QualityReports
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
@@ -87,14 +88,26 @@ def node_records(path: Path = FOLDER / "node_records.json") -> NodeRecords:
 
 @cache
 def order_settings(path: Path = FOLDER / "limits.json") -> OrderSettings:
-    """Tiers, node records, and what the stock and the stages of an order may take."""
+    """Tiers, node records, what the stock and the stages of an order may take, pushes and manual commands."""
     orders = _read(path)["orders"]
     tiers = orders["tiers"]
     return OrderSettings(
         tiers=TierRules(tuple(tiers["co_signed"]), dict(tiers["large_minor"])),
         stock=StockRules(**orders["stock"]),
         nodes=node_records(),
+        pushes=parse_pushes(orders["pushes"]),
+        shown_ms=orders["shown_ms"],
+        auto_complete=_auto_complete(orders),
+        manual=ManualRules.parse(orders["manual"]),
     )
+
+
+def _auto_complete(orders: Mapping[str, Any]) -> frozenset[str]:
+    """LOG-13: the channels whose flag `auto_complete_on_logistics_sign` is on; off where a channel has none."""
+    flags = orders["auto_complete_on_logistics_sign"]
+    if not all(isinstance(flag, bool) for flag in flags.values()):
+        raise ValueError("auto_complete_on_logistics_sign: the flag of a channel is neither true nor false")
+    return frozenset(channel for channel, flag in flags.items() if flag)
 
 
 @cache
@@ -120,7 +133,7 @@ def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
 @cache
 def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
     """How long a waybill may stand still, and which couriers can be asked."""
-    return LogisticsSettings.parse(_read(path))
+    return LogisticsSettings.parse(_read(path), _auto_complete(_read(FOLDER / "limits.json")["orders"]))
 
 
 @cache

@@ -279,3 +279,36 @@ def test_a_row_stays_small_however_much_is_parked_on_it() -> None:
 def test_an_unknown_message_is_an_error() -> None:
     with pytest.raises(ValueError, match="no message"):
         identity.step(lambda table, key: None, {"do": "dance", "code": ["waybill_no", "", "W"]}, 0, identity.Delays())
+
+
+# -- ST-09: approvals that name a request alone ------------------------------------------------------------------------
+
+
+def asked(number: str, order_no: str, **fields: Any) -> dict[str, Any]:
+    given = {"channel": "douyin", "order_no": order_no, "request_id": "R1", "topic": "ops"}
+    return fact("manual_command", number, **{**given, **fields})
+
+
+@pytest.mark.rule("ST-09")
+@pytest.mark.parametrize("is_first", [False, True])
+def test_an_approval_finds_its_order_by_the_request_whatever_comes_first(is_first: bool) -> None:
+    approval = fact("approval", "a", request_id="R1", topic="ops")
+    world = World()
+    for event in [approval, created(), asked("c", "X1")] if is_first else [created(), asked("c", "X1"), approval]:
+        world.send(event)
+        world.run()
+    assert [event["event_id"] for event in world.facts()] == ["o", "c", "a"]
+    assert {event["order_guid"] for event in world.facts()} == {GUID}
+
+
+@pytest.mark.rule("ST-09")
+def test_one_request_of_two_orders_binds_neither_to_the_other() -> None:
+    world = play([created(), created("o2", "X2")])
+    for number in "12":
+        world.send(asked(f"c{number}", f"X{number}", waybill_no=f"W{number}"))
+        world.run()
+    other = ids.order_guid("douyin", "X2", T0)
+    assert (world.guid("waybill_no", "W1"), world.guid("waybill_no", "W2")) == (GUID, other)
+    assert world.guid("request_id", "R1") == GUID
+    assert not [event for event in world.facts() if event["event_type"] == "_code_rejected"]
+    assert world.findings() == []

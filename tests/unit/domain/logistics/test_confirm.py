@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from streams.domain.logistics import confirm
+from streams.domain.logistics import Settings, confirm
 from streams.domain.rules import data
 from tests.unit.domain.logistics.watched import DAY, HOUR, MINUTE, T0
 
@@ -17,7 +18,8 @@ SHOP_DONE = {"known": True, "state": "customer_signed", "node": None, "flags": [
 class Asked:
     """One order; times are ms after T0."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings = SETTINGS) -> None:
+        self.settings = settings
         self.row: Any = None
         self.sent: list[Any] = []
 
@@ -30,8 +32,8 @@ class Asked:
             "order_guid": "G1",
             **fields,
         }
-        assert confirm.concerns(fact)
-        self.row, sends = confirm.observe(self.row, fact)
+        assert confirm.concerns(fact, self.settings)
+        self.row, sends = confirm.observe(self.row, fact, self.settings)
         self.sent += sends
         return self
 
@@ -39,13 +41,13 @@ class Asked:
         return self.say("couriers", "signed", at, waybill_no="W1", courier="zto")
 
     def wait(self, until: int) -> Asked:
-        while (due := confirm.next_due(self.row, SETTINGS)) is not None and due <= T0 + until:
-            self.row, sends = confirm.fire("G1", self.row, due, due, SETTINGS)
+        while (due := confirm.next_due(self.row, self.settings)) is not None and due <= T0 + until:
+            self.row, sends = confirm.fire("G1", self.row, due, due, self.settings)
             self.sent += sends
         return self
 
     def sleep(self, until: int) -> Asked:
-        self.row, sends = confirm.fire("G1", self.row, T0 + until, T0 + until, SETTINGS)
+        self.row, sends = confirm.fire("G1", self.row, T0 + until, T0 + until, self.settings)
         self.sent += sends
         return self
 
@@ -121,3 +123,115 @@ def test_the_row_is_forgotten_thirty_days_after_the_last_word() -> None:
     it = Asked().signed().wait(30 * DAY - 1)
     assert it.row is not None
     assert it.wait(30 * DAY).row is None
+
+
+# -- the timeout ------------------------------------------------------------------------------------------------------
+
+OVER = 7 * DAY + 1
+REFUNDING = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": "refund:requested"}
+
+
+def timeouts(it: Asked) -> list[int]:
+    """When the order was told that nobody said a word, ms after T0."""
+    return [value["event_time"] - T0 for topic, _, value in it.sent if topic == "order-facts"]
+
+
+@pytest.mark.rule("LOG-15")
+def test_after_more_than_seven_days_of_silence_the_order_is_told_once() -> None:
+    it = Asked().signed().wait(7 * DAY)
+    assert timeouts(it) == []
+    it.wait(OVER)
+    [(topic, key, fact)] = [sent for sent in it.sent if sent[0] == "order-facts"]
+    assert (topic, key) == ("order-facts", "G1")
+    assert fact == {
+        "event_type": "_confirm_timeout",
+        "event_id": "confirm_timeout/G1",
+        "event_time": T0 + OVER,
+        "source": "logistics",
+        "topic": "logistics",
+        "order_guid": "G1",
+    }
+    assert timeouts(it.signed().signed(HOUR).wait(60 * DAY)) == [OVER]
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(
+    ("topic", "kind", "fields"),
+    [
+        ("orders", "refund_requested", {}),
+        ("payments", "refund_settled", {}),
+        ("orders", "status_changed", {"mapped": REFUNDING}),
+        ("orders", "complaint", {}),
+        ("service", "voice_call_result", {"result": "damaged"}),
+        ("service", "voice_call_result", {"result": "not received"}),
+        ("service", "ticket_opened", {"ticket_code": "T1"}),
+        ("service", "confirmation_scanned", {}),
+        ("orders", "cancel_marked", {}),
+    ],
+)
+@pytest.mark.parametrize(("said", "counts"), [(7 * DAY, True), (OVER, False)])
+def test_a_word_of_the_customer_or_a_dispute_until_then_ends_it(
+    topic: str, kind: str, fields: Any, said: int, counts: bool
+) -> None:
+    it = Asked().signed().wait(said).say(topic, kind, said, **fields).wait(20 * DAY)
+    assert timeouts(it) == ([] if counts else [OVER])
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize("result", ["no_answer", "busy"])
+def test_a_call_that_reached_nobody_is_no_dispute(result: str) -> None:
+    it = Asked().signed().say("service", "voice_call_result", 2 * DAY, result=result)
+    assert timeouts(it.wait(20 * DAY)) == [OVER]
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(("at", "counts"), [(-1, False), (0, True)])
+def test_a_complaint_before_the_signature_is_answered_by_it(at: int, counts: bool) -> None:
+    it = Asked().say("orders", "complaint", at).signed().wait(20 * DAY)
+    assert timeouts(it) == ([] if counts else [OVER])
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(("closed", "due"), [(2 * DAY, OVER), (9 * DAY, 9 * DAY + 1), (None, None)])
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_an_open_ticket_holds_the_timeout_until_it_closes(
+    closed: int | None, due: int | None, is_swapped: bool
+) -> None:
+    told = [("ticket_opened", DAY)] + ([] if closed is None else [("ticket_closed", closed)])
+    it = Asked().signed()
+    for kind, at in reversed(told) if is_swapped else told:
+        it.say("service", kind, at, ticket_code="T1")
+    assert timeouts(it.wait(20 * DAY)) == ([] if due is None else [due])
+
+
+@pytest.mark.rule("LOG-15")
+def test_a_refusal_that_comes_as_a_signature_is_none() -> None:
+    refused = {"known": True, "state": "shipped", "node": None, "flags": [], "event": None, "axis": None}
+    it = Asked().say("couriers", "signed", 0, mapped=refused, waybill_no="W1")
+    assert (it.row, it.sent) == (None, [])
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(("told", "due"), [(7 * DAY, OVER), (9 * DAY, 9 * DAY + OVER)])
+def test_a_signature_told_when_the_time_was_over_has_it_once_more(told: int, due: int) -> None:
+    it = Asked().signed()
+    it.row, sends = confirm.fire("G1", it.row, T0, T0 + told, it.settings)  # as the agent does, with its own time
+    it.sent += sends
+    assert timeouts(it.wait(due - 1)) == []
+    assert timeouts(it.wait(60 * DAY)) == [due]
+
+
+@pytest.mark.rule("LOG-13")
+@pytest.mark.parametrize(("channel", "asked"), [("jd", 0), ("douyin", 3)])
+def test_customers_of_a_channel_whose_orders_complete_by_themselves_are_not_asked(channel: str, asked: int) -> None:
+    it = Asked(replace(SETTINGS, auto_complete=frozenset({"jd"})))
+    created = {"topic": "orders", "event_type": "order_created", "channel": channel, "event_time": T0 - DAY}
+    if confirm.concerns(created, it.settings):
+        it.say("orders", "order_created", -DAY, channel=channel)
+    it.signed().wait(20 * DAY)
+    assert len(it.requests) == asked
+    assert timeouts(it) == ([OVER] if asked else [])
+
+
+def test_orders_of_other_channels_cost_no_row() -> None:
+    assert not confirm.concerns({"topic": "orders", "event_type": "order_created", "channel": "jd"}, SETTINGS)

@@ -183,7 +183,7 @@ class Run:
         begun = len(self.sent)
         while (at := next_due(self.state)) is not None and at <= when:
             assert self.state is not None
-            self._keep(due(GUID, self.state, at, self.settings.stock, self.settings.nodes))
+            self._keep(due(GUID, self.state, at, self.settings.stock, self.settings.nodes, self.settings.manual))
             assert next_due(self.state) != at, "a timer that is due again at once would never end"
         return self.sent[begun:]
 
@@ -191,11 +191,12 @@ class Run:
         self.state = told.state
         self.sent += told.sends
         self.audits += [told.audit] if told.audit else []
+        self.audits += told.expired
         self.records += told.changed
 
     def view(self) -> dict[str, Any]:
         assert self.state is not None
-        return record(GUID, self.state, self.settings.nodes)
+        return record(GUID, self.state, self.settings.nodes, self.settings.manual)
 
     def outcomes(self) -> list[str | None]:
         return [entry["outcome"] for entry in self.view()["stock"] or ()]

@@ -61,7 +61,7 @@ def test_an_order_over_its_sla_is_told_once_and_closed_when_it_moves_on() -> Non
 def test_the_alert_tells_the_last_error_without_telephone_numbers() -> None:
     error = "template rendering failed 13800138000"
     order = run(paid(PAID), fact("wms", "label_print_failed", PAID + 1, error=error))
-    ((_, _, alert),) = order.wait_until(PAID + 1 + 2 * HOUR + 1)
+    (alert,) = [value for topic, *_, value in order.wait_until(PAID + 1 + 2 * HOUR + 1) if topic == "alert-facts"]
     assert "last error: template rendering failed #" in alert["detail"]
     assert f"oms order {GUID}" in alert["detail"]
 
@@ -161,7 +161,7 @@ def test_the_row_keeps_what_is_due_and_raised_and_older_rows_are_read() -> None:
     stored = decode(encode(order.state))
     assert stored == order.state
     assert stored.wait is not None
-    assert due(GUID, stored, PAID + DAY, SETTINGS.stock, SETTINGS.nodes).sends == []
+    assert due(GUID, stored, PAID + DAY, SETTINGS.stock, SETTINGS.nodes, SETTINGS.manual).sends == []
     old = from_row(to_row(order.state)[:32])
     assert (old.wait, old.error, old.node) == (None, None, order.state.node)
 
