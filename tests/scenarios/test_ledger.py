@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+import sys
 from collections import Counter
 from typing import Any
 
@@ -104,6 +106,25 @@ def test_a_cancel_mark_within_the_window_keeps_revenue_away_for_good(mark: int, 
     desk = Desk("douyin").paid().picked(T0 + 10 * HOUR)
     desk.about("orders", "cancel_marked", T0 + mark, "douyin").until(T0 + 30 * DAY)
     assert bool(desk.entries("revenue")) is recognised
+
+
+@pytest.mark.rule("FIN-01", "LOG-15")
+def test_a_delivery_that_nobody_confirms_is_revenue_when_its_time_is_over_and_told_once() -> None:
+    desk = Desk().paid().picked(T0 + HOUR).signed(T0 + 2 * HOUR)
+    assert not desk.until(T0 + 2 * HOUR + 7 * DAY).entries("revenue")
+    desk.until(T0 + 3 * HOUR + 7 * DAY)
+    assert desk.recognised() == {T0 + 2 * HOUR + 7 * DAY + 1}
+    desk.confirmed(T0 + 8 * DAY).until(T0 + 9 * DAY)
+    assert sum(desk.amounts("revenue")) == 30000
+    assert not desk.findings("FIN-03"), "the customer's late word is the first of theirs"
+
+
+@pytest.mark.rule("LOG-13", "FIN-01")
+def test_where_the_couriers_signature_completes_an_order_it_is_revenue_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dataclasses.replace(data.ledger(), auto_complete=frozenset({"tmall"}))
+    monkeypatch.setattr(sys.modules["streams.agents.ledger"], "_SETTINGS", settings)
+    desk = Desk().paid().picked(T0 + HOUR).signed(T0 + 2 * HOUR).until(T0 + 3 * HOUR)
+    assert desk.recognised() == {T0 + 2 * HOUR}
 
 
 @pytest.mark.rule("FIN-01", "FIN-02")

@@ -63,7 +63,7 @@ def step(row: Row | None, fact: Fact, now: int, locked: int, settings: Settings)
         out.sends.append(findings.refused(guid, new, fact, refused))
     if row is None and "unexplained" in new:
         out.sends.append(findings.unexplained(guid, new, at))
-    if row is not None and "done" in row and len(new.get("triggers", ())) > len(row.get("triggers", ())):
+    if row is not None and "done" in row and len(new.get("triggers", ())) > max(1, len(row.get("triggers", ()))):
         out.sends.append(findings.twice(guid, new, fact))
     _settle(out, guid, row, new, at, now, locked, settings)
     return out

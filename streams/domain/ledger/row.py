@@ -27,7 +27,7 @@ from streams.domain.ledger.apportion import split
 from streams.domain.ledger.settings import CONFIRMED, FEE, PICKED, Settings
 from streams.domain.order import claims, money
 from streams.domain.order.dedup import event_key
-from streams.domain.order.meanings import RESOLVE
+from streams.domain.order.meanings import CONFIRM_TIMEOUT, RESOLVE
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, SHIPPED
 
 Fact = dict[str, Any]
@@ -45,7 +45,7 @@ _MONEY: Final[Mapping[str, str]] = {
     "fee_charged": FEE,
 }
 _KINDS: Final = frozenset(
-    {*_MONEY, CREATED, "cancel_marked", "buyer_confirmed", "confirmation_scanned", "voice_call_result"}
+    {*_MONEY, CREATED, "cancel_marked", "buyer_confirmed", "confirmation_scanned", "voice_call_result", CONFIRM_TIMEOUT}
     | {"picked_up", "scanned", "out_for_delivery", "signed", "manual_command"}
 )
 _MOVES: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
@@ -146,10 +146,11 @@ def _follow(row: Row, fact: Fact, settings: Settings) -> Row:
     if topic == "couriers" and meaning.rank >= SHIPPED and PICKED in needs:
         row = _first(row, "picked", at)
     if meaning.rank == LOGISTICS_SIGNED:
-        return _first(row, "signed", at)
+        row = _first(row, "signed", at)
+        return _first(row, "confirmed", at) if row.get("channel") in settings.auto_complete else row
     if meaning.rank == CUSTOMER_SIGNED:
         row = _first(row, "confirmed", at)
-        if CONFIRMED in needs:
+        if CONFIRMED in needs and fact["event_type"] != CONFIRM_TIMEOUT:
             key, told = event_key(fact["source"], fact["event_id"]).hex(), row.get("triggers", [])
             if key not in told and len(told) < TRIGGERS:
                 row = {**row, "triggers": [*told, key]}

@@ -48,6 +48,7 @@ class Settings:
     mismatch_ms     how long money may not add up before somebody is told: a second payment may be on its way
     locks           FIN-11: (from when, last month that is locked), rising; from the configured dates of closing
     currency        of orders that name none
+    auto_complete   LOG-13: channels on which the courier's signature is the customer's confirmation
     """
 
     rules: Mapping[str, Rule]
@@ -57,12 +58,15 @@ class Settings:
     mismatch_ms: int = 3_600_000
     locks: tuple[tuple[int, int], ...] = ()
     currency: str = "CNY"
+    auto_complete: frozenset[str] = frozenset()
 
     def rule(self, channel: str | None) -> Rule:
         return self.rules.get(channel or "", self.default)
 
     @classmethod
-    def parse(cls, document: Mapping[str, Any], currency: str = "CNY") -> Settings:
+    def parse(
+        cls, document: Mapping[str, Any], currency: str = "CNY", auto_complete: frozenset[str] = frozenset()
+    ) -> Settings:
         """From the shape of `rules/recognition.json`. LedgerError names what must not be used."""
         try:
             close = document["close"]
@@ -74,6 +78,7 @@ class Settings:
                 mismatch_ms=_whole("mismatch_ms", document["mismatch_ms"]),
                 locks=_locks(close["dates"], _whole("lock_ms", close["lock_ms"])),
                 currency=currency,
+                auto_complete=auto_complete,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise LedgerError(f"recognition table: {type(error).__name__} {error}") from None

@@ -10,7 +10,17 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
-from streams.domain.order.meanings import CONFIRMED, MEANINGS, NOTE, RESOLVE, RESOLVED, VOICE_CONFIRMED, Meaning
+from streams.domain.order.meanings import (
+    CONFIRM_TIMEOUT,
+    CONFIRMED,
+    MEANINGS,
+    NOTE,
+    RESOLVE,
+    RESOLVED,
+    TIMED_OUT,
+    VOICE_CONFIRMED,
+    Meaning,
+)
 from streams.domain.order.state import Claim, Fact, OrderState
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES, UNPROVEN
 from streams.domain.status_map import masked
@@ -39,6 +49,8 @@ def read(fact: Fact) -> Reading:
         return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"), bool(mapped.get("flags")))
     if event_type == "voice_call_result" and fact.get("result") == CONFIRMED:
         return VOICE_CONFIRMED, None
+    if event_type == CONFIRM_TIMEOUT:
+        return TIMED_OUT, None
     if event_type == "manual_command" and fact.get("command") == RESOLVE:
         said = fact.get("operator") and fact.get("reason")
         return RESOLVED, None if said else f"{RESOLVE} needs an operator and a reason"

@@ -22,6 +22,7 @@ from typing import Any, Final
 from streams.domain import calendar
 from streams.domain.order.claims import read
 from streams.domain.order.dedup import event_key
+from streams.domain.order.meanings import CONFIRM_TIMEOUT
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, SETTLED, STATES
 from streams.domain.status_map import masked
 
@@ -58,8 +59,9 @@ class Seen:
 
 
 def concerns(fact: Fact) -> bool:
-    """Whether a fact is what another system said; answers of this system's own agents are not."""
-    return not fact["event_type"].startswith("_")
+    """Whether a fact is what another system said, or that nobody will confirm a delivery any more (LOG-15); other
+    answers of this system's own agents are not."""
+    return not fact["event_type"].startswith("_") or fact["event_type"] == CONFIRM_TIMEOUT
 
 
 def key(day: int, *names: str) -> str:
@@ -77,7 +79,7 @@ def observe(row: Row | None, fact: Fact, taken_in: int, known: Callable[[str], b
     new: dict[str, Any] = {}
     seen = Seen(row)
     day = calendar.day_number(at)
-    if day not in row["days"]:
+    if day not in row["days"] and fact["event_type"] != CONFIRM_TIMEOUT:
         new["days"] = sorted([*row["days"], day])
         seen.writes.append((DAYS, key(day, guid), 1))
     if row["channel"] is None and fact["event_type"] == "order_created":
@@ -87,6 +89,9 @@ def observe(row: Row | None, fact: Fact, taken_in: int, known: Callable[[str], b
         first = row["reached"][rank]
         if first is None or at < first:
             new["reached"] = _with(row["reached"], rank, at)
+            if rank == LOGISTICS_SIGNED and row["channel"] in settings.auto_complete:  # LOG-13
+                known_at = row["reached"][CUSTOMER_SIGNED]
+                new["reached"] = _with(new["reached"], CUSTOMER_SIGNED, at if known_at is None else min(at, known_at))
     closes = (meaning.mark == CLOSED and refusal is None) or (mapped is not None and CLOSED in mapped["flags"])
     if closes and (row["closed"] is None or at < row["closed"]):
         new["closed"] = at

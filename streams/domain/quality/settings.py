@@ -23,7 +23,8 @@ class QualityReports:
 
     ST-07: two systems may differ for `differ_ms`; more than `differing_per_1000` of a channel's orders is highlighted.
     DQ-06: `tolerance_ms`. LOG-12: mean and p95 are at most `lag_ms`. FIN-14: `ages_ms` are the upper ends of the age
-    classes but the last, which has none; an order of exactly that age is still in.
+    classes but the last, which has none; an order of exactly that age is still in. LOG-13: a courier's signature ends
+    the waiting for the customer on channels of `auto_complete`.
     """
 
     hour: int
@@ -39,15 +40,16 @@ class QualityReports:
     tolerance_ms: int
     lag_ms: int
     ages_ms: tuple[int, ...]
+    auto_complete: frozenset[str] = frozenset()
 
     @classmethod
-    def parse(cls, document: Mapping[str, Any]) -> QualityReports:
+    def parse(cls, document: Mapping[str, Any], auto_complete: frozenset[str] = frozenset()) -> QualityReports:
         """From the `quality` part of the file. ReportError if a number cannot be."""
         try:
-            found = cls(**{**document, "ages_ms": tuple(document["ages_ms"])})
+            found = cls(**{**document, "ages_ms": tuple(document["ages_ms"]), "auto_complete": auto_complete})
         except (KeyError, TypeError) as error:
             raise ReportError(f"quality reports: {error}") from None
-        numbers = [getattr(found, name) for name in cls.__slots__ if name != "ages_ms"]
+        numbers = [getattr(found, name) for name in cls.__slots__ if name not in ("ages_ms", "auto_complete")]
         if not all(type(number) is int for number in (*numbers, *found.ages_ms)):
             raise ReportError("quality reports: a number is none")
         counts = (found.grace_ms, found.late_ms, found.kept_days, found.rows_per_step, found.examples, found.listed)

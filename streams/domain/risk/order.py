@@ -26,6 +26,7 @@ from typing import Any, Final
 from streams.domain import calendar
 from streams.domain.order import claims
 from streams.domain.order.dedup import event_key
+from streams.domain.order.meanings import CONFIRM_TIMEOUT
 from streams.domain.risk import promise, tally, verdict
 from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
 from streams.domain.risk.settings import Settings
@@ -48,7 +49,7 @@ def step(get: Get, guid: str, fact: Fact, settings: Settings) -> Outcome:
     out = Outcome()
     before: Row | None = get(ORDERS, guid)
     kind: str = fact["event_type"]
-    if "topic" not in fact or kind.startswith("_"):
+    if "topic" not in fact or (kind.startswith("_") and kind != CONFIRM_TIMEOUT):
         return out
     if before is None:
         if kind != "order_created":

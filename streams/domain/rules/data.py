@@ -97,14 +97,15 @@ def order_settings(path: Path = FOLDER / "limits.json") -> OrderSettings:
         nodes=node_records(),
         pushes=parse_pushes(orders["pushes"]),
         shown_ms=orders["shown_ms"],
-        auto_complete=_auto_complete(orders),
+        auto_complete=auto_complete(),
         manual=ManualRules.parse(orders["manual"]),
     )
 
 
-def _auto_complete(orders: Mapping[str, Any]) -> frozenset[str]:
+@cache
+def auto_complete(path: Path = FOLDER / "limits.json") -> frozenset[str]:
     """LOG-13: the channels whose flag `auto_complete_on_logistics_sign` is on; off where a channel has none."""
-    flags = orders["auto_complete_on_logistics_sign"]
+    flags = _read(path)["orders"]["auto_complete_on_logistics_sign"]
     if not all(isinstance(flag, bool) for flag in flags.values()):
         raise ValueError("auto_complete_on_logistics_sign: the flag of a channel is neither true nor false")
     return frozenset(channel for channel, flag in flags.items() if flag)
@@ -133,13 +134,13 @@ def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
 @cache
 def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
     """How long a waybill may stand still, and which couriers can be asked."""
-    return LogisticsSettings.parse(_read(path), _auto_complete(_read(FOLDER / "limits.json")["orders"]))
+    return LogisticsSettings.parse(_read(path), auto_complete())
 
 
 @cache
 def ledger(path: Path = FOLDER / "recognition.json") -> LedgerSettings:
     """When revenue is recognised, by channel. LedgerError names the entry that must not be used."""
-    return LedgerSettings.parse(_read(path), order_settings().currency)
+    return LedgerSettings.parse(_read(path), order_settings().currency, auto_complete())
 
 
 @cache
@@ -178,4 +179,4 @@ def repair_reports(path: Path = FOLDER / "reports.json") -> RepairReports:
 @cache
 def quality_reports(path: Path = FOLDER / "reports.json") -> QualityReports:
     """When the quality reports are made, and what they should say."""
-    return QualityReports.parse(_read(path)["quality"])
+    return QualityReports.parse(_read(path)["quality"], auto_complete())
