@@ -69,7 +69,7 @@ def step(rows: Rows | None, fact: Fact, now: int, settings: Settings) -> Outcome
     before = rows or {}
     for number, row in new.items():
         old = before.get(number)
-        if row is old:
+        if row is old or number == waybill.ORDER:
             continue
         if "ended" in row and "ended" not in (old or {}):
             _late(out, row, now - at, now, settings)
@@ -95,7 +95,7 @@ def _late(out: Outcome, row: waybill.Row, lag: int, now: int, settings: Settings
 
 def _refresh(rows: Rows | None, fact: Fact, settings: Settings) -> Outcome:
     number, at = fact["waybill_no"], fact["event_time"]
-    row = (rows or {}).get(number)
+    row = (rows or {}).get(number) if number else None
     if fact.get("command") != REFRESH_COMMAND or rows is None or row is None:
         return Outcome(rows)
     if at - row.get("refreshed", 0) < settings.refresh_ms:
