@@ -9,7 +9,7 @@ from streams.domain import alert, channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
 from streams.domain.inventory import references
 from streams.domain.rules import data
-from streams.domain.status_map import StatusMaps, masked, speakers
+from streams.domain.status_map import StatusMaps, masked, may_be_signed, missing_key, speakers
 from streams.engine import Agent, Context
 
 _CONTRACT = data.contract()
@@ -127,17 +127,18 @@ def _map(ctx: Context, maps: StatusMaps, topic: str, fact: Fact, raw_status: str
     fact["mapped"] = mapped
     if not mapped["known"]:
         source, said = fact["source"], masked(raw_status)
+        taken = ", and until one does it counts as a signature" if may_be_signed(topic, raw_status) else ""
         finding = {
             "do": "count",
             "rule": "ST-03",
             "title": "mapping_missing",
-            "detail": f"{source} said {said!r} on {topic}; no table knows it",
+            "detail": f"{source} said {said!r} on {topic}; no table knows it{taken}",
             "at": fact["event_time"],
             "source": source,
             "channel": fact.get("channel"),
             "last_event": f"{topic}/{source}/{fact['event_id']}",
         }
-        ctx.emit("alert-facts", f"ST-03/{source}/{said}", finding)
+        ctx.emit("alert-facts", missing_key(source, raw_status), finding)
 
 
 def _order_refused(ctx: Context, value: dict[str, Any]) -> None:

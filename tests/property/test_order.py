@@ -57,7 +57,7 @@ SOURCES = {
 
 times = st.integers(0, 12).map(lambda minutes: T0 + minutes * MINUTE)
 codes = st.sampled_from(["A", "B", "C"])
-words = st.sampled_from(["w1", "w2", "w3"])
+words = st.sampled_from(["w1", "w2", "放门口已签"])
 
 
 @st.composite

@@ -18,6 +18,8 @@ from streams.domain.order.meanings import REFUND
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
+from streams.domain.rules.nodes import LOGISTICS_SIGNED
+from streams.domain.status_map import may_be_signed
 
 CREATED: Final = "order_created"
 CODE_REJECTED: Final = "_code_rejected"
@@ -109,18 +111,23 @@ def _fold(
     rule = meaning.rule
     if meaning.money and (wrong := money.refusal(state, fact)):
         refusal, rule = wrong, "FIN-07"
-    elif meaning.claims:
+    elif meaning.claims or claims.of_a_field(fact):
         changed |= claims.keep(new, fact, meaning, at)
     mapped = fact.get("mapped")
+    decision, reason = audit.REFUSED, refusal
     if mapped is not None:
-        changed |= parked.update(new, fact, key, at)
+        if parked.update(new, fact, key, at):
+            progress.provisional(new)
+            changed = True
+        word = "" if mapped["known"] else fact.get("raw_status") or ""
+        if word and new.rank >= LOGISTICS_SIGNED and may_be_signed(fact["topic"], word):
+            decision, rule, reason = audit.ACCEPTED, "LOG-05", f"{refusal}; until one is, it counts as a signature"
 
     events: list[dict[str, Any]] = []
-    decision, reason = audit.REFUSED, refusal
     if refusal is None:
         decision = audit.ACCEPTED
         if meaning.node:
-            if progress.is_late(state, meaning.node, at):
+            if progress.is_late(new, meaning.node, at):
                 decision, reason = audit.FILLED_IN, "the order is already further"
             rank = meaning.rank
             if rank >= 0 and state.reached[rank] is None and (what := atomic.OF_RANK[rank]):

@@ -66,7 +66,7 @@ class OrderState:
     nodes: dict[int, int] = field(default_factory=dict)
     """Fine node -> when: the earliest time, for the nodes of a loop the latest."""
     claims: dict[str, Claim] = field(default_factory=dict)
-    """Source -> its latest claim; sources in order of name."""
+    """Source, or source NUL field where its fields hold the order each by itself -> its latest claim; by name."""
     marks: dict[str, int] = field(default_factory=dict)
     """Flags that stay once told -> earliest time told; also `invoiced`."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.domain.order import claims, codes, sla, tiers
-from streams.domain.order.flags import names
+from streams.domain.order import claims, codes, parked, sla, tiers
+from streams.domain.order.flags import PROVISIONAL, names
 from streams.domain.order.lanes import LANES, TIERS
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.reserved import NAMES, is_told
 from streams.domain.order.state import OrderState
-from streams.domain.rules.nodes import NODES, STATES
+from streams.domain.rules.nodes import LOGISTICS_SIGNED, NODES, STATES
 
 _NO_RECORDS: Final = NodeRecords()
 
@@ -28,7 +28,7 @@ def record(order_guid: str, state: OrderState, records: NodeRecords = _NO_RECORD
         "node": node.name,
         "flags": list(names(state.flags)),
         "tiers": tiers.view(state),
-        "entered_at": {name: at + t0 for name, at in zip(STATES, state.reached, strict=True) if at is not None},
+        "entered_at": {name: at + t0 for name, at in zip(STATES, _reached(state), strict=True) if at is not None},
         "claims": claims.view(state),
         "tier": TIERS[state.tier],
         "score": None if state.risk is None else state.risk[0],
@@ -51,6 +51,12 @@ def record(order_guid: str, state: OrderState, records: NodeRecords = _NO_RECORD
         "node_owner": here.owner,
         "expected_next": here.expects,
     }
+
+
+def _reached(state: OrderState) -> list[int | None]:
+    if not state.flags & PROVISIONAL:
+        return state.reached
+    return [parked.signed_at(state) if rank == LOGISTICS_SIGNED else at for rank, at in enumerate(state.reached)]
 
 
 def _stock(state: OrderState) -> list[dict[str, Any]] | None:
