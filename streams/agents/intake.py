@@ -20,7 +20,7 @@ def make(maps: StatusMaps | None = None) -> Agent:
     agent = Agent(
         "intake",
         sources=INPUT_TOPICS,
-        writes=("identity-facts", "stock-commands", "channel-facts", "alert-facts"),
+        writes=("identity-facts", "stock-commands", "channel-facts", "courier-facts", "alert-facts"),
         sparse=True,
     )
     tables = maps or data.status_maps()

@@ -90,3 +90,44 @@ def test_timers_fire_once_whatever_dies(seed: int) -> None:
     assert died > 10
     for topic in ("logistics-requests", "alerts"):
         assert sorted(broken.out(topic), key=str) == sorted(plain.out(topic), key=str)
+
+
+# -- case 31: the page shows an old snapshot, the quota is used up, the callback goes to a retired domain --------------
+
+
+@pytest.mark.rule("LOG-07", "LOG-09")
+def test_case_31_a_used_up_quota_is_told_and_customer_service_still_gets_a_live_answer() -> None:
+    shop = shipped()
+    for number in range(950):  # of the 1,000 calls a day of the free edition
+        wish = {"do": "push", "waybill_no": f"X{number}", "order_guid": "G", "courier": "zto", "attempt": 1, "at": T0}
+        shop.runner.send("courier-facts", wish, "zto")
+    shop.runner.run()
+    assert [alert["detail"] for alert in shop.out("alerts") if alert["alert_key"] == "LOG-07/zto"] == [
+        "800 of 1000 calls of zto used today (80 %)"
+    ]
+    shop.runner.advance(T0 + 2 * HOUR)
+    assert not [row for row in shop.out("logistics-requests") if row["kind"] == "probe"], "the rest is for pushes"
+    shop.ops("manual_command", T0 + 2 * HOUR, command="refresh_waybill", waybill_no="W1")
+    [live] = [row for row in shop.out("logistics-requests") if row["kind"] == "refresh"]
+    assert (live["waybill_no"], live["at"]) == ("W1", T0 + 2 * HOUR)
+    answer = {"waybill_no": "W1", "courier": "zto", "raw_status": "门卫代收"}
+    shop.say("couriers", "probe_result", T0 + 2 * HOUR + MINUTE, "probe", **answer)
+    state = shop.out("order-states")[-1]
+    assert (state["state"], state["node"]) == ("logistics_signed", "awaiting_confirm")
+
+
+@pytest.mark.rule("LOG-07")
+def test_case_31_a_callback_to_a_retired_domain_is_told_until_it_is_put_right() -> None:
+    shop = shipped()
+    ours = {"kind": "courier_interface", "courier": "zto", "exit_ips": ["203.0.113.7"], "retired_domains": ["old.cn"]}
+    held = {"whitelist": ["203.0.113.8"], "callback": "https://test.old.cn/zto"}
+    shop.ops("reference_set", T0 + MINUTE, {**ours, **held})
+    [alert] = [row for row in shop.out("alerts") if row["alert_key"] == "LOG-07/zto/interface"]
+    assert (alert["recipient"], alert["targets"], alert["status"]) == ("integration owner", ["ticket"], "open")
+    assert "retired domain old.cn" in alert["detail"]
+    assert "1 of 1 exit addresses" in alert["detail"]
+    assert "203.0.113" not in str(alert)
+    shop.ops("reference_set", T0 + HOUR, {**ours, "whitelist": ["203.0.113.0/24"], "callback": "https://oms.cn/zto"})
+    assert alerts(shop, "LOG-07/zto/interface")[-1][0] == "closed"
+    shop.ops("reference_set", T0 + HOUR, {**ours, "whitelist": ["all"]})
+    assert [letter["stage"] for letter in shop.out("dead-letters")] == ["contract"]

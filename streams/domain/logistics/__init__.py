@@ -4,6 +4,7 @@
     watch      LOG-01 not accepted, LOG-02 not picked up, LOG-03 stalled, LOG-06 probed, LOG-11 complained about
     confirm    LOG-14, LOG-15: the customer is asked whether all is well
     calls      LOG-07: quotas of the couriers' interfaces; out of it come the requests
+    interfaces LOG-07: whitelist and callback of the couriers' back-offices
     settings   every number
 
 Here: LOG-04 and LOG-10 (signatures told late), LOG-09 (looked up at once for customer service). `now` is stream time,
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from . import confirm, watch, waybill
+from . import confirm, interfaces, watch, waybill
 from .calls import REQUESTS
 from .calls import step as called
 from .settings import Settings
@@ -33,6 +34,7 @@ __all__ = [
     "concerns",
     "confirm",
     "due",
+    "interfaces",
     "next_due",
     "step",
 ]

@@ -18,6 +18,7 @@ from streams.domain.order.deadlines import ASKED, TIMER, asked, asked_of, asked_
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.order import Decision, OrderSettings, UnknownOrder, answer, reduce
+from streams.domain.order.parked import waiting_names
 from streams.domain.order.saga import Answer, due
 from streams.domain.order.state import Fact, OrderState, RowError, from_row, to_row
 from streams.domain.order.stock import REPLY, Send, StockRules
@@ -48,4 +49,5 @@ __all__ = [
     "record",
     "reduce",
     "to_row",
+    "waiting_names",
 ]

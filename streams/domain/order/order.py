@@ -82,7 +82,7 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
         new.seen = dedup.remember(state.seen, key, digest, fact["event_time"], settings.seen_memory_ms)
     at: int = fact["event_time"] - state.created_at
     changed = codes.collect(new, fact, at)
-    if fact["event_type"] == CREATED:
+    if fact["event_type"] == CREATED and verdict is dedup.Verdict.NEW:
         new.version += changed
         note = audit.row(fact, "ID-05", audit.DUPLICATE, audit.text(state), audit.text(new), "the order exists already")
         return Decision(new, note, [], changed)

@@ -43,9 +43,9 @@ def update(state: OrderState, fact: Fact, key: bytes, at: int) -> bool:
     return state.unmapped != before
 
 
-def names(state: OrderState) -> set[str]:
-    """The keys of the events that wait."""
-    return {entry[_KEY] for entry in state.unmapped}
+def waiting_names(state: OrderState) -> set[str]:
+    """A name of each event that waits; in order of event time."""
+    return {f"{state.created_at + entry[_AT]:014d}/{entry[_KEY]}" for entry in state.unmapped}
 
 
 def signed_at(state: OrderState) -> int | None:
