@@ -62,7 +62,7 @@ words = st.sampled_from(["w1", "w2", "放门口已签"])
 
 @st.composite
 def meanings(draw: st.DrawFn) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["unknown", "node", "state", "flag", "axis"]))
+    kind = draw(st.sampled_from(["unknown", "unknown", "node", "state", "flag", "axis"]))
     if kind == "unknown":
         return mapped(known=False)
     if kind == "node":
