@@ -29,16 +29,14 @@ def choose(
     """The agents of these names (all without), in the order of the flow. UsageError for a name nobody has, OmsError for
     a status table in `maps_dir` that must not be used. `hash_salt`: of personal data that the risk agent keeps.
     """
-    agents = [make_orders(audit_raw) if agent.name == "orders" else agent for agent in ALL]
-    if maps_dir is not None:
-        try:
-            maps = data.status_maps(own=maps_dir)
-        except MapError as error:
-            raise OmsError(f"OMS_MAPS_DIR: {error}") from None
-        agents = [make_intake(maps) if agent.name == "intake" else agent for agent in agents]
+    try:
+        maps = data.status_maps(own=maps_dir)
+    except MapError as error:
+        raise OmsError(f"OMS_MAPS_DIR: {error}") from None
+    made = {"intake": make_intake(maps), "orders": make_orders(audit_raw, maps=maps)}
     if hash_salt is not None:
-        salted = replace(data.risk(), salt=hash_salt)
-        agents = [make_risk(salted) if agent.name == "risk" else agent for agent in agents]
+        made["risk"] = make_risk(replace(data.risk(), salt=hash_salt))
+    agents = [made.get(agent.name, agent) for agent in ALL]
     if names is None:
         return agents
     known = {agent.name for agent in agents}

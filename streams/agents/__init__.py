@@ -3,6 +3,7 @@
 from streams.agents.alerts import alerts
 from streams.agents.calls import calls
 from streams.agents.channels import channels
+from streams.agents.estimates import estimates
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.agents.inventory import inventory
@@ -13,5 +14,19 @@ from streams.agents.quality import quality
 from streams.agents.reports import reports
 from streams.agents.risk import risk
 
-ALL = (intake, channels, identity, orders, ledger, inventory, logistics, calls, risk, quality, reports, alerts)
+ALL = (
+    intake,
+    channels,
+    identity,
+    orders,
+    ledger,
+    inventory,
+    logistics,
+    calls,
+    estimates,
+    risk,
+    quality,
+    reports,
+    alerts,
+)
 """Every agent, in the order of the flow."""

@@ -1,4 +1,5 @@
-"""`calls`: what couriers' interfaces are asked, within their quotas (`streams.domain.logistics.calls`)."""
+"""`calls`: what couriers' interfaces are asked, within their quotas, and what their back-offices hold about us
+(`streams.domain.logistics.calls`, `interfaces`)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def fold(ctx: Context, key: bytes | None, wish: dict[str, Any]) -> None:
     if key is None:
         raise ValueError("a call without its courier")
     courier = key.decode()
-    ctx[COURIERS][courier], sends = rules.called(ctx[COURIERS].get(courier), courier, wish, _SETTINGS)
+    step = rules.interfaces.step if wish["do"] == rules.interfaces.INTERFACE else rules.called
+    ctx[COURIERS][courier], sends = step(ctx[COURIERS].get(courier), courier, wish, _SETTINGS)
     for topic, name, value in sends:
         ctx.emit(topic, name, value)
 

@@ -10,7 +10,7 @@ from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_co
 from streams.domain.inventory import references
 from streams.domain.ledger import periods
 from streams.domain.rules import data
-from streams.domain.status_map import StatusMaps, masked, speakers
+from streams.domain.status_map import StatusMaps, masked, may_be_signed, missing_key, speakers
 from streams.engine import Agent, Context
 
 _CONTRACT = data.contract()
@@ -21,7 +21,7 @@ def make(maps: StatusMaps | None = None) -> Agent:
     agent = Agent(
         "intake",
         sources=INPUT_TOPICS,
-        writes=("identity-facts", "stock-commands", "channel-facts", "order-facts", "alert-facts"),
+        writes=("identity-facts", "stock-commands", "channel-facts", "courier-facts", "order-facts", "alert-facts"),
         sparse=True,
     )
     tables = maps or data.status_maps()
@@ -141,17 +141,18 @@ def _map(ctx: Context, maps: StatusMaps, topic: str, fact: Fact, raw_status: str
     fact["mapped"] = mapped
     if not mapped["known"]:
         source, said = fact["source"], masked(raw_status)
+        taken = ", and until one does it counts as a signature" if may_be_signed(topic, raw_status) else ""
         finding = {
             "do": "count",
             "rule": "ST-03",
             "title": "mapping_missing",
-            "detail": f"{source} said {said!r} on {topic}; no table knows it",
+            "detail": f"{source} said {said!r} on {topic}; no table knows it{taken}",
             "at": fact["event_time"],
             "source": source,
             "channel": fact.get("channel"),
             "last_event": f"{topic}/{source}/{fact['event_id']}",
         }
-        ctx.emit("alert-facts", f"ST-03/{source}/{said}", finding)
+        ctx.emit("alert-facts", missing_key(source, raw_status), finding)
 
 
 def _order_refused(ctx: Context, value: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
     order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
                                                   -> order-pushes, warehouse-requests
                                                   -> stock-commands, channel-facts, alert-facts
+                                -> table "parked" -> order-facts, once a status table knows the word (ST-03)
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final, Literal
 
 import orjson
 
 from streams.domain.inventory import messages
 from streams.domain.ledger import periods
+from streams.domain.logistics.arrival import ESTIMATED
 from streams.domain.order import (
     ASKED,
     PUSHES,
@@ -33,12 +36,15 @@ from streams.domain.order import (
     due,
     due_at,
     from_row,
+    learn,
     record,
     reduce,
     to_row,
+    waiting_names,
 )
 from streams.domain.order.asides import is_same_due
 from streams.domain.rules import data
+from streams.domain.status_map import StatusMaps, missing_key, speakers
 from streams.engine import Agent, Context
 
 AuditRaw = Literal["keep", "hash", "drop"]
@@ -47,7 +53,15 @@ FACTS: Final = "order-facts"
 STATES: Final = "order-states"
 EVENTS: Final = "order-events"
 AUDIT: Final = "audit-log"
+MAPS: Final = "maps"
+"""Timer kind: events that wait are looked through, from the one whose name is the timer's key."""
+LOOKED_AT: Final = 200
+"""Waiting events that are looked at in one turn."""
 OTHERS: Final = (messages.COMMANDS, "channel-facts", messages.ALERTS, PUSHES, WAREHOUSE)
+
+
+_END: Final = "\U0010ffff"
+"""Behind every name of a row."""
 
 
 def encode(state: OrderState) -> bytes:
@@ -60,13 +74,19 @@ def decode(data: bytes) -> OrderState:
     return from_row(orjson.loads(data))
 
 
-def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) -> Agent:
-    """The agent. `audit_raw`: the payload in audit-log as it came, as its SHA-256, or not at all."""
+def make(
+    audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None, maps: StatusMaps | None = None
+) -> Agent:
+    """The agent. `audit_raw`: the payload in audit-log as it came, as its SHA-256, or not at all. `maps`: the status
+    tables that say whether a parked event is known by now; default: those of the package."""
     rules = settings or data.order_settings()
-    agent = Agent("orders", sources=(FACTS,), writes=(STATES, EVENTS, AUDIT, *OTHERS))
+    agent = Agent("orders", sources=(FACTS,), writes=(FACTS, STATES, EVENTS, AUDIT, *OTHERS))
     table = agent.table("orders", encode=encode, decode=decode, kept=0.4)  # 4-8 kB each once decoded
     waiting = agent.table("asked", kept=0.0)
     closings = agent.table("closings", kept=0.0)
+    unknown = agent.table("parked", kept=0.0)
+    told = agent.table("maps")
+    words = maps or data.status_maps()
 
     @agent.time_of
     def time_of(fact: dict[str, Any]) -> int:
@@ -84,6 +104,12 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
                     ctx.emit(AUDIT, guid, answered.audit)
                 settle(ctx, guid, state, answered.state, answered.sends, answered.changed)
                 return
+            if fact["event_type"] == ESTIMATED:
+                if state is None:
+                    raise UnknownOrder("an estimate for an order that was never created")
+                expecting = learn(state, fact)
+                settle(ctx, guid, state, expecting, (), expecting is not state)
+                return
             decision = reduce(state, fact, ctx.now, rules)
         except UnknownOrder as error:
             if fact["event_type"] == periods.CLOSED:
@@ -96,6 +122,16 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
         for event in decision.events:
             ctx.emit(EVENTS, guid, event)
         settle(ctx, guid, state, decision.state, decision.sends, decision.changed)
+        if decision.state.unmapped != (state.unmapped if state is not None else []):
+            park(ctx, guid, fact, state, decision.state)
+
+    @agent.on_start
+    def start(ctx: Context) -> None:
+        """With other tables than those by which events were parked, see which of them are known now."""
+        known = ctx[told].get(MAPS)
+        if known is not None and known != words.digest:
+            ctx[told][MAPS] = words.digest
+            ctx.timers.set(MAPS, "", ctx.now)
 
     def close(ctx: Context, fact: dict[str, Any]) -> None:
         """FIN-11: the closing of a period is no order's; what became of it is audited once, on one partition."""
@@ -110,6 +146,9 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
 
     @agent.on_timer
     def fire(ctx: Context, kind: str, key: str, at: int) -> None:
+        if kind == MAPS:
+            look(ctx, key, at)
+            return
         if kind == TIMER:
             fired(ctx, key, at)
             return
@@ -128,6 +167,37 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None) ->
             for row in done.expired:
                 ctx.emit(AUDIT, guid, row)
             settle(ctx, guid, None, done.state, done.sends, done.changed)
+
+    def park(ctx: Context, guid: str, fact: dict[str, Any], old: OrderState | None, new: OrderState) -> None:
+        """Keep the whole event beside the order for as long as the order waits for its meaning."""
+        before, after = waiting_names(old) if old is not None else set(), waiting_names(new)
+        for name in sorted(before - after):
+            del ctx[unknown][f"{guid}/{name}"]
+        for name in sorted(after - before):
+            ctx[unknown].add(f"{guid}/{name}", fact)
+            if ctx[told].get(MAPS) is None:
+                ctx[told][MAPS] = words.digest
+            tell_again(ctx, [fact], fact["event_time"])  # whoever read it first may have had older tables
+
+    def look(ctx: Context, start: str, at: int) -> None:
+        rows = list(islice(ctx[unknown].range(start, _END), LOOKED_AT))
+        tell_again(ctx, [fact for _, fact in rows], at)
+        if rows:
+            ctx.timers.set(MAPS, f"{rows[-1][0]}\0", at + 1)  # in a turn of its own
+
+    def tell_again(ctx: Context, facts: Iterable[dict[str, Any]], at: int) -> None:
+        """Those whose word the tables know by now go to all who read of the order once more. Here each is applied when
+        it comes back; a second copy finds that it waits no longer.
+        """
+        missed = set()
+        for fact in facts:
+            topic, word = fact["topic"], fact["raw_status"]
+            mapped = words.find(topic, speakers(topic, fact), fact.get("raw_field"), word)
+            if mapped["known"]:
+                ctx.emit(FACTS, fact["order_guid"], {**fact, "mapped": mapped})
+                missed.add(missing_key(fact["source"], word))
+        for key in sorted(missed):
+            ctx.emit(messages.ALERTS, key, {"do": "close", "rule": "ST-03", "at": at})
 
     def settle(
         ctx: Context, guid: str, old: OrderState | None, new: OrderState, sends: Iterable[Send], changed: bool

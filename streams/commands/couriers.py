@@ -1,4 +1,4 @@
-"""`oms couriers`: the daily lists of couriers without an interface (LOG-08)."""
+"""`oms couriers`: daily lists of couriers without an interface (LOG-08), back-offices of the others (LOG-07)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from streams.commands.common import Broker, Json, emit_json, moment_of, settings
 
 COURIER_LENGTH = 64
 
-app = typer.Typer(no_args_is_help=True, help="Couriers without an interface: import their daily lists.")
+_ABOUT = "Import the daily lists of couriers without an interface; check what the others' back-offices hold."
+app = typer.Typer(no_args_is_help=True, help=_ABOUT)
 
 
 @app.callback()
 def root() -> None:
-    """Couriers without an interface: import their daily lists."""
+    """Import the daily lists of couriers without an interface; check what the others' back-offices hold."""
 
 
 @app.command("import")
@@ -121,6 +122,44 @@ def import_(
         clock=time.time,
         sleep=time.sleep,
     )
+
+
+@app.command("check")
+def check_interfaces(
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="What each back-office shows, and what we run.")],
+    tell: Annotated[bool, typer.Option("--tell", help="Tell the workers, which open and close alerts.")] = False,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """Compare whitelist and callback of each courier's back-office with what we run; no network is needed.
+
+    \b
+      exit_ips: [203.0.113.7]                       the addresses that we call couriers from
+      callback: https://oms.example.com/couriers    where we listen
+      retired_domains: [old.example.com]            where nobody listens any more
+      couriers:
+        zto: {whitelist: [203.0.113.0/24], callback: "https://old.example.com/zto"}
+
+    Exit code 1 if anything is wrong.
+    """
+    import time
+
+    from streams.commands.courier_interfaces import events, judge, read
+
+    found = read(file)
+    wrong = judge(found)
+    if tell:
+        from streams.commands.publish import send_all
+
+        records = events(found, time.time_ns() // 1_000_000)
+        send_all(settings_of(broker=broker), "ops", records, "telling", "run the check again")
+    if as_json:
+        emit_json(wrong)
+    else:
+        for name, lines in wrong.items():
+            typer.echo(f"{name}: {'; '.join(lines) or 'as it should be'}")
+    if any(wrong.values()):
+        raise typer.Exit(1)
 
 
 def _check_use(

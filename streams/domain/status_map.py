@@ -11,12 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from typing import Any, Final
 
 from streams.domain.rules.nodes import NODES, STATES
 
 STATE_OF_NODE: Final[Mapping[str, str]] = {node.name: node.state for node in NODES}
 FLAGS: Final = ("closed", "partially_refunded", "refunded", "frozen", "locked", "invoice_red", "conflict", "gap")
+HELD_FLAGS: Final = ("frozen", "locked")
+"""Flags of a status that hold while it is the last word of its source in its field."""
 EVENTS: Final = ("created", "paid", "shipped", "signed", "refunded", "invoiced")
 TOPICS: Final = ("orders", "couriers", "wms")
 
@@ -26,12 +30,24 @@ TERMINAL_WORDS: Final = (
     *("家人代收", "同事代收", "前台代收", "物业代收", "邻居代收", "驿站代收", "快递柜代收", "代收点签收"),
 )
 
+# What else 签 and 收 stand in, and what denies or puts off a signature. A word that is neither clearly one nor clearly
+# none is left alone: an order that stays where it is for a day does less harm than one that is called delivered.
+_OTHER_SENSES: Final = (
+    *("揽收", "收件", "收货人", "签收人", "收货地址", "收入", "集收", "收款", "收费", "收取", "收集", "收到订单"),
+    *("收寄", "接收", "回收", "催收", "收单", "收包", "签单", "签发", "标签", "加签", "签约", "电子签"),
+)
+_DENIED: Final = (
+    *("拒", "未", "没", "不", "无", "非", "待", "退", "失败", "异常", "取消", "超时", "预约", "改签", "误", "虚假"),
+    *("撤", "部分", "取出", "即将", "准备", "预计", "通知", "提醒", "催", "要求", "请", "?", "？"),
+)
+
 ANY: Final = "*"
 _LONG_NUMBER: Final = re.compile(r"\d{6,}")
 Mapped = dict[str, Any]
 """{"known": bool, "state": atomic state|None, "node": fine node|None, "flags": [..], "event": atomic event|None,
 "axis": str|None}. `axis` tells what is no order state, as `name:value`: refund:success, ship:forbidden,
-finance:accrual_ready.
+finance:accrual_ready. With "field": str where the table can hold an order and the word is of none of its default
+fields: what a source says in one field does not lift the hold of another.
 """
 
 UNKNOWN: Final[Mapped] = {"known": False, "state": None, "node": None, "flags": [], "event": None, "axis": None}
@@ -150,21 +166,25 @@ class StatusMaps:
         self._check_terminal_words()
 
     def _add(self, table: Table) -> None:
+        holds = any(flag in HELD_FLAGS for row in table.rows for flag in row.mapped["flags"])
         for topic in table.topics:
             for name in table.names:
                 self._named.add((topic, name))
                 for row in table.rows:
                     if topic not in row.topics:
                         continue
+                    mapped = row.mapped
                     # A row without a field answers for each default field and for an event that names none.
                     fields = (None, *table.default_fields) if row.field is None else (row.field,)
                     if row.field in table.default_fields:
                         fields = (row.field, None)
+                    elif holds and row.field not in (None, ANY):
+                        mapped = {**mapped, "field": row.field}
                     for field in fields:
                         key = (topic, name, field, row.code)
                         if key in self._rows:
                             raise MapError(f"{table.name}: {row.code} stands twice for {name} on {topic}")
-                        self._rows[key] = row.mapped
+                        self._rows[key] = mapped
 
     def _check_terminal_words(self) -> None:
         couriers = sorted(name for topic, name in self._named if topic == "couriers")
@@ -173,6 +193,12 @@ class StatusMaps:
                 mapped = self.find("couriers", (name,), None, word)
                 if mapped["state"] != "logistics_signed":
                     raise MapError(f"courier words of {name}: {word} must end the delivery (LOG-05)")
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that the tables say: another digest, another meaning of some word."""
+        said = sorted(f"{key!r} {sorted(mapped.items())!r}" for key, mapped in self._rows.items())
+        return sha256("\n".join(said).encode()).hexdigest()[:16]
 
     def find(self, topic: str, speakers: Iterable[str | None], field: str | None, code: str) -> Mapped:
         """The meaning of `code`, or UNKNOWN. `speakers`: whose tables count, strongest first (source, then courier or
@@ -200,6 +226,22 @@ def speakers(topic: str, value: Mapping[str, Any]) -> tuple[str | None, ...]:
     if topic == "orders":
         return value.get("source"), value.get("channel")
     return (value.get("source"),)
+
+
+def may_be_signed(topic: str, word: str) -> bool:
+    """LOG-05: whether a courier's word that no table knows most likely tells of a signature: 签 or 收 in the sense of
+    taking the parcel in, and nothing that denies it (拒收, 未签收, 退签, 签收失败) or means something else (揽收).
+    """
+    if topic != "couriers" or not ("签" in word or "收" in word):
+        return False
+    for other in _OTHER_SENSES:
+        word = word.replace(other, "")
+    return ("签" in word or "收" in word) and not any(denial in word for denial in _DENIED)
+
+
+def missing_key(source: str, raw_status: str) -> str:
+    """Key of the mapping_missing alert about a word of a source."""
+    return f"ST-03/{source}/{masked(raw_status)}"
 
 
 def masked(raw_status: str) -> str:

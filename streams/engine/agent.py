@@ -20,6 +20,7 @@ Fold = Callable[["Context", "bytes | None", Any], None]
 OnTimer = Callable[["Context", str, str, int], None]
 OnUndecodable = Callable[["Context", "bytes | None", bytes, str], None]
 TimeOf = Callable[[Any], int]
+OnStart = Callable[["Context"], None]
 
 
 class Codecs(Protocol):
@@ -81,6 +82,7 @@ class Agent:
     _on_timer: OnTimer | None = None
     _on_undecodable: OnUndecodable | None = None
     _time_of: TimeOf | None = None
+    _on_start: OnStart | None = None
 
     def table(
         self,
@@ -115,6 +117,13 @@ class Agent:
     def on_undecodable(self, function: OnUndecodable) -> OnUndecodable:
         """Register a callback for payloads the source codec refuses, in addition to their dead letter."""
         self._on_undecodable = function
+        return function
+
+    def on_start(self, function: OnStart) -> OnStart:
+        """Register a callback for the first turn of each task after it was opened, before anything else in it: what a
+        program that may be another than the last one has to look after. It runs again if that turn is rolled back.
+        """
+        self._on_start = function
         return function
 
     def time_of(self, function: TimeOf) -> TimeOf:

@@ -246,6 +246,14 @@ class LocalRunner:
             self._stores = {key: store for key, store in self._stores.items() if key[2] != worker}
         self._reopen([place for place in self._tasks if self._owner[place[1]] == worker])
 
+    def restart(self, agents: Sequence[Agent]) -> None:
+        """Stop all workers and start them with another program: each agent in place of the one of its name."""
+        named = {agent.name: agent for agent in agents}
+        for index, agent in enumerate(self.agents):
+            new = named.get(agent.name, agent)
+            self.agents[index] = self._turns[index].agent = new
+        self._reopen(list(self._tasks))
+
     def rebalance(self, owner: Mapping[int, int]) -> None:
         """Give partitions to other workers: partition -> worker."""
         moved = {partition for partition, worker in owner.items() if self._owner[partition] != worker}
@@ -309,7 +317,10 @@ class LocalRunner:
         task = self._task(index, partition)
         sources = self._waiting(task)
         if not sources:
-            return False
+            if not task.starting:
+                return False
+            self._run(index, [(task, {})])
+            return True
         if task.agent._time_of is not None:
             # Only up to the first record of each source: the turn itself fires what is due between its records.
             for topic, records in sources.items():

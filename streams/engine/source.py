@@ -120,7 +120,7 @@ class KafkaSource:
             if sources:
                 batch.records += sum(len(records) for records in sources.values())
                 batch.parts.append((task, sources))
-            elif task.timers.next_due <= task.clock(now):
+            elif task.starting or task.timers.next_due <= task.clock(now):
                 batch.parts.append((task, {}))
         return batch
 

@@ -98,6 +98,9 @@ class Task:
         self._wall: int | None = None
         self.dead = {DECODE: 0, CONTRACT: 0, RULE: 0}
         """Dead letters of the turn in hand, by stage."""
+        self.starting = agent._on_start is not None
+        """Its first turn is still to come; it needs no records."""
+        self._started = False
         self.next: dict[str, int] = {}
         self.may_fire: int = NEVER
         """Timers that may still fire in the turn in hand."""
@@ -161,7 +164,10 @@ class Task:
         self.dead = dict.fromkeys(self.dead, 0)
 
     def fire(self, limit: int | None = None) -> bool:
-        """Fire timers due at or before ``limit`` (default: now); False if that was too many for one turn."""
+        """Fire timers due at or before ``limit`` (default: now), in the first turn after the agent's ``on_start``.
+        False if they were too many for one turn."""
+        if self.starting:
+            self._start()
         return self._fire(self.ctx.now if limit is None else limit, self._fired)
 
     def _fire(self, limit: int, call: Callable[[str, str, int], None]) -> bool:
@@ -220,6 +226,9 @@ class Task:
     def fire_isolated(self, limit: int | None = None) -> bool:
         """Fire what is due, each timer on its own; one that fails is dropped with a dead letter. False as in `fire`."""
         original = self._fired
+        if self.starting and (failure := self._alone(self._start)) is not None:
+            self.starting = False
+            self._bury(TimerRecord(self.agent.name, "start", "", self.ctx.now, self.partition), failure, RULE)
 
         def alone(kind: str, key: str, due: int) -> None:
             failure = self._alone(lambda: original(kind, key, due))
@@ -246,6 +255,12 @@ class Task:
                     value = ctx.encoded(topic, key, value() if callable(value) else value)
                 sink(topic, value, key)
             ctx._latest.clear()
+
+    def _start(self) -> None:
+        self.starting = False
+        self.ctx.record = TimerRecord(self.agent.name, "start", "", self.ctx.now, self.partition)
+        assert self.agent._on_start is not None
+        self.agent._on_start(self.ctx)
 
     def _fired(self, kind: str, key: str, due: int) -> None:
         ctx = self.ctx
@@ -341,6 +356,7 @@ class Task:
         for table in self._all:
             table.committed()
         self._durable = dict(self.next), self.stream_time
+        self._started = True
         self._reached, self._reached_at = self.ctx.now, self._wall
 
     def rolled_back(self) -> None:
@@ -351,6 +367,7 @@ class Task:
         self.ctx.memo.clear()
         next_offsets, self.stream_time = self._durable
         self.next = dict(next_offsets)
+        self.starting = not self._started and self.agent._on_start is not None
         self.timers.refresh()
 
     def close(self) -> None:

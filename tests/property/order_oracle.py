@@ -115,12 +115,18 @@ def record(events: list[dict[str, Any]]) -> dict[str, Any]:
         refunded += event["amount_minor"] if kind == "refund_settled" else 0
         closed = closed or kind == "cancel_marked"
 
+    unmapped = [event for event in events if "mapped" in event and not event["mapped"]["known"]]
+    signed = [event["event_time"] for event in unmapped if event["topic"] == "couriers" and "签" in event["raw_status"]]
+    signed = signed if max(map(STATES.index, reached)) else []
+    truly = dict(reached)
+    if signed:
+        reached.setdefault("logistics_signed", signed)
     state = max(reached, key=STATES.index)
     return {
         "state": state,
         "node": furthest(nodes, state),
         "entered_at": {name: min(reached[name]) for name in STATES if name in reached},
-        "flags": flags(reached, state, paid, refunded, closed, bool(stolen)),
+        "flags": flags(truly, state, paid, refunded, closed, bool(stolen), bool(signed)),
         "claims": {
             source: {"raw": last[2], "state": STATES[last[1]] if last[1] >= 0 else None, "at": last[0]}
             for source, last in sorted((source, max(said)) for source, said in claims.items())
@@ -175,7 +181,9 @@ def furthest(nodes: dict[str, list[int]], state: str) -> str:
     return max(within, key=lambda name: (NODES[name][1], max(nodes[name]), NUMBER[name]))
 
 
-def flags(reached: dict[str, list[int]], state: str, paid: int, refunded: int, closed: bool, stolen: bool) -> list[str]:
+def flags(
+    reached: dict[str, list[int]], state: str, paid: int, refunded: int, closed: bool, stolen: bool, signed: bool
+) -> list[str]:
     skipped = any(name not in reached for name in STATES[: STATES.index(state)])
     undelivered = "customer_signed" in reached and "logistics_signed" not in reached
     full = paid > 0 and refunded >= paid
@@ -185,6 +193,7 @@ def flags(reached: dict[str, list[int]], state: str, paid: int, refunded: int, c
         "gap": skipped,
         "partially_refunded": refunded > 0 and not full,
         "refunded": full,
+        "provisional": signed and "logistics_signed" not in reached,
     }
     return [name for name, holds in found.items() if holds]
 

@@ -20,6 +20,7 @@ _KINDS = [
     ("couriers", "scanned"),
     ("couriers", "probe_result"),
     ("couriers", "signed"),
+    ("orders", "complaint"),
 ]
 
 
@@ -30,11 +31,13 @@ def facts(draw: some.DrawFn) -> list[dict[str, Any]]:
         topic, kind = draw(some.sampled_from(_KINDS))
         fact = {"topic": topic, "event_type": kind, "event_id": f"e{number}", "source": "zto"}
         at, waybill = draw(some.integers(0, 50)), draw(some.sampled_from(["W1", "W2"]))
+        if kind == "complaint" and draw(some.booleans()):
+            waybill = ""
         found.append({**fact, "event_time": T0 + at, "waybill_no": waybill})
     return found
 
 
-@pytest.mark.rule("LOG-01", "LOG-02", "LOG-03", "LOG-06")
+@pytest.mark.rule("LOG-01", "LOG-02", "LOG-03", "LOG-06", "LOG-11")
 @given(facts(), some.randoms(use_true_random=False))
 def test_the_rows_are_a_function_of_the_set_of_facts(told: list[dict[str, Any]], chance: Any) -> None:
     def rows(order: list[dict[str, Any]]) -> Any:
@@ -48,7 +51,12 @@ def test_the_rows_are_a_function_of_the_set_of_facts(told: list[dict[str, Any]],
     first = rows(told)
     assert rows(again) == first
     # The naive oracle: the earliest and the latest of what each kind proves.
+    complaints = [fact for fact in told if fact["event_type"] == "complaint"]
     for waybill, row in (first or {}).items():
+        if not waybill:
+            continue
+        about = sorted(fact["event_id"] for fact in complaints if fact["waybill_no"] in ("", waybill))
+        assert row.get("complaints", []) == about
         times: dict[str, list[int]] = {kind: [] for _, kind in _KINDS}
         for fact in told:
             if fact["waybill_no"] == waybill:

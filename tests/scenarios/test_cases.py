@@ -37,7 +37,7 @@ def test_the_bundled_files_are_what_their_stories_write(tmp_path: Path) -> None:
 # -- case 3: 门卫代收 ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.rule("ST-03")
+@pytest.mark.rule("ST-03", "LOG-05")
 def test_case_3_every_terminal_word_of_a_courier_ends_the_delivery() -> None:
     run = played(3)
     ends = {run.states[number]["claims"]["zto"]["raw"]: run.states[number] for number in sorted(run.states)}
@@ -46,7 +46,7 @@ def test_case_3_every_terminal_word_of_a_courier_ends_the_delivery() -> None:
         assert ends[word]["flags"] == []
 
 
-@pytest.mark.rule("ST-03")
+@pytest.mark.rule("ST-03", "LOG-05")
 def test_case_3_the_word_counts_even_where_the_courier_sends_it_as_a_plain_scan() -> None:
     run = played(3)
     as_scan = run.states[max(run.states)]
@@ -54,7 +54,7 @@ def test_case_3_the_word_counts_even_where_the_courier_sends_it_as_a_plain_scan(
     assert as_scan["state"] == "logistics_signed"
 
 
-@pytest.mark.rule("ST-03")
+@pytest.mark.rule("ST-03", "LOG-05")
 def test_case_3_an_unknown_word_changes_nothing_and_is_told() -> None:
     run = played(3)
     refused = [row for number in run.states for row in run.audit(number) if row["decision"] == "refused"]

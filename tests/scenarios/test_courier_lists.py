@@ -119,6 +119,26 @@ def test_case_2_a_list_that_comes_before_its_orders_ends_in_the_same_states(tmp_
     }
 
 
+@pytest.mark.rule("LOG-11", "LOG-08")
+def test_case_2_five_days_of_the_same_complaint_open_an_investigation_once_the_late_list_tells_of_a_signature(
+    tmp_path: Path,
+) -> None:
+    told = orders()
+    order = Order("douyin", f"PET-{ON_ITS_WAY}", "猫粮", "CAT-FOOD", 9_900, courier="jt")
+    days = [order.say("orders", "complaint", START.replace(day=21 + day), "douyin", **order.names) for day in range(5)]
+    write(tmp_path / "complaints.jsonl", [*told, *days])
+    complained = records(tmp_path / "complaints.jsonl")
+    assert play(complained).alerts("LOG-11") == [], "nobody said yet that it was signed"
+    run = play([*complained, *first_list(tmp_path)])
+    [alert] = run.alerts("LOG-11")
+    assert (alert["recipient"], alert["status"]) == ("logistics lead", "open")
+    assert "5 complaints" in alert["detail"]
+    assert ON_ITS_WAY in alert["detail"]
+    assert state(run, ON_ITS_WAY)["state"] == "logistics_signed"
+    again = play([*first_list(tmp_path), *complained])
+    assert [row["alert_key"] for row in again.alerts("LOG-11")] == [alert["alert_key"]]
+
+
 @pytest.mark.rule("LOG-08")
 def test_case_2_no_name_of_who_signed_reaches_states_alerts_or_dead_letters(tmp_path: Path) -> None:
     stray = imported(tmp_path, "stray", (STRAY, "放门口鞋柜", SIGNED, "王五", "城西网点"))

@@ -174,3 +174,78 @@ def test_the_time_runs_out_once_whatever_dies(seed: int) -> None:
     facts = [fact for _, fact in shop.runner.output("order-facts") if fact["event_type"] == "_confirm_timeout"]
     assert len(facts) == 1
     assert shop.out("order-states")[-1]["state"] == "customer_signed"
+
+
+# -- case 31: the page shows an old snapshot, the quota is used up, the callback goes to a retired domain --------------
+
+
+@pytest.mark.rule("LOG-07", "LOG-09")
+def test_case_31_a_used_up_quota_is_told_and_customer_service_still_gets_a_live_answer() -> None:
+    shop = shipped()
+    for number in range(950):  # of the 1,000 calls a day of the free edition
+        wish = {"do": "push", "waybill_no": f"X{number}", "order_guid": "G", "courier": "zto", "attempt": 1, "at": T0}
+        shop.runner.send("courier-facts", wish, "zto")
+    shop.runner.run()
+    assert [alert["detail"] for alert in shop.out("alerts") if alert["alert_key"] == "LOG-07/zto"] == [
+        "800 of 1000 calls of zto used today (80 %)"
+    ]
+    shop.runner.advance(T0 + 2 * HOUR)
+    assert not [row for row in shop.out("logistics-requests") if row["kind"] == "probe"], "the rest is for pushes"
+    shop.ops("manual_command", T0 + 2 * HOUR, command="refresh_waybill", waybill_no="W1")
+    [live] = [row for row in shop.out("logistics-requests") if row["kind"] == "refresh"]
+    assert (live["waybill_no"], live["at"]) == ("W1", T0 + 2 * HOUR)
+    answer = {"waybill_no": "W1", "courier": "zto", "raw_status": "门卫代收"}
+    shop.say("couriers", "probe_result", T0 + 2 * HOUR + MINUTE, "probe", **answer)
+    state = shop.out("order-states")[-1]
+    assert (state["state"], state["node"]) == ("logistics_signed", "awaiting_confirm")
+
+
+@pytest.mark.rule("LOG-07")
+def test_case_31_a_callback_to_a_retired_domain_is_told_until_it_is_put_right() -> None:
+    shop = shipped()
+    ours = {"kind": "courier_interface", "courier": "zto", "exit_ips": ["203.0.113.7"], "retired_domains": ["old.cn"]}
+    held = {"whitelist": ["203.0.113.8"], "callback": "https://test.old.cn/zto"}
+    shop.ops("reference_set", T0 + MINUTE, {**ours, **held})
+    [alert] = [row for row in shop.out("alerts") if row["alert_key"] == "LOG-07/zto/interface"]
+    assert (alert["recipient"], alert["targets"], alert["status"]) == ("integration owner", ["ticket"], "open")
+    assert "retired domain old.cn" in alert["detail"]
+    assert "1 of 1 exit addresses" in alert["detail"]
+    assert "203.0.113" not in str(alert)
+    shop.ops("reference_set", T0 + HOUR, {**ours, "whitelist": ["203.0.113.0/24"], "callback": "https://oms.cn/zto"})
+    assert alerts(shop, "LOG-07/zto/interface")[-1][0] == "closed"
+    shop.ops("reference_set", T0 + HOUR, {**ours, "whitelist": ["all"]})
+    assert [letter["stage"] for letter in shop.out("dead-letters")] == ["contract"]
+
+
+# -- LOG-16: when will it arrive? -------------------------------------------------------------------------------------
+
+HOME = {"province": "浙江省", "city": "杭州市", "district": "西湖区", "street": "文三路99号", "receiver": "王五"}
+
+
+@pytest.mark.rule("LOG-16")
+def test_the_customer_is_told_an_arrival_by_what_others_of_the_lane_took() -> None:
+    shop = Shop()
+    for number in range(11):
+        name, at = f"L{number}", T0 + number * MINUTE
+        shop.order("douyin", name, at, address={**HOME, "phone": "13800001111"}).pay("douyin", name, at)
+        shop.say("wms", "loaded", at, "wms-hz", channel="douyin", order_no=name, waybill_no=f"W{number}")
+        shop.say("couriers", "picked_up", at + HOUR, "zto", waybill_no=f"W{number}", courier="zto")
+        state = shop.out("order-states")[-1]
+        if number < 10:
+            assert (state["estimate_basis"], state["estimated_arrival_at"]) == ("default", at + HOUR + 72 * HOUR)
+            assert state["customer_text"] == "parcel sent, arrives in about 3 days"
+        if number == 9:
+            for arrived in range(10):
+                shop.say(
+                    "couriers", "signed", T0 + (arrived + 41) * HOUR, "zto", waybill_no=f"W{arrived}", courier="zto"
+                )
+            assert shop.out("order-states")[-1]["customer_text"] is None, "it is there"
+    # The others took 40 to 49 hours, less some minutes: the fifth of ten is in the bucket of 43.
+    assert (state["estimate_basis"], state["estimated_arrival_at"] - at - HOUR) == ("lane", 43 * HOUR + 30 * MINUTE)
+    assert state["customer_text"] == "parcel sent, arrives in about 2 days"
+    for topic in ("lane-facts", "order-states", "alerts"):
+        assert not any(word in str(shop.runner.output(topic)) for word in ("文三路", "王五", "13800001111", "西湖区"))
+    assert {len(row) for row in shop.runner.table("logistics", "destinations").values()} == {2}
+    shop.runner.advance(T0 + 40 * 24 * HOUR)
+    assert shop.runner.table("estimates", "lanes") == {}
+    assert shop.runner.table("logistics", "destinations") == {}

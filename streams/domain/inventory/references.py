@@ -4,6 +4,8 @@
                     {"kind": "alternative", "sku", "alternatives": [sku ...], "discount", "nearby": [warehouse ...],
                      "next_batch_at"}
                     {"kind": "channel_stock", "channel", "sku", "quantity"}          what a channel shows (INV-13)
+                    {"kind": "courier_interface", "courier", "whitelist", "callback", "exit_ips", "expected_callback",
+                     "retired_domains"}                       LOG-07: see domain/logistics/interfaces.py
                     {"kind": "warehouse", "warehouse", "lat", "lon"}, {"kind": "channel", "channel", ...}
     quota_set       {"sku", "channel", "activity", "warehouse", "quota"}             at least one of the three; quota
                     null removes it
@@ -16,7 +18,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
+
+from streams.domain.logistics import interfaces
 
 from .stock import POOLS
 
@@ -27,6 +32,7 @@ STOCK_COMMANDS: Final = ("release_sku", "resume_sku")
 """manual_commands about the SKU that is their target: both end the pause of INV-11."""
 
 CHANNELS: Final = "channel-facts"
+COURIERS: Final = "courier-facts"
 SKU_TOPIC: Final = "stock-commands"
 
 WORD: Final = 256
@@ -105,6 +111,10 @@ _REFERENCES: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, Check]]]] = 
     "channel_stock": (("sku", "channel", "quantity"), {"quantity": _units}),
     "warehouse": (("warehouse",), {"lat": _degrees, "lon": _degrees}),
     "channel": (("channel",), {}),
+    "courier_interface": (
+        ("courier",),
+        {"courier": word, **{name: partial(interfaces.wrong, name) for name in interfaces.FIELDS}},
+    ),
 }
 """Kind -> what it needs, and the checks of its fields; `sku`, `warehouse` and `channel` are words."""
 _NAMES: Final = ("sku", "warehouse", "channel", "activity")
@@ -147,7 +157,10 @@ def _reference(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
     if "sku" in needed:
         kept = {name: value.get(name) for name in ("kind", *needed, *checks) if value.get(name) is not None}
         found.append(_message(fact, value["sku"], kept))
-    if kind in ("channel_stock", "channel"):
+    if kind == "courier_interface":
+        said = {name: value[name] for name in interfaces.FIELDS if value.get(name) is not None}
+        found.append((COURIERS, value["courier"], {"do": interfaces.INTERFACE, "at": fact["event_time"], **said}))
+    elif kind in ("channel_stock", "channel"):
         found.append((CHANNELS, value["channel"], dict(fact)))
     elif kind == "warehouse":
         found.append((CHANNELS, fact.get("channel") or fact["source"], dict(fact)))

@@ -3,7 +3,9 @@
     waybill    what is known of each waybill of the order
     watch      LOG-01 not accepted, LOG-02 not picked up, LOG-03 stalled, LOG-06 probed, LOG-11 complained about
     confirm    LOG-14, LOG-15: the customer is asked whether all is well
+    arrival    LOG-16: how long lanes take, and when a parcel will arrive
     calls      LOG-07: quotas of the couriers' interfaces; out of it come the requests
+    interfaces LOG-07: whitelist and callback of the couriers' back-offices
     settings   every number
 
 Here: LOG-04 and LOG-10 (signatures told late), LOG-09 (looked up at once for customer service). `now` is stream time,
@@ -12,12 +14,13 @@ so a late signature is late against what else has come in, and history that is r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from streams.domain.order.meanings import REFRESH
 
-from . import confirm, watch, waybill
+from . import arrival, confirm, interfaces, watch, waybill
 from .calls import REQUESTS
 from .calls import step as called
 from .settings import Settings
@@ -31,10 +34,12 @@ __all__ = [
     "Outcome",
     "Send",
     "Settings",
+    "arrival",
     "called",
     "concerns",
     "confirm",
     "due",
+    "interfaces",
     "next_due",
     "step",
 ]
@@ -50,13 +55,22 @@ class Outcome:
     sends: list[Send] = field(default_factory=list)
 
 
+Destination = Callable[[], arrival.Place]
+"""Where the order goes to; asked for only where a parcel is picked up or arrives."""
+
+
+def nowhere() -> arrival.Place:
+    """Of an order whose destination nobody told."""
+    return arrival.NOWHERE
+
+
 def concerns(fact: Fact) -> bool:
     """Whether the fact may say something of a waybill; nearly all do not, and need no look at the rows."""
     kind = fact["event_type"]
     return kind == "complaint" or ("waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command"))
 
 
-def step(rows: Rows | None, fact: Fact, now: int, settings: Settings) -> Outcome:
+def step(rows: Rows | None, fact: Fact, now: int, settings: Settings, destination: Destination = nowhere) -> Outcome:
     """One fact about the order."""
     guid, at = fact["order_guid"], fact["event_time"]
     if fact["event_type"] == "manual_command":
@@ -68,12 +82,15 @@ def step(rows: Rows | None, fact: Fact, now: int, settings: Settings) -> Outcome
     before = rows or {}
     for number, row in new.items():
         old = before.get(number)
-        if row is old:
+        if row is old or number == waybill.ORDER:
             continue
         if "ended" in row and "ended" not in (old or {}):
             _late(out, row, now - at, now, settings)
         settled, sends = watch.settle(guid, number, old, row, at, settings)
         out.sends += sends
+        if arrival.is_news(settled):
+            settled, said = arrival.tell(guid, number, settled, destination())
+            out.sends.append(said)
         if settled is not row:
             out.rows = {**(out.rows or {}), number: settled}
     return out
@@ -94,7 +111,7 @@ def _late(out: Outcome, row: waybill.Row, lag: int, now: int, settings: Settings
 
 def _refresh(rows: Rows | None, fact: Fact, settings: Settings) -> Outcome:
     number, at = fact["waybill_no"], fact["event_time"]
-    row = (rows or {}).get(number)
+    row = (rows or {}).get(number) if number else None
     if fact.get("command") != REFRESH or rows is None or row is None:
         return Outcome(rows)
     if at - row.get("refreshed", 0) < settings.refresh_ms:

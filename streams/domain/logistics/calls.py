@@ -1,13 +1,14 @@
 """LOG-07: what a courier's interface may be asked in a day, and who comes first when it is little.
 
 One row per courier: `day` (its number in Asia/Shanghai), `calls` of it so far, `warned`: shares of the quota that were
-told. Probes stop at 95 % of the quota; pushes of waybills and look-ups for customer service go on.
+told; `checked`, `wrong`: see interfaces. Probes stop at 95 % of the quota; pushes of waybills and look-ups for customer
+service go on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from .. import calendar
 from .settings import Settings
@@ -15,18 +16,19 @@ from .watch import ALERTS, NOBODY, PROBE, Send
 
 Row = Mapping[str, Any]
 REQUESTS = "logistics-requests"
+EMPTY: Final[Row] = {"day": -1, "calls": 0, "warned": []}
 
 
 def step(row: Row | None, courier: str, wish: Mapping[str, Any], settings: Settings) -> tuple[Row, list[Send]]:
     """A call that somebody wants made: the row after it, and the request, unless the quota forbids it."""
     at: int = wish["at"]
     sends: list[Send] = []
-    new = dict(row or {"day": -1, "calls": 0, "warned": []})
+    new = {**EMPTY, **(row or {})}
     today = calendar.day_number(at)
     if today > new["day"]:
         if new["warned"]:
             sends.append((ALERTS, f"LOG-07/{courier}", {"do": "close", "rule": "LOG-07", "at": at}))
-        new = {"day": today, "calls": 0, "warned": []}
+        new = {**new, "day": today, "calls": 0, "warned": []}
     known = settings.couriers.get(courier)
     quota = known.quota if known else None
     if quota is not None:

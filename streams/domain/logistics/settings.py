@@ -29,6 +29,7 @@ class Settings:
     probe_ms      LOG-06: a silent waybill is probed this often, for probe_for_ms after its last movement
     warn_percent  LOG-07: shares of a courier's daily quota that are told
     stop_percent  LOG-07: from this share on nothing is probed any more: the rest is for pushes
+    retired_domains  LOG-07: where no callback may go to
     refresh_ms    LOG-09: a waybill is looked up at once for customer service this often at most
     complaints    LOG-11: so many complaints about a signed waybill open an investigation
     kept_ms       a waybill is forgotten this long after the last that was told of it
@@ -62,6 +63,7 @@ class Settings:
     timeout_ms: int = 7 * calendar.DAY_MS
     unreached: frozenset[str] = frozenset({"no_answer", "busy", "unreachable", "voicemail", "failed"})
     auto_complete: frozenset[str] = frozenset()
+    retired_domains: tuple[str, ...] = ()
     couriers: Mapping[str, Courier] = field(default_factory=dict)
 
     @classmethod
@@ -69,5 +71,10 @@ class Settings:
         """From the file's numbers and its couriers {name: {phone, quota}}. TypeError names what is unknown."""
         couriers = {name: Courier(**entry) for name, entry in document["couriers"].items()}
         numbers = {**document["limits"], "warn_percent": tuple(document["limits"]["warn_percent"])}
-        unreached = frozenset(document["unreached"])
-        return cls(**numbers, unreached=unreached, auto_complete=auto_complete, couriers=couriers)
+        return cls(
+            **numbers,
+            unreached=frozenset(document["unreached"]),
+            auto_complete=auto_complete,
+            retired_domains=tuple(document["retired_domains"]),
+            couriers=couriers,
+        )

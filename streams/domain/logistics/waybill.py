@@ -5,8 +5,12 @@
     shipped    left the warehouse                      picked     first movement with the courier
     moved      last movement                           ended      delivered
     pushed     how often it was pushed again           probed     when it was probed last
+    asked      the pickup for which an arrival was asked   timed   how long it took was told
     refreshed  when it was last looked up at once      complaints ids of the events
     raised     alerts that are open about it
+
+Under ORDER lie the complaints themselves, [[event id, waybill or ""], ...], with `ended`, the time of the last: a
+complaint may come before any waybill is known, and counts for each it speaks of once that is.
 
 All times are event times in ms, the earliest or the latest of their kind, so the row is a function of the set of facts.
 """
@@ -25,6 +29,8 @@ Rows = dict[str, Row]
 WAYBILLS: Final = 64
 """Waybills of an order that are watched; a sender that makes up ever new ones must not make its row grow."""
 _COMPLAINTS: Final = 16
+ORDER: Final = ""
+"""Key of the row that is no waybill's."""
 
 _CREATED: Final = frozenset({"orders", "wms"})
 _MOVING: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
@@ -37,7 +43,7 @@ def observe(rows: Rows | None, fact: Fact) -> Rows | None:
     number = fact.get("waybill_no")
     kind = fact["event_type"]
     if kind == "complaint":
-        return _complained(rows, number, fact["event_id"])
+        return _complained(rows, number or "", fact["event_id"], fact["event_time"])
     topic = fact["topic"]
     if not number or (topic not in _CREATED and topic != "couriers"):
         return rows
@@ -61,19 +67,28 @@ def observe(rows: Rows | None, fact: Fact) -> Rows | None:
         _first(new, "created", at)
         if kind == "loaded" or rank == _SHIPPED:
             _first(new, "shipped", at)
+    if rows and row is None and ORDER in rows:
+        new = _counted(number, new, rows[ORDER]["complaints"])
     return rows if new == row else {**(rows or {}), number: new}
 
 
-def _complained(rows: Rows | None, number: str | None, event_id: str) -> Rows | None:
-    """About the waybill it names, or about every one of the order."""
-    if not rows:
-        return rows
-    found = dict(rows)
-    for name, row in rows.items():
-        said = row.get("complaints", [])
-        if name == (number or name) and event_id not in said and len(said) < _COMPLAINTS:
-            found[name] = {**row, "complaints": sorted([*said, event_id])}
-    return rows if found == rows else found
+def _complained(rows: Rows | None, number: str, event_id: str, at: int) -> Rows:
+    """About the waybill it names, or about every one of the order, those to come included."""
+    before = (rows or {}).get(ORDER, {})
+    said = sorted({*map(tuple, before.get("complaints", ())), (event_id, number)})[:_COMPLAINTS]
+    kept: Row = {"complaints": [[*one] for one in said], "ended": max(at, before.get("ended", at))}
+    found = {
+        name: row if name == ORDER else _counted(name, row, kept["complaints"]) for name, row in (rows or {}).items()
+    }
+    found[ORDER] = kept
+    return rows if rows is not None and rows == found else found
+
+
+def _counted(number: str, row: Row, said: list[list[str]]) -> Row:
+    """The waybill's row with the complaints that speak of it."""
+    known = row.get("complaints", [])
+    about = sorted({*known, *(event_id for event_id, named in said if named in ("", number))})[:_COMPLAINTS]
+    return row if about == known else {**row, "complaints": about}
 
 
 def rank_of(fact: Fact) -> int:

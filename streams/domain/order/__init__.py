@@ -13,15 +13,18 @@
     sla        ST-10, ST-15  time at a node             node_records  ST-08  who owns a node, its SLA
     pushes     ST-13  other systems told at once        labels     ST-11  labels printed again
     lag        ST-14  shipped, shown as waiting         manual     ST-09  moved by two approvals
-    asides     what only some orders keep               view       the record of order-states
+    arrival    LOG-16  when it is expected              asides     what only some orders keep
+    view       the record of order-states
 """
 
+from streams.domain.order.arrival import learn
 from streams.domain.order.deadlines import ASKED, TIMER, asked, asked_of, asked_until, due_at
 from streams.domain.order.labels import TOPIC as WAREHOUSE
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.order import Decision, OrderSettings, UnknownOrder, answer, reduce
+from streams.domain.order.parked import waiting_names
 from streams.domain.order.pushes import TOPIC as PUSHES
 from streams.domain.order.saga import Answer, due
 from streams.domain.order.state import Fact, OrderState, RowError, from_row, to_row
@@ -53,7 +56,9 @@ __all__ = [
     "due",
     "due_at",
     "from_row",
+    "learn",
     "record",
     "reduce",
     "to_row",
+    "waiting_names",
 ]

@@ -23,14 +23,14 @@ from streams.domain.order.meanings import (
 )
 from streams.domain.order.state import Claim, Fact, OrderState
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES, UNPROVEN
-from streams.domain.status_map import masked
-
-HELD_FLAGS: Final = ("frozen", "locked")
-"""Flags of a status that hold while it is its source's last word; `marks` keeps those that stay (flags.MARKED)."""
+from streams.domain.status_map import HELD_FLAGS, masked
 
 _SPEAK_BY_STATUS: Final = ("couriers", "wms")
 """Topics whose event type is only the adapter's guess at the status: a status without a state is none either way.
 A buyer's confirmation, in contrast, stays one when the status beside it says nothing about the state."""
+
+_FIELD: Final = "\0"
+"""Between a source and its field in the key of a claim."""
 
 MAPPING_MISSING: Final = "mapping_missing"
 
@@ -49,7 +49,7 @@ def read(fact: Fact) -> Reading:
         return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"), bool(mapped.get("flags")))
     if event_type == "voice_call_result" and fact.get("result") == CONFIRMED:
         return VOICE_CONFIRMED, None
-    if event_type == CONFIRM_TIMEOUT:
+    if event_type == CONFIRM_TIMEOUT and "digest" not in fact:
         return TIMED_OUT, None
     if event_type == "manual_command" and fact.get("command") == RESOLVE:
         said = fact.get("operator") and fact.get("reason")
@@ -57,7 +57,8 @@ def read(fact: Fact) -> Reading:
     return MEANINGS.get((topic, event_type), NOTE), None
 
 
-_UNKNOWN: Final = Meaning("ST-03", claims=True)
+_UNKNOWN: Final = Meaning("ST-03")
+"""It is no claim to be kept, which would push aside what its source said before; it waits in `parked`."""
 
 
 def _unknown(fact: Fact) -> Reading:
@@ -88,14 +89,24 @@ def _mapped(topic: str, event_type: str, state: str | None, node: str | None, fl
     return replace(shown, rule="ST-05"), f"{topic} has no authority for {state}, {allowed} has: kept as a claim"
 
 
+def of_a_field(fact: Fact) -> bool:
+    """Whether its status is of a field with holds of its own: then its word counts even where it claims nothing."""
+    return "field" in (fact.get("mapped") or ())
+
+
 def keep(state: OrderState, fact: Fact, meaning: Meaning, at: int) -> bool:
-    """Store the claim if it is its source's last word: the latest, of equally late ones the highest rank and word."""
+    """Store the claim if it is its source's last word: the latest, of equally late ones the highest rank and word.
+
+    Each field of a source has a last word of its own: a refund's progress does not lift the hold on shipping.
+    """
     raw = fact.get("raw_status") or fact["event_type"]
     claim: Claim = [raw, meaning.shown, at]
     mapped = fact.get("mapped")
     if mapped is not None and mapped.get("flags") and (held := [f for f in HELD_FLAGS if f in mapped["flags"]]):
         claim.append(held)
     source: str = fact["source"]
+    if mapped is not None and "field" in mapped:
+        source = f"{source}{_FIELD}{mapped['field']}"
     last = state.claims.get(source)
     if last is None:
         state.claims = dict(sorted([*state.claims.items(), (source, claim)]))
@@ -111,9 +122,16 @@ def _order(claim: Claim) -> tuple[Any, ...]:
 
 
 def view(state: OrderState) -> dict[str, dict[str, Any]]:
-    """{source: {raw, state, at}}, by name of source."""
-    t0 = state.created_at
+    """{source: {raw, state, at}}, by name of source; what nobody understands yet is said all the same."""
+    t0, last = state.created_at, dict[str, Claim]()
+    waiting = ((entry[3], [entry[5], -1, entry[0]]) for entry in state.unmapped)
+    for name, claim in (*state.claims.items(), *waiting):
+        source, _, field = name.partition(_FIELD)
+        if field and claim[1] < 0 and len(claim) == 3:
+            continue  # it only says that nothing is held any more
+        if source not in last or _order(claim) > _order(last[source]):
+            last[source] = claim
     return {
         source: {"raw": claim[0], "state": STATES[claim[1]] if claim[1] >= 0 else None, "at": claim[2] + t0}
-        for source, claim in state.claims.items()
+        for source, claim in sorted(last.items())
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from streams.domain.order import money
+from streams.domain.order import money, parked
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED
 
@@ -19,10 +19,13 @@ FLAGS: Final = (
     "gap",
     "partially_refunded",
     "refunded",
+    "provisional",
 )
 """In the order in which they are listed."""
 
-CLOSED, FROZEN, LOCKED, INVOICE_RED, CONFLICT, GAP, PARTIALLY_REFUNDED, REFUNDED = (1 << n for n in range(len(FLAGS)))
+CLOSED, FROZEN, LOCKED, INVOICE_RED, CONFLICT, GAP, PARTIALLY_REFUNDED, REFUNDED, PROVISIONAL = (
+    1 << n for n in range(len(FLAGS))
+)
 
 MARKED: Final = {"closed": ("orders",), "invoice_red": ("orders", "finance")}
 """Flags that stay once they were told, and the topics that may tell them."""
@@ -36,6 +39,8 @@ def derive(state: OrderState) -> int:
         bits |= GAP
     if is_unproven(state):
         bits |= CONFLICT
+    if state.unmapped and state.rank >= LOGISTICS_SIGNED and reached[LOGISTICS_SIGNED] is None:
+        bits |= PROVISIONAL if parked.signed_at(state) is not None else 0  # LOG-05: by a word that no table knows yet
     if state.rejected:
         bits |= CONFLICT  # ID-04: somebody binds a code of another order to this one
     if state.refunded_minor:

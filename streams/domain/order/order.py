@@ -38,6 +38,7 @@ from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
 from streams.domain.rules.nodes import BASE_NODE, CUSTOMER_SIGNED, LOGISTICS_SIGNED, NODES
+from streams.domain.status_map import may_be_signed
 
 CREATED: Final = "order_created"
 CODE_REJECTED: Final = "_code_rejected"
@@ -109,7 +110,7 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
         new.seen = dedup.remember(state.seen, key, digest, fact["event_time"], settings.seen_memory_ms)
     at: int = fact["event_time"] - state.created_at
     changed = codes.collect(new, fact, at)
-    if fact["event_type"] == CREATED:
+    if fact["event_type"] == CREATED and verdict is dedup.Verdict.NEW:
         new.version += changed
         note = audit.row(fact, "ID-05", audit.DUPLICATE, audit.text(state), audit.text(new), "the order exists already")
         return Decision(new, note, [], changed)
@@ -140,20 +141,26 @@ def _fold(
     rule = meaning.rule
     if meaning.money and (wrong := money.refusal(state.currency, fact)):
         refusal, rule = wrong, "FIN-07"
-    elif meaning.claims:
+    elif meaning.claims or claims.of_a_field(fact):
         changed |= claims.keep(new, fact, meaning, at)
         if meaning.shown >= 0 and fact["topic"] == "orders":
             changed |= lag.show(new, meaning.shown, at)
     mapped = fact.get("mapped")
+    decision, reason = audit.REFUSED, refusal
     if mapped is not None:
-        changed |= parked.update(new, fact, key, at)
+        if parked.update(new, fact, key, at):
+            progress.provisional(new)
+            changed = True
+        word = "" if mapped["known"] else fact.get("raw_status") or ""
+        if word and may_be_signed(fact["topic"], word):
+            decision, rule = audit.ACCEPTED, "LOG-05"
+            reason = f"{refusal}; until one is, it counts as a signature of a paid order"
 
     events: list[dict[str, Any]] = []
-    decision, reason = audit.REFUSED, refusal
     if refusal is None:
         decision = audit.ACCEPTED
         if meaning.node:
-            if progress.is_late(state, meaning.node, at):
+            if progress.is_late(new, meaning.node, at):
                 decision, reason = audit.FILLED_IN, "the order is already further"
             changed |= _reach(state, new, fact, meaning.rank, meaning.node, at, events)
             if meaning.rank == LOGISTICS_SIGNED and new.channel in settings.auto_complete:

@@ -6,6 +6,7 @@ from the set of claims, so late events fill in what was skipped and never turn a
 
 from __future__ import annotations
 
+from streams.domain.order import parked
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import (
     AWAITING_CONFIRM,
@@ -15,6 +16,7 @@ from streams.domain.rules.nodes import (
     NEXT_RANKS,
     NODE_RANK,
     NODE_STEP,
+    PAID,
 )
 
 
@@ -37,7 +39,21 @@ def reach(state: OrderState, rank: int, node: int, at: int) -> bool:
             new = True
     if new:
         state.node = current_node(state)
+        if state.unmapped:
+            provisional(state)
     return new
+
+
+def provisional(state: OrderState) -> None:
+    """LOG-05: bring the rank in line with the words that wait: a likely signature among them counts as one, and no
+    longer when it has left them. Of an order that nobody paid yet it proves too little: its units would be sold.
+    """
+    rank = max(rank for rank, at in enumerate(state.reached) if at is not None)
+    if PAID <= rank < LOGISTICS_SIGNED and parked.signed_at(state) is not None:
+        rank = LOGISTICS_SIGNED
+    if rank != state.rank:
+        state.rank = rank
+        state.node = current_node(state)
 
 
 def current_node(state: OrderState) -> int:

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from streams.domain.inventory import messages
+from streams.domain.order import parked
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.node_records import ABNORMAL, OVERDUE, NodeRecord, NodeRecords
 from streams.domain.order.state import OrderState, Wait
@@ -46,7 +47,9 @@ class Position(NamedTuple):
 
 def entered(state: OrderState) -> int:
     """When the order came to its node, ms after its creation: told there, and in the state of the node."""
-    reached = state.reached[NODE_RANK[state.node]] or 0
+    reached = state.reached[NODE_RANK[state.node]]
+    if reached is None:
+        reached = parked.signed_at(state) or 0
     told = state.nodes.get(state.node)
     return reached if told is None or told < reached else told
 

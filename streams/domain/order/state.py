@@ -44,8 +44,9 @@ class RowError(ValueError):
 
 @dataclass(slots=True)
 class OrderState:
-    """One order. All but `version`, `seen`, `stock`, `lane`, `risk`, `wait` and `aside` is a function of the set of
-    events, in whatever order; `lane` waits for the stock's first word as well, the last two keep when each was told."""
+    """One order. All but `version`, `seen`, `stock`, `lane`, `risk`, `wait`, `aside` and `arrivals` is a function of
+    the set of events, in whatever order; `lane` waits for the stock's first word as well, `wait` and `aside` keep when
+    each was told."""
 
     created_at: int
     """ms since the epoch: the event time of the order_created."""
@@ -66,7 +67,7 @@ class OrderState:
     nodes: dict[int, int] = field(default_factory=dict)
     """Fine node -> when: the earliest time, for the nodes of a loop the latest."""
     claims: dict[str, Claim] = field(default_factory=dict)
-    """Source -> its latest claim; sources in order of name."""
+    """Source, or source NUL field where its fields hold the order each by itself -> its latest claim; by name."""
     marks: dict[str, int] = field(default_factory=dict)
     """Flags that stay once told -> earliest time told; also `invoiced`."""
 
@@ -108,6 +109,8 @@ class OrderState:
     """[at, text] of the last error that was told of the order."""
     aside: asides.Aside | None = None
     """What only some orders have; what is due in it was told when `wait` was."""
+    arrivals: dict[str, list[Any]] = field(default_factory=dict)
+    """Waybill -> [picked up, arrives, basis], by the estimates agent: follows from the parcels told of by then."""
 
     def copy(self) -> OrderState:
         """A shallow copy: replace its dicts and lists, do not change them."""
@@ -147,6 +150,7 @@ class OrderState:
             self.wait,
             self.error,
             self.aside,
+            self.arrivals,
         )
 
 
@@ -187,10 +191,12 @@ def to_row(state: OrderState) -> list[Any]:
         state.lane,
         state.risk,
     ]
-    if state.wait is not None or state.error is not None or state.aside is not None:
+    if state.wait is not None or state.error is not None or state.aside is not None or state.arrivals:
         row += [None if state.wait is None else [*state.wait], state.error]
-        if state.aside is not None:
-            row.append(asides.to_row(state.aside))
+        if state.aside is not None or state.arrivals:
+            row.append(None if state.aside is None else asides.to_row(state.aside))
+        if state.arrivals:
+            row.append(state.arrivals)
     return row
 
 
@@ -205,6 +211,6 @@ def from_row(row: list[Any]) -> OrderState:
         fields[_STOCK] = reserved.from_row(fields[_STOCK])
     if len(fields) > _WAIT and fields[_WAIT] is not None:
         fields[_WAIT] = Wait(*fields[_WAIT])
-    if len(fields) > _ASIDE:
+    if len(fields) > _ASIDE and fields[_ASIDE] is not None:
         fields[_ASIDE] = asides.from_row(fields[_ASIDE])
     return OrderState(*fields)

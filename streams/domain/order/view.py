@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.domain.order import claims, codes, manual, sla, tiers
-from streams.domain.order.flags import names
+from streams.domain.order import claims, codes, manual, parked, sla, tiers
+from streams.domain.order.arrival import expected, sentence
+from streams.domain.order.flags import PROVISIONAL, names
 from streams.domain.order.lanes import LANES, TIERS
 from streams.domain.order.manual import ManualRules
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.reserved import NAMES, is_told
 from streams.domain.order.state import OrderState
-from streams.domain.rules.nodes import NODES, STATES
+from streams.domain.rules.nodes import LOGISTICS_SIGNED, NODES, STATES
 
 _NO_RECORDS: Final = NodeRecords()
 _NO_COMMANDS: Final = ManualRules()
@@ -22,7 +23,7 @@ def record(
 ) -> dict[str, Any]:
     """All fields of the contract. `score` as of the last change of band or lock."""
     node, here = NODES[state.node - 1], sla.position(state, records)
-    t0 = state.created_at
+    t0, arrives = state.created_at, expected(state)
     return {
         "order_guid": order_guid,
         "channel": state.channel,
@@ -32,7 +33,7 @@ def record(
         "node": node.name,
         "flags": list(names(state.flags)),
         "tiers": tiers.view(state),
-        "entered_at": {name: at + t0 for name, at in zip(STATES, state.reached, strict=True) if at is not None},
+        "entered_at": {name: at + t0 for name, at in zip(STATES, _reached(state), strict=True) if at is not None},
         "claims": claims.view(state),
         "tier": TIERS[state.tier],
         "score": None if state.risk is None else state.risk[0],
@@ -55,7 +56,16 @@ def record(
         "node_owner": here.owner,
         "expected_next": here.expects,
         "pending_approvals": None if state.aside is None else manual.waiting(state, by_hand),
+        "estimated_arrival_at": None if arrives is None else arrives[0],
+        "estimate_basis": None if arrives is None else arrives[1],
+        "customer_text": None if arrives is None else f"parcel sent, {sentence(arrives[0], state.updated_at + t0)}",
     }
+
+
+def _reached(state: OrderState) -> list[int | None]:
+    if not state.flags & PROVISIONAL:
+        return state.reached
+    return [parked.signed_at(state) if rank == LOGISTICS_SIGNED else at for rank, at in enumerate(state.reached)]
 
 
 def _stock(state: OrderState) -> list[dict[str, Any]] | None:

@@ -18,6 +18,7 @@ from streams.domain.courier_file.layout import parse as parse_layout
 from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.ledger.settings import Settings as LedgerSettings
+from streams.domain.logistics.arrival import Estimates
 from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.order import ManualRules, NodeRecords, OrderSettings, StockRules, TierRules
 from streams.domain.order.pushes import parse as parse_pushes
@@ -141,6 +142,12 @@ def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
 def ledger(path: Path = FOLDER / "recognition.json") -> LedgerSettings:
     """When revenue is recognised, by channel. LedgerError names the entry that must not be used."""
     return LedgerSettings.parse(_read(path), order_settings().currency, auto_complete())
+
+
+@cache
+def estimates(path: Path = FOLDER / "logistics.json") -> Estimates:
+    """How the arrival of a parcel is estimated."""
+    return Estimates(**_read(path)["estimates"])
 
 
 @cache

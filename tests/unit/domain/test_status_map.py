@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,17 @@ from jsonschema import Draft202012Validator
 
 from streams.domain.rules import data
 from streams.domain.rules.nodes import NODES, STATES
-from streams.domain.status_map import _ROW_KEYS, TERMINAL_WORDS, UNKNOWN, MapError, StatusMaps, masked, parse, speakers
+from streams.domain.status_map import (
+    _ROW_KEYS,
+    TERMINAL_WORDS,
+    UNKNOWN,
+    MapError,
+    StatusMaps,
+    masked,
+    may_be_signed,
+    parse,
+    speakers,
+)
 from streams.domain.status_schema import json_schema
 
 MAPS = data.status_maps()
@@ -266,9 +277,57 @@ def test_every_row_of_every_table_is_found() -> None:
         for topic in rows.topics:
             for name in rows.names:
                 for row in (row for row in rows.rows if topic in row.topics):
-                    assert MAPS.find(topic, (name,), row.field if row.field != "*" else "any", row.code) == row.mapped
+                    field = row.field if row.field != "*" else "any"
+                    found = MAPS.find(topic, (name,), field, row.code)
+                    assert {key: value for key, value in found.items() if key != "field"} == row.mapped
 
 
 def test_the_fine_nodes_are_those_of_the_state_machine() -> None:
     used = {row.mapped["node"] for rows in MAPS.tables for row in rows.rows} - {None}
     assert used <= {node.name for node in NODES}
+
+
+@pytest.mark.rule("LOG-05")
+def test_what_is_likely_a_signature_agrees_with_every_courier_word_that_is_known() -> None:
+    """No known word that is none counts as one, and of those that are one nearly all do."""
+    ends: dict[bool, list[str]] = {True: [], False: []}
+    for table in MAPS.tables:
+        for row in table.rows:
+            if "couriers" in row.topics and ("签" in row.code or "收" in row.code):
+                ends[row.mapped["state"] == "logistics_signed"].append(row.code)
+    assert [word for word in ends[False] if may_be_signed("couriers", word)] == []
+    assert [word for word in ends[True] if not may_be_signed("couriers", word)] == []
+    assert len(ends[True]) > 15
+    assert len(ends[False]) > 5
+
+
+@pytest.mark.rule("LOG-05")
+@pytest.mark.parametrize(
+    ("word", "likely"),
+    [
+        *(
+            (word, True)
+            for word in ("放门口代签", "已代签收", "签收成功", "收货成功", "车库代收", "投柜或站签收", "整车签收")
+        ),
+        *(
+            (word, False)
+            for word in ("拒收", "拒签", "未签收", "超时未签收", "待签收", "等待确认收货", "退签", "退回签收")
+        ),
+        *((word, False) for word in ("签收失败", "签收异常", "无人签收", "收件人拒绝签收", "部分签收", "虚假签收")),
+        *((word, False) for word in ("揽收", "揽收成功", "揽收失败", "KC揽收", "上门收件", "二程接驳收件", "集收入库")),
+        *((word, False) for word in ("第三方代收快递员取出", "代收入库", "无法联系收货人", "在官网可查看签收人信息")),
+        *((word, False) for word in ("签单返还", "电子面单已签发", "派件中", "放门口")),
+    ],
+)
+def test_a_word_with_a_sign_of_signing_counts_unless_it_denies_it(word: str, likely: bool) -> None:
+    assert may_be_signed("couriers", word) is likely
+    assert not may_be_signed("orders", word), "a shop front signs for no parcel"
+
+
+@pytest.mark.rule("ST-03")
+def test_other_tables_have_another_digest() -> None:
+    tables = dict(data.status_tables(data.STATUS))
+    zto = tables["zto"]
+    more = dataclasses.replace(zto, rows=(*zto.rows, dataclasses.replace(zto.rows[0], code="放门口鞋柜")))
+    assert StatusMaps(tables.values()).digest == StatusMaps(reversed([*tables.values()])).digest
+    assert StatusMaps({**tables, "zto": more}.values()).digest != StatusMaps(tables.values()).digest

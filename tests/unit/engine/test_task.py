@@ -925,3 +925,56 @@ def test_timers_that_are_due_by_the_clock_may_take_several_turns() -> None:
         (1, False),
         (0, False),
     ]
+
+
+# -- the first turn -----------------------------------------------------------------------------------------------
+
+
+def greeting(fails: list[Exception]) -> Agent:
+    """Notes in its table and on a topic that it started, unless it is to fail."""
+    agent = Agent("greeting", sources=("in",), writes=("out",))
+    table = agent.table("t")
+
+    @agent.on_start
+    def start(ctx: Context) -> None:
+        ctx[table]["starts"] = ctx[table].get("starts", 0) + 1
+        ctx.emit("out", "k", "started")
+        ctx.timers.set("now", "", ctx.now)
+        if fails:
+            raise fails.pop()
+
+    agent.on_timer(lambda ctx, kind, key, due: ctx.emit("out", "k", "timer"))
+    agent.fold(lambda ctx, key, fact: ctx.emit("out", "k", fact))
+    return agent
+
+
+def test_a_task_starts_once_before_anything_else_and_needs_no_record_for_it() -> None:
+    bench = Bench(greeting([]))
+    assert [bench.task.starting] == [True]
+    bench.turn()
+    bench.turn(1)
+    assert bench.sent("out") == ["started", "timer", 1]
+    assert not bench.task.starting
+    again = bench.reopened()
+    again.turn(2)
+    assert again.sent("out") == ["started", "timer", 2]
+    assert rows(again, "t") == {"starts": 2}
+
+
+def test_a_start_that_was_not_committed_comes_again() -> None:
+    bench = Bench(greeting([]))
+    bench.transaction.fail = Unreachable()
+    with pytest.raises(Unreachable):
+        bench.turn(1)
+    assert [bench.task.starting] == [True]
+    bench.turn(1)
+    assert bench.sent("out") == ["started", "timer", 1]
+    assert rows(bench, "t") == {"starts": 1}
+
+
+def test_a_start_that_fails_is_buried_and_leaves_nothing() -> None:
+    bench = Bench(greeting([ValueError("again"), ValueError("no")]))
+    bench.turn(1)
+    assert bench.sent("out") == [1]
+    assert rows(bench, "t") == {}
+    assert [(letter["topic"], letter["stage"]) for letter in bench.dead] == [("greeting:timer:start", "rule")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streams.domain import logistics as rules
 from streams.domain.logistics import settings as numbers
 from tests.unit.domain.logistics.watched import DAY, HOUR, MINUTE, SECOND, T0, Watched
 
@@ -79,7 +80,7 @@ def test_probes_end_fifteen_days_after_the_last_movement() -> None:
 @pytest.mark.rule("LOG-06", "LOG-03")
 def test_a_courier_without_an_interface_is_neither_probed_nor_stalled() -> None:
     it = Watched().courier("picked_up", 0, courier="village cart").wait(10 * DAY)
-    assert not it.sent
+    assert {topic for topic, _, _ in it.sent} == {rules.arrival.FACTS}
 
 
 @pytest.mark.rule("LOG-03")
@@ -180,3 +181,17 @@ def test_a_waybill_is_forgotten_thirty_days_after_the_last_that_was_told() -> No
     assert it.rows is not None
     assert it.wait(HOUR + 30 * DAY).rows is None
     assert it.now == T0 + HOUR + 30 * DAY
+
+
+@pytest.mark.rule("LOG-11")
+@pytest.mark.parametrize(
+    ("first", "second", "opened"), [(None, None, 1), (None, "W1", 1), ("W1", "W2", 0), ("W2", "W2", 0)]
+)
+def test_complaints_that_come_before_any_waybill_is_known_count_once_it_is(
+    first: str | None, second: str | None, opened: int
+) -> None:
+    it = Watched().say("orders", "complaint", HOUR, first).say("orders", "complaint", 2 * HOUR, second)
+    it.courier("picked_up", 0, told=3 * HOUR)
+    assert not it.alerts("LOG-11")
+    it.courier("signed", HOUR, told=3 * HOUR)
+    assert len(it.alerts("LOG-11")) == opened

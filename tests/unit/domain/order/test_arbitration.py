@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from streams.domain.order import parked
+from streams.domain.order import parked, record
 from streams.domain.order.meanings import MEANINGS, Meaning, check
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODES, STATES
 from tests.unit.domain.order.facts import (
     DAY,
+    GUID,
     HOUR,
     MINUTE,
     T0,
@@ -168,28 +171,91 @@ def test_a_table_that_claims_without_authority_is_refused() -> None:
 def test_a_status_no_map_knows_changes_no_state_and_is_kept() -> None:
     order, _ = fold([created(), paid()])
 
-    decision = step(order, says("couriers", "门口代签", T0 + HOUR, UNKNOWN, event_type="signed", raw_field="status"))
+    decision = step(order, says("couriers", "放门口", T0 + HOUR, UNKNOWN, event_type="signed", raw_field="status"))
 
-    assert (STATES[decision.state.rank], decision.state.claims["zto"]) == ("paid", ["门口代签", -1, HOUR])
+    shown = record(GUID, decision.state)
+    assert (shown["state"], shown["claims"]["zto"]) == ("paid", {"raw": "放门口", "state": None, "at": T0 + HOUR})
     assert (decision.audit["decision"], decision.audit["rule"]) == ("refused", "ST-03")
-    assert decision.audit["reason"] == "mapping_missing: zto, status has no known status '门口代签'"
-    assert [entry[2:] for entry in decision.state.unmapped] == [["couriers", "zto", "status", "门口代签"]]
+    assert decision.audit["reason"] == "mapping_missing: zto, status has no known status '放门口'"
+    assert [entry[2:] for entry in decision.state.unmapped] == [["couriers", "zto", "status", "放门口"]]
+
+
+@pytest.mark.rule("LOG-05")
+@pytest.mark.parametrize(
+    ("meaning", "state", "flags", "verdict"),
+    [
+        (mapped("logistics_signed", "logistics_signed"), "logistics_signed", ["gap"], "accepted"),
+        (mapped("shipped", "out_for_delivery"), "shipped", [], "accepted"),
+        (mapped(axis="parcel:returned"), "paid", [], "accepted"),
+    ],
+)
+def test_a_likely_signature_counts_until_a_table_confirms_it_or_takes_it_back(
+    meaning: dict[str, Any], state: str, flags: list[str], verdict: str
+) -> None:
+    first = says("couriers", "门口代签", T0 + DAY, UNKNOWN, event_type="scanned")
+    order, decisions = fold([created(), paid(), first])
+    shown = record(GUID, order)
+    assert (shown["state"], shown["node"]) == ("logistics_signed", "awaiting_confirm")
+    assert shown["flags"] == ["gap", "provisional"]
+    assert shown["entered_at"]["logistics_signed"] == shown["node_entered_at"] == T0 + DAY
+    assert (decisions[-1].audit["rule"], decisions[-1].audit["decision"]) == ("LOG-05", "accepted")
+    assert not decisions[-1].events, "what may be taken back is told to nobody as an event"
+
+    known = step(order, {**first, "mapped": meaning})
+    shown = record(GUID, known.state)
+    assert (shown["state"], shown["flags"], known.audit["decision"]) == (state, flags, verdict)
+    assert [event["event"] for event in known.events] == {"logistics_signed": ["signed"], "shipped": ["shipped"]}.get(
+        state, []
+    )
+
+
+@pytest.mark.rule("LOG-05")
+def test_a_likely_signature_of_an_order_that_nobody_paid_waits_for_the_payment() -> None:
+    signed = says("couriers", "门口代签", T0 + DAY, UNKNOWN, event_type="scanned")
+    early, decisions = fold([created(), signed])
+    assert (record(GUID, early)["state"], record(GUID, early)["flags"]) == ("pending_payment", [])
+    assert decisions[-1].audit["decision"] == "accepted"
+    late = step(early, paid()).state
+    assert (record(GUID, late)["state"], record(GUID, late)["flags"]) == ("logistics_signed", ["gap", "provisional"])
+
+
+@pytest.mark.rule("LOG-05")
+def test_a_real_state_stands_when_a_likely_signature_is_taken_back() -> None:
+    first = says("couriers", "门口代签", T0 + DAY, UNKNOWN, event_type="scanned")
+    order, _ = fold([created(), paid(), first, fact("orders", "buyer_confirmed", T0 + 2 * DAY)])
+    assert record(GUID, order)["flags"] == ["conflict", "gap", "provisional"]
+    shown = record(GUID, step(order, {**first, "mapped": mapped(axis="parcel:returned")}).state)
+    assert (shown["state"], shown["flags"]) == ("customer_signed", ["conflict", "gap"])
+
+
+@pytest.mark.rule("ST-03")
+def test_a_hold_ends_with_a_word_of_the_same_field_and_no_other() -> None:
+    ship = {**mapped(flags=["locked"]), "field": "ship_status"}
+    held = says("orders", "FORBIDDEN", T0 + HOUR, ship, event_type="status_changed")
+    paid_for = says("orders", "PAID", T0 + 2 * HOUR, mapped("paid"), event_type="status_changed")
+    unknown = says("orders", "?", T0 + 3 * HOUR, UNKNOWN, event_type="status_changed")
+    lifted = {**mapped(flags=[]), "field": "ship_status"}
+    free = says("orders", "FREE", T0 + 4 * HOUR, lifted, event_type="status_changed")
+    for others in ([held, paid_for, unknown], [unknown, paid_for, held]):
+        assert record(GUID, fold([created(), paid(), *others])[0])["flags"] == ["locked"]
+        assert record(GUID, fold([created(), paid(), free, *others])[0])["flags"] == []
+    assert record(GUID, fold([created(), paid(), held, paid_for, unknown])[0])["claims"]["douyin"]["raw"] == "?"
 
 
 @pytest.mark.rule("ST-03")
 def test_a_parked_status_counts_when_it_is_told_again_and_known_by_then() -> None:
-    first = says("couriers", "门口代签", T0 + DAY, UNKNOWN, event_type="signed")
+    first = says("couriers", "放门口", T0 + DAY, UNKNOWN, event_type="signed")
     again = {**first, "mapped": mapped("logistics_signed", "logistics_signed")}
 
     state, decisions = fold([created(), paid(), first, first, again, again])
 
     assert verdicts(decisions)[2:] == ["refused", "duplicate", "accepted", "duplicate"]
     assert (STATES[state.rank], state.unmapped) == ("logistics_signed", [])
-    assert state.claims["zto"] == ["门口代签", 3, DAY]
+    assert state.claims["zto"] == ["放门口", 3, DAY]
 
 
 @pytest.mark.rule("ST-03")
-def test_the_list_of_parked_statuses_is_bounded_and_keeps_the_newest() -> None:
+def test_the_list_of_parked_statuses_is_bounded_and_keeps_the_newest_and_what_counts_as_a_signature() -> None:
     events = [says("couriers", f"?{n}", T0 + n * MINUTE, UNKNOWN) for n in range(parked.MAX_PARKED + 1)]
 
     state, _ = fold([created(), *events])
@@ -197,6 +263,8 @@ def test_the_list_of_parked_statuses_is_bounded_and_keeps_the_newest() -> None:
 
     assert [entry[5] for entry in state.unmapped] == [f"?{n}" for n in range(1, parked.MAX_PARKED + 1)]
     assert backwards.unmapped == state.unmapped
+    signed, _ = fold([created(), says("couriers", "门口代签", T0, UNKNOWN), *events])
+    assert [entry[5] for entry in signed.unmapped][:2] == ["门口代签", "?2"]
 
 
 @pytest.mark.rule("ST-03")
@@ -228,4 +296,4 @@ def test_an_order_exists_even_if_its_first_status_is_unknown_or_refused() -> Non
         assert (decision.audit["decision"], decision.audit["before"]) == ("accepted", None)
         assert reason in decision.audit["reason"]
         assert (decision.state.rank, decision.state.version, told([decision])) == (0, 1, [("created", None)])
-        assert decision.state.claims["douyin"][0] == "105"
+        assert record(GUID, decision.state)["claims"]["douyin"]["raw"] == "105"
