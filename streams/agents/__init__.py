@@ -3,6 +3,7 @@
 from streams.agents.alerts import alerts
 from streams.agents.calls import calls
 from streams.agents.channels import channels
+from streams.agents.estimates import estimates
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.agents.inventory import inventory
@@ -11,5 +12,5 @@ from streams.agents.orders import orders
 from streams.agents.reports import reports
 from streams.agents.risk import risk
 
-ALL = (intake, channels, identity, orders, inventory, logistics, calls, risk, reports, alerts)
+ALL = (intake, channels, identity, orders, inventory, logistics, calls, estimates, risk, reports, alerts)
 """Every agent, in the order of the flow."""

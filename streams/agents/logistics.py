@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 from streams.domain import logistics as rules
@@ -16,13 +17,16 @@ FACTS: Final = "order-facts"
 logistics = Agent(
     "logistics",
     sources=(FACTS,),
-    writes=(rules.CALLS, confirm.REQUESTS, rules.ALERTS),
+    writes=(rules.CALLS, confirm.REQUESTS, rules.arrival.FACTS, rules.ALERTS),
     clock=Clock.EVENTS,
 )
 WAYBILLS = logistics.table("waybills")
 CONFIRMATIONS = logistics.table("confirmations")
+DESTINATIONS = logistics.table("destinations", kept=0.2)
+"""[told at, province, city] by order: read once or twice, when its parcel is picked up and when it arrives."""
 
 TIMER: Final = "waybills"
+_ADDRESSED: Final = frozenset({"order_created", "address_changed"})
 ASK: Final = "ask"
 """Timer of the questions to the customer."""
 _SETTINGS = data.logistics()
@@ -31,9 +35,14 @@ _SETTINGS = data.logistics()
 @logistics.fold
 def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
     guid = fact["order_guid"]
+    if fact["event_type"] in _ADDRESSED:
+        known = ctx[DESTINATIONS].get(guid)
+        place = rules.arrival.destination(known, fact)
+        if place is not None and place is not known:
+            ctx[DESTINATIONS][guid] = place
     if rules.concerns(fact):
         before = ctx[WAYBILLS].get(guid)
-        outcome = rules.step(before, fact, ctx.now, _SETTINGS)
+        outcome = rules.step(before, fact, ctx.now, _SETTINGS, partial(_destination, ctx, guid))
         if outcome.rows is not before:
             _store(ctx, WAYBILLS, guid, outcome.rows)
             _time(ctx, TIMER, guid, rules.next_due(before, _SETTINGS), rules.next_due(outcome.rows, _SETTINGS))
@@ -58,6 +67,8 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
             outcome = rules.due(key, rows, due, _SETTINGS)
             if outcome.rows != rows:
                 _store(ctx, WAYBILLS, key, outcome.rows)
+            if outcome.rows is None and key in ctx[DESTINATIONS]:
+                del ctx[DESTINATIONS][key]
             _time(ctx, TIMER, key, None, rules.next_due(outcome.rows, _SETTINGS))
             _send(ctx, outcome.sends)
         return
@@ -74,6 +85,11 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
 def time_of(fact: dict[str, Any]) -> int:
     at: int = fact["event_time"]
     return at
+
+
+def _destination(ctx: Context, guid: str) -> rules.arrival.Place:
+    row = ctx[DESTINATIONS].get(guid)
+    return rules.arrival.NOWHERE if row is None else (row[1], row[2])
 
 
 def _send(ctx: Context, sends: Iterable[rules.Send]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from streams.domain.inventory import messages
+from streams.domain.logistics.arrival import ESTIMATED
 from streams.domain.order import (
     ASKED,
     REPLY,
@@ -31,6 +32,7 @@ from streams.domain.order import (
     due,
     due_at,
     from_row,
+    learn,
     record,
     reduce,
     to_row,
@@ -95,6 +97,12 @@ def make(
                     answered.audit["raw"] = payload(fact, ctx.value, audit_raw)
                     ctx.emit(AUDIT, guid, answered.audit)
                 settle(ctx, guid, state, answered.state, answered.sends, answered.changed)
+                return
+            if fact["event_type"] == ESTIMATED:
+                if state is None:
+                    raise UnknownOrder("an estimate for an order that was never created")
+                expecting = learn(state, fact)
+                settle(ctx, guid, state, expecting, (), expecting is not state)
                 return
             decision = reduce(state, fact, ctx.now, rules)
         except UnknownOrder as error:

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from streams.domain.logistics.arrival import DEFAULT
+from streams.domain.order.arrival import sentence
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -79,6 +82,8 @@ def show(console: Console, order: Mapping[str, Any]) -> None:
     console.print(f"  [bold]stands at[/bold]  {where}{text}")
     if state.get("flags"):
         console.print(f"  [bold]flags[/bold]      [yellow]{escape(', '.join(state['flags']))}[/yellow]")
+    if expected := arrival_sentence(state, time.time_ns() // 1_000_000):
+        console.print(f"  [bold]expected[/bold]   {escape(expected)}")
     paid, total = money(state.get("paid_minor"), currency), money(state.get("total_minor"), currency)
     back = f", {money(state['refunded_minor'], currency)} refunded" if state.get("refunded_minor") else ""
     console.print(f"  [bold]money[/bold]      {paid} paid of {total}{back}")
@@ -200,6 +205,18 @@ def sla_sentence(state: Mapping[str, Any], now: int) -> str:
         return f"{said}: no SLA"
     left = f"{span(due - now)} left" if due >= now else f"over the SLA by {span(now - due)}"
     return f"{said}: {left}, due {clock(due)}"
+
+
+def arrival_sentence(state: Mapping[str, Any], now: int) -> str:
+    """LOG-16: `2026-01-26 15:00:00 +08, arrives in about 2 days (47 h 12 min left), by its lane` at `now` (ms); "" if
+    no parcel is on its way."""
+    at = state.get("estimated_arrival_at")
+    if at is None:
+        return ""
+    left = f" ({span(at - now)} left)" if at > now else ""
+    basis = str(state.get("estimate_basis"))
+    by = "by default: too few parcels to tell" if basis == DEFAULT else f"by its {basis}"
+    return f"{clock(at)}, {sentence(at, now)}{left}, {by}"
 
 
 def span(ms: int) -> str:

@@ -62,7 +62,7 @@ words = st.sampled_from(["w1", "w2", "放门口已签"])
 
 @st.composite
 def meanings(draw: st.DrawFn) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["unknown", "node", "state", "flag", "axis"]))
+    kind = draw(st.sampled_from(["unknown", "unknown", "node", "state", "flag", "axis"]))
     if kind == "unknown":
         return mapped(known=False)
     if kind == "node":
@@ -153,6 +153,27 @@ def test_order_of_arrival_and_repetition_change_nothing(both: tuple[list[Fact], 
 
     assert seen_from_outside(jumbled) == seen_from_outside(straight)
     assert without_memory(jumbled) == without_memory(straight)
+
+
+@st.composite
+def learned(draw: st.DrawFn) -> tuple[list[Fact], list[Fact]]:
+    """A history whose unknown words are told again with a meaning, and the same with that meaning from the start."""
+    history = draw(histories())
+    known = {
+        event["event_id"]: {**event, "mapped": draw(meanings().filter(lambda meaning: bool(meaning["known"])))}
+        for event in history
+        if "mapped" in event and not event["mapped"]["known"]
+    }
+    arrived = [*draw(st.permutations(history[1:])), *draw(st.permutations([*known.values()]))]
+    return [history[0], *arrived], [known.get(event["event_id"], event) for event in history]
+
+
+@pytest.mark.rule("ST-03", "LOG-05")
+@settings(max_examples=400, deadline=None)
+@given(learned())
+def test_a_word_that_is_learned_late_ends_as_if_it_had_been_known(both: tuple[list[Fact], list[Fact]]) -> None:
+    late, always = both
+    assert seen_from_outside(fold(late)[0]) == seen_from_outside(fold(always)[0])
 
 
 @pytest.mark.rule("ID-05")

@@ -13,6 +13,10 @@ from streams.commands.inputs import encoded_lines
 from streams.engine.local import Crash, LocalRunner
 from streams.lines import BadLine, code_of
 
+BY_ARRIVAL = {"version": 0, "estimated_arrival_at": None, "estimate_basis": None, "customer_text": None}
+"""Fields of order-states that follow from when things were told, not from what was: turns are counted, and an arrival
+is estimated from the parcels told of before."""
+
 Record = tuple[str, bytes, str | None]
 """(topic, payload, key) of an input event."""
 

@@ -131,3 +131,37 @@ def test_case_31_a_callback_to_a_retired_domain_is_told_until_it_is_put_right() 
     assert alerts(shop, "LOG-07/zto/interface")[-1][0] == "closed"
     shop.ops("reference_set", T0 + HOUR, {**ours, "whitelist": ["all"]})
     assert [letter["stage"] for letter in shop.out("dead-letters")] == ["contract"]
+
+
+# -- LOG-16: when will it arrive? -------------------------------------------------------------------------------------
+
+HOME = {"province": "浙江省", "city": "杭州市", "district": "西湖区", "street": "文三路99号", "receiver": "王五"}
+
+
+@pytest.mark.rule("LOG-16")
+def test_the_customer_is_told_an_arrival_by_what_others_of_the_lane_took() -> None:
+    shop = Shop()
+    for number in range(11):
+        name, at = f"L{number}", T0 + number * MINUTE
+        shop.order("douyin", name, at, address={**HOME, "phone": "13800001111"}).pay("douyin", name, at)
+        shop.say("wms", "loaded", at, "wms-hz", channel="douyin", order_no=name, waybill_no=f"W{number}")
+        shop.say("couriers", "picked_up", at + HOUR, "zto", waybill_no=f"W{number}", courier="zto")
+        state = shop.out("order-states")[-1]
+        if number < 10:
+            assert (state["estimate_basis"], state["estimated_arrival_at"]) == ("default", at + HOUR + 72 * HOUR)
+            assert state["customer_text"] == "parcel sent, arrives in about 3 days"
+        if number == 9:
+            for arrived in range(10):
+                shop.say(
+                    "couriers", "signed", T0 + (arrived + 41) * HOUR, "zto", waybill_no=f"W{arrived}", courier="zto"
+                )
+            assert shop.out("order-states")[-1]["customer_text"] is None, "it is there"
+    # The others took 40 to 49 hours, less some minutes: the fifth of ten is in the bucket of 43.
+    assert (state["estimate_basis"], state["estimated_arrival_at"] - at - HOUR) == ("lane", 43 * HOUR + 30 * MINUTE)
+    assert state["customer_text"] == "parcel sent, arrives in about 2 days"
+    for topic in ("lane-facts", "order-states", "alerts"):
+        assert not any(word in str(shop.runner.output(topic)) for word in ("文三路", "王五", "13800001111", "西湖区"))
+    assert {len(row) for row in shop.runner.table("logistics", "destinations").values()} == {3}
+    shop.runner.advance(T0 + 40 * 24 * HOUR)
+    assert shop.runner.table("estimates", "lanes") == {}
+    assert shop.runner.table("logistics", "destinations") == {}

@@ -18,7 +18,7 @@ from streams.convert.common import write
 from streams.convert.olist import convert
 from streams.data import SAMPLE
 from streams.lines import BadLine, Line, read_lines
-from tests.scenarios.play import Played, play, records
+from tests.scenarios.play import BY_ARRIVAL, Played, play, records
 
 RANKS = ("pending_payment", "paid", "shipped", "logistics_signed")
 LATER = 400
@@ -104,7 +104,7 @@ def as_records(lines: Iterable[Line], folder: Path) -> list[Any]:
 
 
 def final(played: Played) -> dict[str, dict[str, Any]]:
-    return {number: {**state, "version": 0} for number, state in played.states.items()}
+    return {number: {**state, **BY_ARRIVAL} for number, state in played.states.items()}
 
 
 @pytest.fixture(scope="module")

@@ -221,7 +221,7 @@ def test_a_provisional_signature_is_confirmed_or_withdrawn_by_the_table_that_kno
 def test_what_waits_is_applied_once_whatever_dies_while_it_is_applied(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["streams.agents.orders"], "LOOKED_AT", 2)
+    monkeypatch.setattr(sys.modules["streams.agents.orders"], "LOOKED_AT", 1)
 
     def story(fault: Fault | None) -> LocalRunner:
         shop = Shop(fault)

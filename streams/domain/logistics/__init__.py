@@ -3,6 +3,7 @@
     waybill    what is known of each waybill of the order
     watch      LOG-01 not accepted, LOG-02 not picked up, LOG-03 stalled, LOG-06 probed, LOG-11 complained about
     confirm    LOG-14, LOG-15: the customer is asked whether all is well
+    arrival    LOG-16: how long lanes take, and when a parcel will arrive
     calls      LOG-07: quotas of the couriers' interfaces; out of it come the requests
     interfaces LOG-07: whitelist and callback of the couriers' back-offices
     settings   every number
@@ -13,10 +14,11 @@ so a late signature is late against what else has come in, and history that is r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from . import confirm, interfaces, watch, waybill
+from . import arrival, confirm, interfaces, watch, waybill
 from .calls import REQUESTS
 from .calls import step as called
 from .settings import Settings
@@ -30,6 +32,7 @@ __all__ = [
     "Outcome",
     "Send",
     "Settings",
+    "arrival",
     "called",
     "concerns",
     "confirm",
@@ -53,13 +56,22 @@ class Outcome:
     sends: list[Send] = field(default_factory=list)
 
 
+Destination = Callable[[], arrival.Place]
+"""Where the order goes to; asked for only where a parcel is picked up or arrives."""
+
+
+def nowhere() -> arrival.Place:
+    """Of an order whose destination nobody told."""
+    return arrival.NOWHERE
+
+
 def concerns(fact: Fact) -> bool:
     """Whether the fact may say something of a waybill; nearly all do not, and need no look at the rows."""
     kind = fact["event_type"]
     return kind == "complaint" or ("waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command"))
 
 
-def step(rows: Rows | None, fact: Fact, now: int, settings: Settings) -> Outcome:
+def step(rows: Rows | None, fact: Fact, now: int, settings: Settings, destination: Destination = nowhere) -> Outcome:
     """One fact about the order."""
     guid, at = fact["order_guid"], fact["event_time"]
     if fact["event_type"] == "manual_command":
@@ -77,6 +89,9 @@ def step(rows: Rows | None, fact: Fact, now: int, settings: Settings) -> Outcome
             _late(out, row, now - at, now, settings)
         settled, sends = watch.settle(guid, number, old, row, at, settings)
         out.sends += sends
+        if arrival.is_news(settled):
+            settled, said = arrival.tell(guid, number, settled, destination())
+            out.sends.append(said)
         if settled is not row:
             out.rows = {**(out.rows or {}), number: settled}
     return out

@@ -5,6 +5,7 @@
     shipped    left the warehouse                      picked     first movement with the courier
     moved      last movement                           ended      delivered
     pushed     how often it was pushed again           probed     when it was probed last
+    asked      the pickup for which an arrival was asked   timed   how long it took was told
     refreshed  when it was last looked up at once      complaints ids of the events
     raised     alerts that are open about it
 

@@ -11,9 +11,11 @@
     risk       RSK-04, RSK-08  score and lock
     saga       the four of them together                order      folds them all
     sla        ST-10, ST-15  time at a node             node_records  ST-08  who owns a node, its SLA
+    arrival    LOG-16  when it is expected
     view       the record of order-states
 """
 
+from streams.domain.order.arrival import learn
 from streams.domain.order.deadlines import ASKED, TIMER, asked, asked_of, asked_until, due_at
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.node_records import NodeRecords
@@ -46,6 +48,7 @@ __all__ = [
     "due",
     "due_at",
     "from_row",
+    "learn",
     "record",
     "reduce",
     "to_row",

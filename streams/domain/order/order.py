@@ -18,7 +18,6 @@ from streams.domain.order.meanings import REFUND
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
-from streams.domain.rules.nodes import LOGISTICS_SIGNED
 from streams.domain.status_map import may_be_signed
 
 CREATED: Final = "order_created"
@@ -120,8 +119,9 @@ def _fold(
             progress.provisional(new)
             changed = True
         word = "" if mapped["known"] else fact.get("raw_status") or ""
-        if word and new.rank >= LOGISTICS_SIGNED and may_be_signed(fact["topic"], word):
-            decision, rule, reason = audit.ACCEPTED, "LOG-05", f"{refusal}; until one is, it counts as a signature"
+        if word and may_be_signed(fact["topic"], word):
+            decision, rule = audit.ACCEPTED, "LOG-05"
+            reason = f"{refusal}; until one is, it counts as a signature of a paid order"
 
     events: list[dict[str, Any]] = []
     if refusal is None:

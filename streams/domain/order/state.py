@@ -44,8 +44,8 @@ class RowError(ValueError):
 
 @dataclass(slots=True)
 class OrderState:
-    """One order. All but `version`, `seen`, `stock`, `lane`, `risk` and `wait` is a function of the set of events, in
-    whatever order; `lane` waits for the stock's first word as well, `wait` keeps when each was told."""
+    """One order. All but `version`, `seen`, `stock`, `lane`, `risk`, `wait` and `arrivals` is a function of the set of
+    events, in whatever order; `lane` waits for the stock's first word as well, `wait` keeps when each was told."""
 
     created_at: int
     """ms since the epoch: the event time of the order_created."""
@@ -106,6 +106,8 @@ class OrderState:
     """ST-10, ST-15: what is due at its node; None where nothing is."""
     error: list[Any] | None = None
     """[at, text] of the last error that was told of the order."""
+    arrivals: dict[str, list[Any]] = field(default_factory=dict)
+    """Waybill -> [picked up, arrives, basis], by the estimates agent: follows from the parcels told of by then."""
 
     def copy(self) -> OrderState:
         """A shallow copy: replace its dicts and lists, do not change them."""
@@ -144,6 +146,7 @@ class OrderState:
             self.risk,
             self.wait,
             self.error,
+            self.arrivals,
         )
 
 
@@ -184,8 +187,10 @@ def to_row(state: OrderState) -> list[Any]:
         state.lane,
         state.risk,
     ]
-    if state.wait is not None or state.error is not None:
+    if state.wait is not None or state.error is not None or state.arrivals:
         row += [None if state.wait is None else [*state.wait], state.error]
+    if state.arrivals:
+        row.append(state.arrivals)
     return row
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from streams.domain.order import claims, codes, parked, sla, tiers
+from streams.domain.order.arrival import expected, sentence
 from streams.domain.order.flags import PROVISIONAL, names
 from streams.domain.order.lanes import LANES, TIERS
 from streams.domain.order.node_records import NodeRecords
@@ -18,7 +19,7 @@ _NO_RECORDS: Final = NodeRecords()
 def record(order_guid: str, state: OrderState, records: NodeRecords = _NO_RECORDS) -> dict[str, Any]:
     """All fields of the contract. `score` as of the last change of band or lock."""
     node, here = NODES[state.node - 1], sla.position(state, records)
-    t0 = state.created_at
+    t0, arrives = state.created_at, expected(state)
     return {
         "order_guid": order_guid,
         "channel": state.channel,
@@ -50,6 +51,9 @@ def record(order_guid: str, state: OrderState, records: NodeRecords = _NO_RECORD
         "node_entered_at": here.entered_at,
         "node_owner": here.owner,
         "expected_next": here.expects,
+        "estimated_arrival_at": None if arrives is None else arrives[0],
+        "estimate_basis": None if arrives is None else arrives[1],
+        "customer_text": None if arrives is None else f"parcel sent, {sentence(arrives[0], state.updated_at + t0)}",
     }
 
 

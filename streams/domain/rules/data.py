@@ -16,6 +16,7 @@ from streams.domain.courier_file.layout import LayoutError
 from streams.domain.courier_file.layout import parse as parse_layout
 from streams.domain.identity import Delays
 from streams.domain.inventory.settings import Settings as InventorySettings
+from streams.domain.logistics.arrival import Estimates
 from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.order import NodeRecords, OrderSettings, StockRules, TierRules
 from streams.domain.report.repair import RepairReports
@@ -117,6 +118,12 @@ def stock_reports(path: Path = FOLDER / "reports.json") -> StockReports:
 def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
     """How long a waybill may stand still, and which couriers can be asked."""
     return LogisticsSettings.parse(_read(path))
+
+
+@cache
+def estimates(path: Path = FOLDER / "logistics.json") -> Estimates:
+    """How the arrival of a parcel is estimated."""
+    return Estimates(**_read(path)["estimates"])
 
 
 @cache

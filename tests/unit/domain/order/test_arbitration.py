@@ -210,6 +210,16 @@ def test_a_likely_signature_counts_until_a_table_confirms_it_or_takes_it_back(
 
 
 @pytest.mark.rule("LOG-05")
+def test_a_likely_signature_of_an_order_that_nobody_paid_waits_for_the_payment() -> None:
+    signed = says("couriers", "门口代签", T0 + DAY, UNKNOWN, event_type="scanned")
+    early, decisions = fold([created(), signed])
+    assert (record(GUID, early)["state"], record(GUID, early)["flags"]) == ("pending_payment", [])
+    assert decisions[-1].audit["decision"] == "accepted"
+    late = step(early, paid()).state
+    assert (record(GUID, late)["state"], record(GUID, late)["flags"]) == ("logistics_signed", ["gap", "provisional"])
+
+
+@pytest.mark.rule("LOG-05")
 def test_a_real_state_stands_when_a_likely_signature_is_taken_back() -> None:
     first = says("couriers", "门口代签", T0 + DAY, UNKNOWN, event_type="scanned")
     order, _ = fold([created(), paid(), first, fact("orders", "buyer_confirmed", T0 + 2 * DAY)])

@@ -90,6 +90,9 @@ def test_five_events_out_of_order_end_in_the_state_of_the_example() -> None:
         "node_entered_at": at("2026-01-26 09:12:00"),
         "node_owner": None,
         "expected_next": None,
+        "estimated_arrival_at": None,
+        "estimate_basis": None,
+        "customer_text": None,
     }
 
 
