@@ -23,9 +23,10 @@ logistics = Agent(
 WAYBILLS = logistics.table("waybills")
 CONFIRMATIONS = logistics.table("confirmations")
 DESTINATIONS = logistics.table("destinations", kept=0.2)
-"""[province, city] by order: read once or twice, when its parcel is picked up and when it arrives."""
+"""[told at, province, city] by order: read once or twice, when its parcel is picked up and when it arrives."""
 
 TIMER: Final = "waybills"
+_ADDRESSED: Final = frozenset({"order_created", "address_changed"})
 ASK: Final = "ask"
 """Timer of the questions to the customer."""
 _SETTINGS = data.logistics()
@@ -34,10 +35,11 @@ _SETTINGS = data.logistics()
 @logistics.fold
 def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
     guid = fact["order_guid"]
-    if fact["event_type"] == "order_created":
-        place = rules.arrival.place_of(fact.get("address"))
-        if place != rules.arrival.NOWHERE:
-            ctx[DESTINATIONS].add(guid, [*place])
+    if fact["event_type"] in _ADDRESSED:
+        known = ctx[DESTINATIONS].get(guid)
+        place = rules.arrival.destination(known, fact)
+        if place is not None and place is not known:
+            ctx[DESTINATIONS][guid] = place
     if rules.concerns(fact):
         before = ctx[WAYBILLS].get(guid)
         outcome = rules.step(before, fact, ctx.now, _SETTINGS, partial(_destination, ctx, guid))
@@ -86,8 +88,8 @@ def time_of(fact: dict[str, Any]) -> int:
 
 
 def _destination(ctx: Context, guid: str) -> rules.arrival.Place:
-    province, city = ctx[DESTINATIONS].get(guid) or rules.arrival.NOWHERE
-    return province, city
+    row = ctx[DESTINATIONS].get(guid)
+    return rules.arrival.NOWHERE if row is None else (row[1], row[2])
 
 
 def _send(ctx: Context, sends: Iterable[rules.Send]) -> None:

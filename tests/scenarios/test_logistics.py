@@ -245,7 +245,7 @@ def test_the_customer_is_told_an_arrival_by_what_others_of_the_lane_took() -> No
     assert state["customer_text"] == "parcel sent, arrives in about 2 days"
     for topic in ("lane-facts", "order-states", "alerts"):
         assert not any(word in str(shop.runner.output(topic)) for word in ("文三路", "王五", "13800001111", "西湖区"))
-    assert {len(row) for row in shop.runner.table("logistics", "destinations").values()} == {2}
+    assert {len(row) for row in shop.runner.table("logistics", "destinations").values()} == {3}
     shop.runner.advance(T0 + 40 * 24 * HOUR)
     assert shop.runner.table("estimates", "lanes") == {}
     assert shop.runner.table("logistics", "destinations") == {}

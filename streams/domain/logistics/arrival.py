@@ -61,6 +61,16 @@ def place_of(address: Any) -> Place:
     return _word(found.get("province")), _word(found.get("city"))
 
 
+def destination(row: list[Any] | None, fact: Mapping[str, Any]) -> list[Any] | None:
+    """[at, province, city] after an order_created or address_changed: the latest address stands. The object given if
+    the fact says nothing new."""
+    place = place_of(fact.get("address"))
+    if place == NOWHERE:
+        return row
+    told = [fact["event_time"], *place]
+    return told if row is None or told > row else row
+
+
 def _word(value: Any) -> str:
     text = " ".join(value.replace("\0", " ").split()) if type(value) is str else ""
     return text if len(text) <= _WORD else ""

@@ -164,3 +164,15 @@ def test_the_order_is_shown_with_the_countdown() -> None:
     assert "left" not in arrival_sentence(state, T0)
     assert "too few" in arrival_sentence({**state, "estimate_basis": "default"}, T0)
     assert arrival_sentence({}, T0) == ""
+
+
+@pytest.mark.rule("LOG-16")
+def test_the_latest_address_is_where_it_goes_whatever_came_first() -> None:
+    home = {"event_time": 1, "address": {"province": "浙江省", "city": "杭州市"}}
+    moved = {"event_time": 2, "address": {"province": "广东省", "city": "深圳市"}}
+    silent = {"event_time": 3, "address": {"street": "文三路"}}
+    for facts in ([home, moved, silent], [silent, moved, home], [moved, home, moved]):
+        row: Any = None
+        for fact in facts:
+            row = rules.destination(row, fact)
+        assert row == [2, "广东省", "深圳市"]
