@@ -231,7 +231,9 @@ def _refund_asked(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, sett
 
 
 def _refunded(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
-    row["refunds"] = {**row.get("refunds", {}), _event(fact): fact.get("amount_minor") or 0}
+    known = row.get("refunds", {})
+    if len(known) < KEPT:
+        row["refunds"] = {**known, _event(fact): fact.get("amount_minor") or 0}
 
 
 def _cancelled(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
