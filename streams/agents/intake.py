@@ -8,11 +8,13 @@ from zlib import crc32
 from streams.domain import alert, channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code
 from streams.domain.inventory import references
+from streams.domain.risk import chats
 from streams.domain.rules import data
 from streams.domain.status_map import StatusMaps, masked, speakers
 from streams.engine import Agent, Context
 
 _CONTRACT = data.contract()
+_RISK = data.risk().limits
 
 
 def make(maps: StatusMaps | None = None) -> Agent:
@@ -20,7 +22,7 @@ def make(maps: StatusMaps | None = None) -> Agent:
     agent = Agent(
         "intake",
         sources=INPUT_TOPICS,
-        writes=("identity-facts", "stock-commands", "channel-facts", "alert-facts"),
+        writes=("identity-facts", "stock-commands", "channel-facts", "alert-facts", "risk-facts"),
         sparse=True,
     )
     tables = maps or data.status_maps()
@@ -72,6 +74,8 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
             else:
                 ctx.refuse(f"{fact['command']} needs a SKU as target")
             return
+        elif (chat := chats.of_customer(fact, _RISK)) is not None:
+            ctx.emit("risk-facts", *chat)
     elif route == "stock":
         ctx.emit("stock-commands", fact["sku"], fact)
         return

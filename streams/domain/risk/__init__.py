@@ -6,6 +6,7 @@
 
     settings   the table of weights, seasons, limits and advice
     order      one order: its signals, timers and what is told
+    chats      what counts of a conversation
     promise    one order against its promised delivery (RSK-11)
     verdict    score, levels, lock
     backtest   how good warnings were, afterwards
@@ -26,9 +27,12 @@ def step(get: Get, guid: str, fact: Fact, settings: Settings) -> Outcome:
 
 
 def hear(get: Get, key: str, message: Message, settings: Settings, now: int) -> Outcome:
-    """One message of `risk-facts`: for an order ("signal"), or for a row of what is counted. `now`: stream time, ms."""
+    """One message of `risk-facts`: for an order ("signal", "chatted"), or for a row of what is counted. `now`: stream
+    time, ms."""
     if message["do"] == "signal":
         return order.signalled(get, key, message, settings)
+    if message["do"] == "chatted":
+        return order.chatted(get, key, message, settings)
     if message["do"] in ("regret", "abnormal", "popup"):
         return tally.step(get, key, message, settings.limits, now)
     return counts.step(get, key, message, settings.limits)

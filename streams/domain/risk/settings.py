@@ -78,6 +78,7 @@ class Limits:
 
     address_window_ms: int = 30 * calendar.MINUTE_MS
     chat_window_ms: int = 10_000
+    chat_orders_ms: int = 7 * calendar.DAY_MS
     label_window_ms: int = calendar.HOUR_MS
     label_surge_percent: int = 47
     label_samples: int = 3
