@@ -155,7 +155,7 @@ def _created(out: Outcome, guid: str, fact: Fact, settings: Settings) -> dict[st
 def _coupons(row: dict[str, Any], fact: Fact, settings: Settings) -> None:
     limits, at, coupons = settings.limits, fact["event_time"], fact.get("coupon_count") or 0
     off = sum(entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ())
-    gross = sum(line.get("quantity", 0) * (line.get("unit_price_minor") or 0) for line in fact.get("lines") or ())
+    gross = sum((line.get("quantity") or 0) * (line.get("unit_price_minor") or 0) for line in fact.get("lines") or ())
     gross = gross or (fact.get("total_minor") or 0) + off
     if coupons >= limits.coupons:
         fire(row, "coupon_depth", at, f"{coupons} coupons stacked")
