@@ -9,11 +9,13 @@ from streams.domain import alert, channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code, request_code
 from streams.domain.inventory import references
 from streams.domain.ledger import periods
+from streams.domain.risk import chats
 from streams.domain.rules import data
 from streams.domain.status_map import StatusMaps, masked, may_be_signed, missing_key, speakers
 from streams.engine import Agent, Context
 
 _CONTRACT = data.contract()
+_RISK = data.risk().limits
 
 
 def make(maps: StatusMaps | None = None) -> Agent:
@@ -21,7 +23,15 @@ def make(maps: StatusMaps | None = None) -> Agent:
     agent = Agent(
         "intake",
         sources=INPUT_TOPICS,
-        writes=("identity-facts", "stock-commands", "channel-facts", "courier-facts", "order-facts", "alert-facts"),
+        writes=(
+            "identity-facts",
+            "stock-commands",
+            "channel-facts",
+            "courier-facts",
+            "order-facts",
+            "risk-facts",
+            "alert-facts",
+        ),
         sparse=True,
     )
     tables = maps or data.status_maps()
@@ -73,6 +83,8 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
             else:
                 ctx.refuse(f"{fact['command']} needs a SKU as target")
             return
+        elif (chat := chats.of_customer(fact, _RISK)) is not None:
+            ctx.emit("risk-facts", *chat)
     elif route == "stock":
         ctx.emit("stock-commands", fact["sku"], fact)
         return

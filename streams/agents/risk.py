@@ -35,7 +35,7 @@ def make(settings: rules.Settings | None = None) -> Agent:
         else:
             if key is None:
                 raise ValueError("a message without what it is about")
-            found = rules.hear(_get(ctx), key.decode(), message, table)
+            found = rules.hear(_get(ctx), key.decode(), message, table, ctx.now)
         apply(ctx, found, tables, ())
 
     @agent.on_timer

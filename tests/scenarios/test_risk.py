@@ -203,3 +203,11 @@ def test_case_24_orders_paid_at_night_and_cancelled_again_are_told_by_hour_and_c
         (22, "1", 1),
         (22, "3", 3),
     ]
+
+
+@pytest.mark.rule("RSK-02")
+def test_a_customer_who_names_no_order_is_heard_all_the_same_and_not_quoted() -> None:
+    shop = order(Shop(), "A1", T0, page_dwell_s=200, coupon_count=3).pay("douyin", "A1", T0)
+    shop.say("service", "chat_opened", T0 + 9_000, "desk", customer_id="C1", text="急用, 13800000000")
+    assert [(warning["level"], warning["score"]) for warning in shop.out("risk-alerts")] == [("orange", 2.7)]
+    assert "13800000000" not in str(shop.out("risk-facts"))

@@ -6,6 +6,8 @@
 
     settings   the table of weights, seasons, limits and advice
     order      one order: its signals, timers and what is told
+    chats      what counts of a conversation
+    promise    one order against its promised delivery (RSK-11)
     verdict    score, levels, lock
     backtest   how good warnings were, afterwards
 """
@@ -24,12 +26,15 @@ def step(get: Get, guid: str, fact: Fact, settings: Settings) -> Outcome:
     return order.step(get, guid, fact, settings)
 
 
-def hear(get: Get, key: str, message: Message, settings: Settings) -> Outcome:
-    """One message of `risk-facts`: for an order ("signal"), or for a row of what is counted."""
+def hear(get: Get, key: str, message: Message, settings: Settings, now: int) -> Outcome:
+    """One message of `risk-facts`: for an order ("signal", "chatted"), or for a row of what is counted. `now`: stream
+    time, ms."""
     if message["do"] == "signal":
         return order.signalled(get, key, message, settings)
+    if message["do"] == "chatted":
+        return order.chatted(get, key, message, settings)
     if message["do"] in ("regret", "abnormal", "popup"):
-        return tally.step(get, key, message, settings.limits)
+        return tally.step(get, key, message, settings.limits, now)
     return counts.step(get, key, message, settings.limits)
 
 
@@ -40,7 +45,7 @@ def due(get: Get, kind: str, key: str, at: int, settings: Settings) -> Outcome:
     if kind == FORGET:
         return counts.due(get, key, at, settings.limits)
     if kind == REPORT:
-        return tally.due(get, key, at)
+        return tally.due(get, key, at, settings.limits)
     raise ValueError(f"risk knows no timer {kind!r}")
 
 

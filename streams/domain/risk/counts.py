@@ -3,7 +3,8 @@
 Each row lives on the partition of its key and hears of its orders by message, so a count is exact through every
 rebalance. What it finds goes back to the orders, again by message.
 
-    customer/ID      addresses [[at, event, guid]], orders [[at, guid]], cancels [[at, guid]]
+    customer/ID      addresses [[at, event, guid]], orders [[at, guid]], cancels [[at, guid]], chats [[at, event,
+                     opened, urgent words, chasing]] of those that name no order
     ip/HASH/DAY      refunds [[at, event, guid]]
     warehouse/NAME   prints [[minute, sum of ms, number]]
 """
@@ -19,6 +20,7 @@ from streams.domain.risk.settings import Limits
 
 KEPT: Final = 256
 """Entries of a kind of one customer or ip: what is older matters no more, and one bot must not grow a row for ever."""
+_CHAT: Final = ("at", "event", "opened", "urgent", "chasing")
 _ADDRESS_MEMORY_MS: Final = 7 * calendar.DAY_MS
 
 
@@ -70,6 +72,8 @@ def _order(out: Outcome, row: Row, message: Message, limits: Limits) -> dict[str
         return None
     for cancel in row.get("cancels", ()):
         _regretted(out, entry, cancel, limits)
+    for chat in row.get("chats", ()):
+        _chatted(out, entry, chat, limits)
     return {**row, "orders": _kept([*row.get("orders", ()), entry], limits.cancel_memory_ms)}
 
 
@@ -80,6 +84,20 @@ def _cancel(out: Outcome, row: Row, message: Message, limits: Limits) -> dict[st
     for order in row.get("orders", ()):
         _regretted(out, order, entry, limits)
     return {**row, "cancels": _kept([*row.get("cancels", ()), entry], limits.cancel_memory_ms)}
+
+
+def _chat(out: Outcome, row: Row, message: Message, limits: Limits) -> dict[str, Any] | None:
+    entry = [message[name] for name in _CHAT]
+    if entry in row.get("chats", ()):
+        return None
+    for order in row.get("orders", ()):
+        _chatted(out, order, entry, limits)
+    return {**row, "chats": _kept([*row.get("chats", ()), entry], limits.chat_orders_ms)}
+
+
+def _chatted(out: Outcome, order: list[Any], chat: list[Any], limits: Limits) -> None:
+    if 0 <= chat[0] - order[0] <= limits.chat_orders_ms:
+        out.count(order[1], {"do": "chatted", **dict(zip(_CHAT, chat, strict=True))})
 
 
 def _regretted(out: Outcome, order: list[Any], cancel: list[Any], limits: Limits) -> None:
@@ -127,6 +145,7 @@ _DO: Final[dict[str, Any]] = {
     "address": _address,
     "order": _order,
     "cancel": _cancel,
+    "chat": _chat,
     "refund": _refund,
     "print": _print,
 }

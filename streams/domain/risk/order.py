@@ -27,7 +27,7 @@ from streams.domain import calendar
 from streams.domain.order import claims
 from streams.domain.order.dedup import event_key
 from streams.domain.order.meanings import CONFIRM_TIMEOUT
-from streams.domain.risk import promise, tally, verdict
+from streams.domain.risk import chats, promise, tally, verdict
 from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
 from streams.domain.risk.settings import Settings
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, IN_LOOP, NODE_RANK, NODE_STEP, NODES, PAID, SHIPPED
@@ -75,6 +75,19 @@ def signalled(get: Get, guid: str, message: Fact, settings: Settings) -> Outcome
         new = dict(before)
         fire(new, message["type"], message["at"], message["evidence"])
         _settle(out, guid, before, new, message["at"], settings)
+    return out
+
+
+def chatted(get: Get, guid: str, message: Fact, settings: Settings) -> Outcome:
+    """The customer spoke without naming an order, and this is one of the latest ones."""
+    out = Outcome()
+    before = get(ORDERS, guid)
+    if before is not None:
+        new, at = dict(before), message["at"]
+        if message["opened"]:
+            _opened(new, at, settings)
+        _said(new, at, message["event"], message["urgent"], message["chasing"], settings)
+        _settle(out, guid, before, new, at, settings)
     return out
 
 
@@ -143,7 +156,7 @@ def _created(out: Outcome, guid: str, fact: Fact, settings: Settings) -> dict[st
 def _coupons(row: dict[str, Any], fact: Fact, settings: Settings) -> None:
     limits, at, coupons = settings.limits, fact["event_time"], fact.get("coupon_count") or 0
     off = sum(entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ())
-    gross = sum(line.get("quantity", 0) * (line.get("unit_price_minor") or 0) for line in fact.get("lines") or ())
+    gross = sum((line.get("quantity") or 0) * (line.get("unit_price_minor") or 0) for line in fact.get("lines") or ())
     gross = gross or (fact.get("total_minor") or 0) + off
     if coupons >= limits.coupons:
         fire(row, "coupon_depth", at, f"{coupons} coupons stacked")
@@ -189,9 +202,13 @@ def _paid(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Se
 
 
 def _chat(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
-    if _noted(row, "chats", fact["event_time"]) is not None:
-        _chat_after(row, settings)
+    _opened(row, fact["event_time"], settings)
     _words(out, guid, row, fact, settings)
+
+
+def _opened(row: dict[str, Any], at: int, settings: Settings) -> None:
+    if _noted(row, "chats", at) is not None:
+        _chat_after(row, settings)
 
 
 def _chat_after(row: dict[str, Any], settings: Settings) -> None:
@@ -202,13 +219,16 @@ def _chat_after(row: dict[str, Any], settings: Settings) -> None:
 
 
 def _words(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
-    """Words of the conversation; never the conversation itself."""
-    text, at, limits = fact.get("text") or "", fact["event_time"], settings.limits
-    for word in limits.urgent:
-        if word in text:
-            fire(row, "urgent_words", at, f"said {word}")
-    if any(word in text for word in limits.chasing):
-        chases = _noted(row, "chases", [at, _event(fact)]) or ()
+    urgent, chasing = chats.said(fact.get("text") or "", settings.limits)
+    _said(row, fact["event_time"], _event(fact), urgent, chasing, settings)
+
+
+def _said(row: dict[str, Any], at: int, event: str, urgent: list[str], chasing: bool, settings: Settings) -> None:
+    limits = settings.limits
+    for word in urgent:
+        fire(row, "urgent_words", at, f"said {word}")
+    if chasing:
+        chases = _noted(row, "chases", [at, event]) or ()
         times = [when for when, _ in chases]
         for first, last in zip(times, times[limits.chases - 1 :], strict=False):
             if last - first <= limits.chase_window_ms:
@@ -232,7 +252,9 @@ def _refund_asked(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, sett
 
 
 def _refunded(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
-    row["refunds"] = {**row.get("refunds", {}), _event(fact): fact.get("amount_minor") or 0}
+    known = row.get("refunds", {})
+    if len(known) < KEPT:
+        row["refunds"] = {**known, _event(fact): fact.get("amount_minor") or 0}
 
 
 def _cancelled(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
@@ -411,4 +433,4 @@ def _noted(row: dict[str, Any], name: str, entry: Any) -> list[Any] | None:
     return row[name]  # type: ignore[no-any-return]
 
 
-__all__ = ["RISK_FACT", "due", "fire", "hashed", "pair", "signalled", "step"]
+__all__ = ["RISK_FACT", "chatted", "due", "fire", "hashed", "pair", "signalled", "step"]

@@ -35,6 +35,8 @@ SIGNALS: Final = (
 PHASES: Final = ("paid", "shipped", "out_for_delivery")
 """RSK-11: how far an order may be when its promised delivery comes near."""
 _NO_NUMBERS: Final = frozenset({"urgent", "chasing", "node_sla_ms", "high_value_minor", "promise_ms"})
+_COUNTS: Final = frozenset({"chases", "ip_refunds", "label_samples", "popup_factor", "popup_least", "coupons"})
+"""Limits that make no sense at 0."""
 CLASSES: Final = ("timeliness", "quality")
 NORMAL: Final = "normal"
 """The season of a day that no season names."""
@@ -76,6 +78,7 @@ class Limits:
 
     address_window_ms: int = 30 * calendar.MINUTE_MS
     chat_window_ms: int = 10_000
+    chat_orders_ms: int = 7 * calendar.DAY_MS
     label_window_ms: int = calendar.HOUR_MS
     label_surge_percent: int = 47
     label_samples: int = 3
@@ -99,6 +102,7 @@ class Limits:
     promise_ms: Mapping[str, int] = field(default_factory=dict)
     popup_factor: int = 3
     popup_least: int = 10
+    tally_kept_ms: int = 400 * calendar.DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,9 @@ class Settings:
         """From the shape of `rules/risk.json`. RiskError names what must not be used."""
         try:
             return _parsed(document)
-        except (KeyError, TypeError, AttributeError) as error:
+        except RiskError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise RiskError(f"risk table: {type(error).__name__} {error}") from None
 
     def season(self, at: int) -> str:
@@ -209,7 +215,7 @@ def _limits(entry: Mapping[str, Any]) -> Limits:
     for name in numbers["node_sla_ms"]:
         if name not in NODE_NUMBER:
             raise RiskError(f"node_sla_ms names the unknown node {name}")
-    numbers["node_sla_ms"] = {NODE_NUMBER[name]: int(ms) for name, ms in numbers["node_sla_ms"].items()}
+    numbers["node_sla_ms"] = {NODE_NUMBER[name]: ms for name, ms in numbers["node_sla_ms"].items()}
     numbers["high_value_minor"] = dict(numbers["high_value_minor"])
     numbers["likely_late"] = _thousandths("likely_late", numbers["likely_late"]) * MILLI
     numbers["promise_ms"] = dict(numbers.get("promise_ms", {}))
@@ -219,6 +225,11 @@ def _limits(entry: Mapping[str, Any]) -> Limits:
     limits = Limits(**numbers)
     for name in Limits.__slots__:
         value = getattr(limits, name)
-        if type(value) is not int and name not in _NO_NUMBERS:
-            raise RiskError(f"{name} must be a whole number")
+        if name not in _NO_NUMBERS and (type(value) is not int or value < (name in _COUNTS)):
+            raise RiskError(f"{name} must be a whole number, {'from 1' if name in _COUNTS else 'not negative'}")
+    if limits.night_from >= limits.night_to:
+        raise RiskError("night_from must be before night_to, on the same day")
+    for what in (limits.node_sla_ms, limits.high_value_minor):
+        if not all(type(value) is int and value > 0 for value in what.values()):
+            raise RiskError("node_sla_ms and high_value_minor hold whole numbers above 0")
     return limits

@@ -3,7 +3,8 @@ orders were warned of before (RSK-12).
 
 Each row is one day, month or watch, on the partition of its key; only orders that are cancelled, in trouble or fail to
 pay send it anything. A day's report is made when its last order can have been cancelled, a month's a day after its end;
-what is told later makes the report once more.
+what is told later makes the report once more. `tally_kept_ms` after its report a row goes; what is told of its day or
+month after that counts no more, or it would take the place of the whole report.
 
     pattern/DAY     {"cells": {"HH TIER": orders}, "out"}     hour of the payment, tier of the city
     capture/MONTH   {"abnormal", "early", "out"}
@@ -36,12 +37,14 @@ def capture_key(at: int) -> str:
     return f"{CAPTURE}/{calendar.compact_date(at)[:6]}"
 
 
-def step(get: Get, key: str, message: Message, limits: Limits) -> Outcome:
-    """One message at its row."""
+def step(get: Get, key: str, message: Message, limits: Limits, now: int) -> Outcome:
+    """One message at its row; `now`: stream time, ms."""
     out = Outcome()
     row: Row | None = get(TALLIES, key)
     if message["do"] == "popup":
         _popup(out, row or {"hours": [], "raised": None}, message, limits)
+        return out
+    if row is None and _due(key, limits) + limits.tally_kept_ms < now:
         return out
     new = _counted(row, message)
     out.writes.append((TALLIES, key, new))
@@ -52,15 +55,30 @@ def step(get: Get, key: str, message: Message, limits: Limits) -> Outcome:
     return out
 
 
-def due(get: Get, key: str, at: int) -> Outcome:
-    """The report of a row is due at `at` (ms)."""
+def due(get: Get, key: str, at: int, limits: Limits) -> Outcome:
+    """The report of a row, its end, or the end of an hour of failed payments is due at `at` (ms)."""
     out = Outcome()
     row = get(TALLIES, key)
-    if row is not None:
+    if row is None:
+        return out
+    if key == POPUPS:
+        _calmed(out, row, at)
+    elif row["out"]:
+        out.writes.append((TALLIES, key, None))
+    else:
         new = {**row, "out": True}
         out.writes.append((TALLIES, key, new))
+        out.timers.append((REPORT, key, max(at, _due(key, limits)) + limits.tally_kept_ms + 1))
         _report(out, key, new, at)
     return out
+
+
+def _calmed(out: Outcome, row: Row, at: int) -> None:
+    """The hour after an alarm is over: if it had been as bad, the alarm would be of that hour."""
+    raised = row["raised"]
+    if raised is not None and (raised + 2) * calendar.HOUR_MS <= at:
+        out.sends.append((ALERTS, _POPUP_ALERT, {"rule": "RSK-09", "at": at, "do": "close"}))
+        out.writes.append((TALLIES, POPUPS, {**row, "raised": None}))
 
 
 def _counted(row: Row | None, message: Message) -> dict[str, Any]:
@@ -139,6 +157,7 @@ def _popup(out: Outcome, row: Row, message: Message, limits: Limits) -> None:
         detail = f"{counts[hour]} failed payments within the hour, {before} in the 24 hours before"
         out.sends.append((ALERTS, _POPUP_ALERT, {**finding, "do": "open", "title": title, "detail": detail}))
         raised = hour
+        out.timers.append((REPORT, POPUPS, (hour + 2) * calendar.HOUR_MS))
     elif raised is not None and hour > raised:
         out.sends.append((ALERTS, _POPUP_ALERT, {**finding, "do": "close"}))
         raised = None

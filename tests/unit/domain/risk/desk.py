@@ -83,7 +83,7 @@ class Desk:
                 self.timers[kind, key] = at
         for topic, key, value in out.sends:
             if topic == FACTS:
-                self._do(risk.hear(self._get, key, value, self.settings))
+                self._do(risk.hear(self._get, key, value, self.settings, self.now))
             else:
                 self.out.append((topic, key, value))
 

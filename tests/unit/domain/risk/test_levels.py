@@ -162,6 +162,18 @@ def test_a_table_with_a_signal_that_has_no_advice_is_not_used(name: str) -> None
         {"seasons": [{"season": "carnival", "from": "06-01", "to": "07-01"}]},
         {"signals": {}},
         {"limits": {"no_such_limit": 1}},
+        {"orange": float("nan")},
+        {"red": float("inf")},
+        {"version": "one"},
+        {"limits": {**DOCUMENT["limits"], "stall_ms": -1}},
+        {"limits": {**DOCUMENT["limits"], "chases": 0}},
+        {"limits": {**DOCUMENT["limits"], "ip_refunds": 0}},
+        {"limits": {**DOCUMENT["limits"], "dwell_s": True}},
+        {"limits": {**DOCUMENT["limits"], "night_from": "ten"}},
+        {"limits": {**DOCUMENT["limits"], "night_from": "23:30"}},
+        {"limits": {**DOCUMENT["limits"], "node_sla_ms": {"picking": 0}}},
+        {"limits": {**DOCUMENT["limits"], "node_sla_ms": {"picking": "7200000"}}},
+        {"limits": {**DOCUMENT["limits"], "high_value_minor": {"CNY": 1.5}}},
     ],
 )
 def test_a_table_that_is_wrong_is_not_used(wrong: dict[str, Any]) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from streams.domain import calendar
-from tests.unit.domain.risk.desk import DAY, GUID, HOUR, MINUTE, T0, Desk, created, fact, paid
+from streams.domain import calendar, risk
+from streams.domain.risk import chats
+from tests.unit.domain.risk.desk import DAY, GUID, HOUR, MINUTE, SETTINGS, T0, Desk, created, fact, paid
 
 OTHER = "DB20260512BBBBBBBBBBBB"
 THIRD = "DB20260512CCCCCCCCCCCC"
@@ -179,3 +180,47 @@ def test_a_node_that_was_left_in_time_is_not_over_its_limit() -> None:
     desk = Desk().say(created(), paid(), fact("wms", "picking_started", T0), fact("wms", "packed", T0 + 2 * HOUR))
     desk.say(fact("wms", "loaded", T0 + 3 * HOUR))
     assert not desk.pass_to(T0 + 4 * HOUR).signals()
+
+
+def customer_says(at: int, text: str = "", kind: str = "chat_message", number: int = 0) -> tuple[str, dict[str, Any]]:
+    """As intake hands on what names only a customer."""
+    said = {"event_id": f"c-{number}-{at}", "event_type": kind, "event_time": at, "source": "desk", "text": text}
+    found = chats.of_customer({**said, "customer_id": "C1"}, SETTINGS.limits)
+    assert found is not None
+    return found
+
+
+WEEK = SETTINGS.limits.chat_orders_ms
+
+
+@pytest.mark.rule("RSK-02")
+@pytest.mark.parametrize(("after", "fires"), [(-1, False), (0, True), (WEEK, True), (WEEK + 1, False)])
+@pytest.mark.parametrize("chat_first", [False, True])
+def test_a_chat_that_names_only_a_customer_counts_for_the_orders_of_the_week_before(
+    after: int, fires: bool, chat_first: bool
+) -> None:
+    desk, order = Desk(), created(customer_id="C1")
+    key, message = customer_says(T0 + after, "急用")
+    for chat in (chat_first, not chat_first):
+        if chat:
+            desk._do(risk.hear(desk._get, key, message, SETTINGS, T0))
+            desk._do(risk.hear(desk._get, key, message, SETTINGS, T0))
+        else:
+            desk.say(order)
+    assert ("urgent_words" in desk.signals()) is fires
+
+
+@pytest.mark.rule("RSK-02")
+def test_such_chats_weigh_like_those_that_name_the_order() -> None:
+    desk = Desk().say(created(customer_id="C1"), paid(T0 + 1))
+    for number, (kind, text) in enumerate((("chat_opened", "催单"), ("chat_message", "催一下"))):
+        key, message = customer_says(T0 + 10_001 + number, text, kind, number)
+        desk._do(risk.hear(desk._get, key, message, SETTINGS, T0))
+    assert desk.signals() == {"chat_after_payment", "repeated_chasing"}
+
+
+@pytest.mark.rule("RSK-02")
+@pytest.mark.parametrize("fields", [{"text": "在吗"}, {"text": None}, {}, {"customer_id": None, "text": "急用"}])
+def test_nothing_is_passed_on_of_what_says_nothing(fields: dict[str, Any]) -> None:
+    said = {"event_id": "c", "event_type": "chat_message", "event_time": T0, "source": "desk", "customer_id": "C1"}
+    assert chats.of_customer({**said, **fields}, SETTINGS.limits) is None

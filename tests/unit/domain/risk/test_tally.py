@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streams.domain import calendar
-from tests.unit.domain.risk.desk import DAY, GUID, HOUR, MINUTE, T0, Desk, created, fact, paid
+from tests.unit.domain.risk.desk import DAY, GUID, HOUR, MINUTE, SETTINGS, T0, Desk, created, fact, paid
 from tests.unit.domain.risk.test_levels import weighing
 
 NIGHT = calendar.at(2026, 5, 12, 22, 15)
@@ -84,3 +84,42 @@ def test_an_order_that_was_never_paid_is_not_abnormal_for_being_closed(paid_firs
     desk.pass_to(T0 + 40 * DAY)
     assert len([report for report in reports(desk) if report["name"] == "RSK-12"]) == abnormal
     assert GUID in desk.tables["orders"]
+
+
+@pytest.mark.rule("RSK-09")
+def test_the_alarm_of_an_hour_ends_with_the_next_hour_though_no_payment_fails_in_it() -> None:
+    desk = Desk()
+    for number in range(24 * 4):
+        at = T0 + number // 4 * HOUR
+        desk.say(created(T0, guid(number)), fact("payments", "payment_failed", at, guid(number)))
+    failing(desk.say(created()), T0 + 24 * HOUR, 12)
+
+    def said() -> list[str]:
+        return [value["do"] for _, key, value in desk.out if key == "RSK-09/popups"]
+
+    desk.pass_to(T0 + 26 * HOUR - 1)
+    assert said() == ["open"]
+    desk.pass_to(T0 + 26 * HOUR)
+    assert said() == ["open", "close"]
+    desk.pass_to(T0 + 40 * DAY)
+    assert said() == ["open", "close"]
+
+
+@pytest.mark.rule("RSK-09")
+@pytest.mark.rule("RSK-12")
+def test_rows_go_after_their_time_and_what_is_told_later_replaces_no_report() -> None:
+    kept, desk = SETTINGS.limits.tally_kept_ms, Desk()
+    cancelled(desk, 1, T0, HOUR)
+    desk.say(fact("orders", "complaint", T0 + HOUR, guid(1)))
+    due = calendar.at(2026, 5, 13, 2) + 1
+    desk.pass_to(due + kept)
+    cancelled(desk, 2, T0, HOUR)  # on the last day that its row is there, it still counts
+    assert json.loads(reports(desk)[-1]["rows"])[0]["orders"] == 2
+    desk.pass_to(due + kept + 1)
+    assert "pattern/20260512" not in desk.tables["tallies"]
+    made = len(reports(desk))
+    cancelled(desk, 3, T0, HOUR)
+    assert len(reports(desk)) == made
+    desk.pass_to(due + kept + 60 * DAY)
+    assert desk.tables["tallies"] == {}
+    assert {report["report_id"] for report in reports(desk)} == {"RSK-09/2026-05-12", "RSK-12/2026-05"}
