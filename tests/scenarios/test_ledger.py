@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from streams.commands.order_view import revenue
+from streams.data import cases
 from streams.domain import calendar
 from streams.domain.ledger import of_entries, view
 from streams.domain.rules import data
 from streams.engine.local import Abort, Crash, LocalRunner
-from tests.scenarios.play import Played, new_runner, run
+from tests.scenarios.play import Played, new_runner, play, records, run
 from tests.scenarios.test_channels import Shop
 
 T0 = calendar.at(2026, 1, 20, 9)
@@ -411,6 +412,48 @@ def test_an_order_says_in_one_line_what_it_is_worth_and_what_it_waits_for() -> N
     assert revenue(of_entries(desk.entries()) or {}, {}) == said(desk)
     douyin = Desk("douyin").paid().picked(T0 + HOUR)
     assert said(douyin).startswith("none yet: due at 2026-01-23 09:00:00 +08 unless it is cancelled")
+
+
+@pytest.mark.rule("FIN-02", "FIN-06", "FIN-08")
+def test_cases_1_and_29_every_fen_between_sales_and_books_has_a_name() -> None:
+    """Deposits, coupons, fees and partial refunds called 关闭: what tore sales, finance and warehouse apart."""
+    off = [{"text": "满减", "amount_minor": 2400}]
+    sold = Desk("wechat_mini", discounts=off, total_minor=27600, sales_type="presale")
+    sold.money("deposit_paid", T0, 5000).money("balance_paid", T0 + DAY, 22600)
+    sold.money("fee_charged", T0 + DAY, 138, fee_type="commission").money("refund_settled", T0 + 2 * DAY, 1000)
+    waiting = Desk(discounts=off, total_minor=27600).paid(T0, 27600)
+    waiting.about("orders", "status_changed", T0 + HOUR, "tmall", raw_status="TRADE_CLOSED", raw_field="status")
+    bridges = []
+    for desk in (sold, waiting):
+        [row] = desk.runner.table("ledger", "orders").values()
+        bridges.append(view(row, data.ledger())["bridge"])
+    assert [[*bridge.values()] for bridge in bridges] == [
+        [30000, 2400, 1000, 0, 138, 26462],
+        [30000, 2400, 0, 27600, 0, 0],
+    ]
+    found = balances(sold.entries())
+    earned = ("revenue", "discounts", "refunds", "commissions")
+    assert -sum(found[name] for name in earned) == 26462
+    assert found["customer_advances"] == 0
+    assert found["cash"] == 27600 - 1000 - 138
+
+
+@pytest.mark.rule("ST-05", "FIN-13")
+def test_case_30_each_order_has_one_answer() -> None:
+    [path] = [path for path in cases() if path.name.startswith("case-30-")]
+    played = play(records(path))
+    rows = played.runner.table("ledger", "orders")
+    answers = {
+        number: view(rows[state["order_guid"]], data.ledger())["waits_for"] for number, state in played.states.items()
+    }
+    assert [answers[number] for number in sorted(answers)] == [
+        "the courier's pickup",  # the console says shipped, nobody has it
+        None,  # picked up, on its way: recognised after the window
+        None,
+    ]
+    ready = calendar.at(2026, 1, 18, 10, 5, 9)
+    recognised = [entry for entry in played.output("ledger-entries") if entry["kind"] == "revenue"]
+    assert min(entry["recognized_at"] for entry in recognised) == ready
 
 
 def test_the_desk_plays_without_dead_letters() -> None:

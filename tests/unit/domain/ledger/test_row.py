@@ -37,6 +37,13 @@ def row_of(*facts: Fact) -> dict[str, Any]:
         ({"total_minor": 500, "lines": [GIFT]}, [], 500, 500),
         ({"total_minor": 0, "lines": [GIFT]}, [], None, 0),
         ({"total_minor": None, "lines": [{"sku": "A", "quantity": 1}]}, None, None, None),
+        ({"total_minor": 7, "lines": [{**LINE, "quantity": 10**15, "unit_price_minor": 2}]}, [], 7, 7),
+        (
+            {"total_minor": 7, "lines": [{**LINE, "quantity": 10**15, "unit_price_minor": 1}]},
+            [[1, 10**15, 10**15 - 7]],
+            None,
+            7,
+        ),
     ],
 )
 def test_the_price_decides_what_is_discount_and_what_is_freight(
