@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from streams.domain.report import assembly, repair, stock
+from streams.domain.report import assembly, repair, stock, unconfirmed
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.engine import Agent, Context
@@ -19,6 +19,7 @@ Records = Callable[[assembly.Outcome, str, int, Any], list[dict[str, Any]]]
 _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     stock.SERIES: (data.stock_reports(), stock.records),
     repair.SERIES: (data.repair_reports(), repair.records),
+    unconfirmed.SERIES: (data.unconfirmed_reports(), unconfirmed.records),
 }
 """Series -> its settings, and what makes its records."""
 

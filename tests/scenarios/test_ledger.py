@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from typing import Any
@@ -353,6 +354,29 @@ def test_a_closing_of_a_period_that_is_none_or_has_not_begun_is_refused(period: 
     assert [(e["kind"], e["period"]) for e in desk.entries()] == [("receipt", "2026-01")]
 
 
+@pytest.mark.rule("FIN-14")
+def test_a_closing_lists_the_delivered_orders_that_nobody_confirmed_by_age() -> None:
+    shop = Shop()
+    for n in range(8):
+        about = {"channel": "douyin" if n == 7 else "tmall", "order_no": f"D{n}"}
+        money = {**about, "amount_minor": 9900, "currency": "CNY"}
+        shop.order(about["channel"], f"D{n}", T0).say("payments", "payment_succeeded", T0, "alipay", **money)
+        if n != 6:
+            shop.say("couriers", "signed", T0 + n * DAY, "zto", waybill_no=f"W{n}", **about)
+        if n == 5:  # all of it went back
+            shop.say("payments", "refund_settled", T0 + 6 * DAY, "alipay", **money)
+    shop.say("orders", "buyer_confirmed", T0 + 6 * DAY, "tmall", channel="tmall", order_no="D0")
+    shop.say("finance", "period_closed", T0 + 8 * DAY, "kingdee", period="2026-01")
+    shop.runner.advance(T0 + 9 * DAY)
+    [report] = [row for row in shop.out("reports") if row["name"] == "FIN-14"]
+    rows = json.loads(report["rows"])
+    assert report["highlights"] == ["4 orders delivered and not confirmed hold 2026-01 open"]
+    assert [(row["days_from"], row["orders"], row["amount_minor"]) for row in rows[:2]] == [(3, 3, 29700), (7, 1, 9900)]
+    assert [row["delivered_at"] for row in rows[2:]] == [T0 + n * DAY for n in (1, 2, 3, 4)]
+    guids = {state["order_guid"]: number for number, state in Played(shop.runner).states.items()}
+    assert [guids[row["order_guid"]] for row in rows[2:]] == ["D1", "D2", "D3", "D4"]
+
+
 # -- late facts and crashes -------------------------------------------------------------------------------------------
 
 
@@ -380,7 +404,7 @@ def test_entries_are_the_same_whatever_dies(seed: int) -> None:
                 break
             except (Crash, Abort):
                 continue
-        return sorted(str(row) for topic in ("ledger-entries", "alerts") for row in desk.out(topic))
+        return sorted(str(row) for topic in ("ledger-entries", "alerts", "reports") for row in desk.out(topic))
 
     chance, died = random.Random(seed), 0
 

@@ -21,6 +21,7 @@ from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.order import NodeRecords, OrderSettings, StockRules, TierRules
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
+from streams.domain.report.unconfirmed import UnconfirmedReports
 from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, Table, parse
 
@@ -157,3 +158,9 @@ def courier_numbers(path: Path = FOLDER / "limits.json") -> Numbers:
 def repair_reports(path: Path = FOLDER / "reports.json") -> RepairReports:
     """When the month's repair times are reported, and what they should be."""
     return RepairReports.parse(_read(path)["repair"])
+
+
+@cache
+def unconfirmed_reports(path: Path = FOLDER / "reports.json") -> UnconfirmedReports:
+    """How the orders that nobody confirmed are listed as a period closes."""
+    return UnconfirmedReports.parse(_read(path)["unconfirmed"])
