@@ -9,19 +9,23 @@ from typing import Any, Final
 
 from streams.domain import ledger as rules
 from streams.domain.ledger import periods
+from streams.domain.report import unconfirmed
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
 
 FACTS: Final = "order-facts"
 
-ledger = Agent("ledger", sources=(FACTS,), writes=(rules.ENTRIES, rules.ALERTS), clock=Clock.EVENTS)
+ledger = Agent("ledger", sources=(FACTS,), writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS), clock=Clock.EVENTS)
 ORDERS = ledger.table("orders")
 CLOSED = ledger.table("closed")
+OPEN = ledger.table("open", kept=0.0)
+OPEN_DAYS = ledger.table("open_days")
 
 TIMER: Final = "order"
 LAST: Final = "last"
 """Key of the last month that was closed."""
 _SETTINGS = data.ledger()
+_UNCONFIRMED: Final = data.unconfirmed_reports()
 
 
 @ledger.fold
@@ -32,10 +36,14 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
         outcome = rules.step(before, fact, ctx.now, _locked(ctx), _SETTINGS)
         if outcome.row is not before:
             _apply(ctx, guid, outcome, None if before is None else before.get("due"))
+            _hold_open(ctx, guid, before, outcome.row)
     elif fact["event_type"] == rules.CLOSED:
         month = periods.month_of(fact["period"])
         if month is not None and month > _closed(ctx):
             ctx[CLOSED][LAST] = ctx.memo[LAST] = month
+            open_, days, at = ctx[OPEN].scan(), ctx[OPEN_DAYS].scan(), fact["event_time"]
+            part = unconfirmed.part(open_, days, fact["period"], ctx.partition, at, _UNCONFIRMED)
+            ctx.emit(unconfirmed.FACTS, unconfirmed.SERIES, part)
 
 
 @ledger.on_timer
@@ -62,6 +70,27 @@ def _apply(ctx: Context, guid: str, outcome: rules.Outcome, timer: int | None) -
     wake = outcome.row.get("due")
     if wake is not None and wake != timer:
         ctx.timers.set(TIMER, guid, wake)
+
+
+def _hold_open(ctx: Context, guid: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+    """FIN-14: keep the list of the orders that wait for the customer's word alone."""
+    old = None if before is None else rules.held_open(before, _SETTINGS)
+    new = None if after is None else rules.held_open(after, _SETTINGS)
+    if old == new:
+        return
+    for row, since, sign in ((before, old, -1), (after, new, 1)):
+        if row is None or since is None:
+            continue
+        key, day = unconfirmed.index_key(since, guid), unconfirmed.day_key(since, row["currency"])
+        if sign > 0:
+            ctx[OPEN].add(key, [row.get("channel"), row["currency"], row["total"]])
+        else:
+            del ctx[OPEN][key]
+        orders, amount = ctx[OPEN_DAYS].get(day, (0, 0))
+        if orders + sign:
+            ctx[OPEN_DAYS][day] = [orders + sign, amount + sign * row["total"]]
+        else:
+            del ctx[OPEN_DAYS][day]
 
 
 def _locked(ctx: Context) -> int:

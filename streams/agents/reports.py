@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from streams.domain.quality import look as quality
 from streams.domain.quality import record as quality_record
-from streams.domain.report import assembly, repair, stock
+from streams.domain.report import assembly, repair, stock, unconfirmed
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.engine import Agent, Context
@@ -23,6 +23,7 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     stock.SERIES: (data.stock_reports(), stock.records),
     repair.SERIES: (data.repair_reports(), repair.records),
     quality.SERIES: (data.quality_reports(), quality_record.records),
+    unconfirmed.SERIES: (data.unconfirmed_reports(), unconfirmed.records),
 }
 """Series -> its settings, and what makes its records."""
 

@@ -12,6 +12,9 @@ from streams.domain.ledger import of_entries, periods, view
 from streams.domain.ledger.apportion import split
 from tests.property.ledger_world import AT_ONCE, Fact, Ledger, balances, moved, orders, price_of, revenue_at
 
+RESULT = ("revenue", "discounts", "refunds", "platform_fees", "commissions", "freight_insurance")
+"""Accounts of what was earned and what it cost."""
+
 
 def straight(told: list[list[Fact]]) -> list[Fact]:
     return sorted((fact for facts in told for fact in facts), key=lambda fact: fact["event_time"])
@@ -27,7 +30,7 @@ def net(ledger: Ledger) -> dict[str, dict[str, int]]:
     return found
 
 
-@pytest.mark.rule("FIN-01", "FIN-02", "FIN-03", "FIN-06", "FIN-07")
+@pytest.mark.rule("FIN-01", "FIN-02", "FIN-03", "FIN-06", "FIN-07", "FIN-08", "FIN-13")
 @given(orders())
 def test_the_accounts_say_what_the_bag_of_facts_says(told: list[list[Fact]]) -> None:
     ledger = Ledger().take(straight(told))
@@ -46,8 +49,13 @@ def test_the_accounts_say_what_the_bag_of_facts_says(told: list[list[Fact]]) -> 
         seen, entries = view(row, AT_ONCE), of_entries(e for e in ledger.entries if e["order_guid"] == guid)
         assert (seen["recognised_at"], seen["recognised_minor"]) == (at, sold - refunded if at is not None else 0)
         assert (seen["waits_for"] is None) == (at is not None)
+        if (bridge := seen["bridge"]) is not None:
+            account = balances(e for e in ledger.entries if e["order_guid"] == guid)
+            assert bridge["booked_minor"] == -sum(account[name] for name in RESULT)
+            between = [bridge[f"{name}_minor"] for name in ("discounts", "refunds", "unrecognised", "fees")]
+            assert bridge["gmv_minor"] - sum(between) == bridge["booked_minor"]
         if entries is not None:
-            assert entries == seen | {"waits_for": None, "recognised_at": entries["recognised_at"]}
+            assert entries == seen | {"waits_for": None, "bridge": None, "recognised_at": entries["recognised_at"]}
             assert sold == 0 or entries["recognised_at"] == at
 
 

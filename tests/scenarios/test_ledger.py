@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import sys
 from collections import Counter
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from streams.commands.order_view import revenue
+from streams.data import cases
 from streams.domain import calendar
 from streams.domain.ledger import of_entries, view
 from streams.domain.rules import data
 from streams.engine.local import Abort, Crash, LocalRunner
-from tests.scenarios.play import Played, new_runner, run
+from tests.scenarios.play import Played, new_runner, play, records, run
 from tests.scenarios.test_channels import Shop
 
 T0 = calendar.at(2026, 1, 20, 9)
@@ -373,6 +375,29 @@ def test_a_closing_of_a_period_that_is_none_or_has_not_begun_is_refused(period: 
     assert [(e["kind"], e["period"]) for e in desk.entries()] == [("receipt", "2026-01")]
 
 
+@pytest.mark.rule("FIN-14")
+def test_a_closing_lists_the_delivered_orders_that_nobody_confirmed_by_age() -> None:
+    shop = Shop()
+    for n in range(8):
+        about = {"channel": "douyin" if n == 7 else "tmall", "order_no": f"D{n}"}
+        money = {**about, "amount_minor": 9900, "currency": "CNY"}
+        shop.order(about["channel"], f"D{n}", T0).say("payments", "payment_succeeded", T0, "alipay", **money)
+        if n != 6:
+            shop.say("couriers", "signed", T0 + n * DAY, "zto", waybill_no=f"W{n}", **about)
+        if n == 5:  # all of it went back
+            shop.say("payments", "refund_settled", T0 + 6 * DAY, "alipay", **money)
+    shop.say("orders", "buyer_confirmed", T0 + 6 * DAY, "tmall", channel="tmall", order_no="D0")
+    shop.say("finance", "period_closed", T0 + 8 * DAY, "kingdee", period="2026-01")
+    shop.runner.advance(T0 + 9 * DAY)
+    [report] = [row for row in shop.out("reports") if row["name"] == "FIN-14"]
+    rows = json.loads(report["rows"])
+    assert report["highlights"] == ["4 orders delivered and not confirmed hold 2026-01 open"]
+    assert [(row["days_from"], row["orders"], row["amount_minor"]) for row in rows[:2]] == [(3, 3, 29700), (7, 1, 9900)]
+    assert [row["delivered_at"] for row in rows[2:]] == [T0 + n * DAY for n in (1, 2, 3, 4)]
+    guids = {state["order_guid"]: number for number, state in Played(shop.runner).states.items()}
+    assert [guids[row["order_guid"]] for row in rows[2:]] == ["D1", "D2", "D3", "D4"]
+
+
 # -- late facts and crashes -------------------------------------------------------------------------------------------
 
 
@@ -400,7 +425,7 @@ def test_entries_are_the_same_whatever_dies(seed: int) -> None:
                 break
             except (Crash, Abort):
                 continue
-        return sorted(str(row) for topic in ("ledger-entries", "alerts") for row in desk.out(topic))
+        return sorted(str(row) for topic in ("ledger-entries", "alerts", "reports") for row in desk.out(topic))
 
     chance, died = random.Random(seed), 0
 
@@ -432,6 +457,48 @@ def test_an_order_says_in_one_line_what_it_is_worth_and_what_it_waits_for() -> N
     assert revenue(of_entries(desk.entries()) or {}, {}) == said(desk)
     douyin = Desk("douyin").paid().picked(T0 + HOUR)
     assert said(douyin).startswith("none yet: due at 2026-01-23 09:00:00 +08 unless it is cancelled")
+
+
+@pytest.mark.rule("FIN-02", "FIN-06", "FIN-08")
+def test_cases_1_and_29_every_fen_between_sales_and_books_has_a_name() -> None:
+    """Deposits, coupons, fees and partial refunds called 关闭: what tore sales, finance and warehouse apart."""
+    off = [{"text": "满减", "amount_minor": 2400}]
+    sold = Desk("wechat_mini", discounts=off, total_minor=27600, sales_type="presale")
+    sold.money("deposit_paid", T0, 5000).money("balance_paid", T0 + DAY, 22600)
+    sold.money("fee_charged", T0 + DAY, 138, fee_type="commission").money("refund_settled", T0 + 2 * DAY, 1000)
+    waiting = Desk(discounts=off, total_minor=27600).paid(T0, 27600)
+    waiting.about("orders", "status_changed", T0 + HOUR, "tmall", raw_status="TRADE_CLOSED", raw_field="status")
+    bridges = []
+    for desk in (sold, waiting):
+        [row] = desk.runner.table("ledger", "orders").values()
+        bridges.append(view(row, data.ledger())["bridge"])
+    assert [[*bridge.values()] for bridge in bridges] == [
+        [30000, 2400, 1000, 0, 138, 26462],
+        [30000, 2400, 0, 27600, 0, 0],
+    ]
+    found = balances(sold.entries())
+    earned = ("revenue", "discounts", "refunds", "commissions")
+    assert -sum(found[name] for name in earned) == 26462
+    assert found["customer_advances"] == 0
+    assert found["cash"] == 27600 - 1000 - 138
+
+
+@pytest.mark.rule("ST-05", "FIN-13")
+def test_case_30_each_order_has_one_answer() -> None:
+    [path] = [path for path in cases() if path.name.startswith("case-30-")]
+    played = play(records(path))
+    rows = played.runner.table("ledger", "orders")
+    answers = {
+        number: view(rows[state["order_guid"]], data.ledger())["waits_for"] for number, state in played.states.items()
+    }
+    assert [answers[number] for number in sorted(answers)] == [
+        "the courier's pickup",  # the console says shipped, nobody has it
+        None,  # picked up, on its way: recognised after the window
+        None,
+    ]
+    ready = calendar.at(2026, 1, 18, 10, 5, 9)
+    recognised = [entry for entry in played.output("ledger-entries") if entry["kind"] == "revenue"]
+    assert min(entry["recognized_at"] for entry in recognised) == ready
 
 
 def test_the_desk_plays_without_dead_letters() -> None:

@@ -21,7 +21,7 @@ from streams.domain.ledger import findings
 from streams.domain.ledger.entries import Book, Entry
 from streams.domain.ledger.findings import ALERTS, Send
 from streams.domain.ledger.periods import CLOSED
-from streams.domain.ledger.recognise import verdict
+from streams.domain.ledger.recognise import held_open, verdict
 from streams.domain.ledger.row import REFUND, Fact, Row, concerns, observe
 from streams.domain.ledger.settings import LedgerError, Settings
 from streams.domain.ledger.view import of_entries, view
@@ -35,6 +35,7 @@ __all__ = [
     "Settings",
     "concerns",
     "due",
+    "held_open",
     "of_entries",
     "step",
     "view",

@@ -9,6 +9,8 @@ from streams.domain.ledger.settings import CONFIRMED, PICKED, Settings
 
 _NAMES: Final = {PICKED: "picked", CONFIRMED: "confirmed"}
 
+FOREVER: Final = 2**62
+
 PRICE, MONEY, PICKUP, WORD, MARK, CONFLICT, BACK = (
     "a price",
     "payment in full",
@@ -59,6 +61,17 @@ def verdict(row: Row, settings: Settings) -> Verdict:
     if _gone(row, at):
         return Verdict(None, waits=BACK)
     return Verdict(at, max(at, ready))
+
+
+def held_open(row: Row, settings: Settings) -> int | None:
+    """FIN-14: since when nothing but the customer's word is missing, the parcel being delivered; None if it is not."""
+    if "signed" not in row or "confirmed" in row or CONFIRMED not in settings.rule(row.get("channel")).needs:
+        return None
+    paid = paid_in_full(row, settings.rounding_minor)
+    if paid is None:
+        return None
+    since = max(paid, row["signed"])
+    return None if _gone(row, FOREVER) else since
 
 
 def paid_in_full(row: Row, rounding: int) -> int | None:

@@ -85,6 +85,8 @@ def _created(fact: Fact, settings: Settings) -> Row:
         row["channel"] = fact["channel"]
     lines = fact.get("lines") or ()
     gross = [0 if line.get("is_gift") else line["quantity"] * (line.get("unit_price_minor") or 0) for line in lines]
+    if sum(gross) > settings.most_minor:
+        gross = [0] * len(gross)  # no price a shop could mean, and no number a row could hold: the total counts
     off = sum(entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ())
     total, worth = fact.get("total_minor"), sum(gross)
     if total is None and worth > 0:

@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from streams.domain.contract import LIMITS
 from streams.domain.ledger import periods
 
 PAID, PICKED, CONFIRMED = "paid_in_full", "picked_up", "customer_signed"
@@ -46,6 +47,7 @@ class Settings:
     fees            word of a fee_charged (`fee_type`) -> kind of FEES; without a word, or with another, it is a fee
     rounding_minor  what was paid and the price may differ by so much and still be the same
     mismatch_ms     how long money may not add up before somebody is told: a second payment may be on its way
+    most_minor      lines that are worth more together are as good as without prices
     locks           FIN-11: (from when, last month that is locked), rising; from the configured dates of closing
     currency        of orders that name none
     auto_complete   LOG-13: channels on which the courier's signature is the customer's confirmation
@@ -56,6 +58,7 @@ class Settings:
     fees: Mapping[str, str] = field(default_factory=dict)
     rounding_minor: int = 5
     mismatch_ms: int = 3_600_000
+    most_minor: int = LIMITS.amount
     locks: tuple[tuple[int, int], ...] = ()
     currency: str = "CNY"
     auto_complete: frozenset[str] = frozenset()

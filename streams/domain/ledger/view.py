@@ -1,4 +1,7 @@
-"""FIN-13: where the money of an order stands, in one answer with the blocking condition named."""
+"""FIN-13: where the money of an order stands, in one answer with the blocking condition named.
+
+FIN-08: what lies between its value as sold (GMV) and what is booked of it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from streams.domain.ledger.settings import Settings
 
 def view(row: Row, settings: Settings) -> dict[str, Any]:
     """{paid, refunded, fees, recognised, advances: minor units; recognised_at, ready_at: ms or None; waits_for: what is
-    missing for revenue, None if nothing is}. `recognised` is net of discounts and refunds."""
+    missing for revenue, None if nothing is; bridge, None if it has no price}. `recognised` is net of discounts and
+    refunds. Of the bridge: gmv - discounts - refunds - unrecognised - fees = booked."""
     paid, refunded, fees = sums(row)
     done = row.get("done")
     found = verdict(row, settings)
@@ -29,11 +33,25 @@ def view(row: Row, settings: Settings) -> dict[str, Any]:
         "recognised_at": done,
         "ready_at": found.ready if done is None and found.at is not None else None,
         "waits_for": found.waits if done is None else None,
+        "bridge": _bridge(row, recognised, refunded, fees) if "total" in row else None,
+    }
+
+
+def _bridge(row: Row, recognised: int, refunded: int, fees: int) -> dict[str, int]:
+    off = sum(part[2] for part in row["parts"])
+    return {
+        "gmv_minor": row["total"] + off,
+        "discounts_minor": off,
+        "refunds_minor": refunded,
+        "unrecognised_minor": row["total"] - refunded - recognised,
+        "fees_minor": fees,
+        "booked_minor": recognised - fees,
     }
 
 
 def of_entries(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The same from an order's records of ledger-entries, which do not say what revenue waits for; None without any."""
+    """The same from an order's records of ledger-entries, which do not say what revenue waits for or what
+    an order without revenue is worth; None without any."""
     entries, moved, account = list(entries), Counter[str](), Counter[str]()
     if not entries:
         return None
@@ -61,4 +79,5 @@ def of_entries(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
         "recognised_at": max(sold, default=None),
         "ready_at": None,
         "waits_for": None,
+        "bridge": None,
     }

@@ -25,6 +25,7 @@ from streams.domain.order.pushes import parse as parse_pushes
 from streams.domain.quality.settings import QualityReports
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
+from streams.domain.report.unconfirmed import UnconfirmedReports
 from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, Table, parse
 
@@ -187,3 +188,9 @@ def repair_reports(path: Path = FOLDER / "reports.json") -> RepairReports:
 def quality_reports(path: Path = FOLDER / "reports.json") -> QualityReports:
     """When the quality reports are made, and what they should say."""
     return QualityReports.parse(_read(path)["quality"], auto_complete())
+
+
+@cache
+def unconfirmed_reports(path: Path = FOLDER / "reports.json") -> UnconfirmedReports:
+    """How the orders that nobody confirmed are listed as a period closes."""
+    return UnconfirmedReports.parse(_read(path)["unconfirmed"])
