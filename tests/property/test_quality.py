@@ -73,7 +73,7 @@ def as_fact(event: Event) -> dict[str, Any]:
         fact["channel"] = CHANNELS[order % 3]
     if topic == "couriers":
         fact |= {"waybill_no": f"W{order}", "courier": "zto"}
-    mapped = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": None}
+    mapped: dict[str, Any] = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": None}
     if kind == "shown":
         fact |= {"raw_status": "SIGNED", "mapped": {**mapped, "state": "logistics_signed", "node": "logistics_signed"}}
     if kind == "unknown":
@@ -150,7 +150,7 @@ def naive(events: list[Event], arrived: list[Event], day: int) -> dict[str, Any]
 
 def lags(arrived: list[Event], day: int) -> list[int] | None:
     """[signatures, sum of their lags]; in a replay they come in at the time of the stream."""
-    now, known, signed = 0, {}, dict[int, int]()
+    now, known, signed = 0, dict[int, int](), dict[int, int]()
     for kind, order, t in arrived:
         now = max(now, t)
         if kind in ("signed", "probed"):
