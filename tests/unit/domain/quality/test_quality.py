@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,6 +63,20 @@ def test_lags_are_whole_seconds_rounded_up_and_of_three_digits() -> None:
     assert [look.rounded_s(seconds * 1000) for seconds in (1000, 1001, 9990, 9991, 40_680)] == [
         1000, 1010, 9990, 10_000, 40_700,
     ]  # fmt: skip
+
+
+@pytest.mark.rule("ST-03")
+def test_of_too_many_codes_the_rest_is_counted_together() -> None:
+    settings = replace(SETTINGS, listed=2)
+    day = 20_476
+    seen = look.begin([day], 0, settings)
+    while seen["tasks"][0][0] != "codes":
+        seen, _ = look.step(seen, [], False, lambda guid: None, settings)
+    rows = [(f"{day:07d}\0{n}", [n, ["orders", "shop", None, None, f"word {n}"]]) for n in range(5)]
+    seen, _ = look.step(seen, rows, False, lambda guid: None, settings)
+    counts = seen["parts"][str(day)]["codes"]
+    assert [entry[0] for entry in counts.values()] == [1, 1, 3]
+    assert counts[look.OTHERS] == [3, 2, 4]
 
 
 @pytest.mark.rule("ST-07")
