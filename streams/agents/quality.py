@@ -43,13 +43,13 @@ def time_of(fact: dict[str, Any]) -> int:
 def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
     if not rows.concerns(fact):
         return
-    guid = fact["order_guid"]
-    before = ctx[TABLES[rows.ORDERS]].get(guid)
+    guid, orders = fact["order_guid"], ctx[TABLES[rows.ORDERS]]
+    before = orders.get(guid)
     # When it reached this system: by the broker's clock, which a backlog does not move; a replay has the stream's.
     taken_in = ctx.appended_at or ctx.now
     seen = rows.observe(before, fact, taken_in, ctx[TABLES[rows.CODES]].__contains__, _SETTINGS)
     if seen.row is not before:
-        ctx[TABLES[rows.ORDERS]][guid] = seen.row
+        orders[guid] = seen.row
     for table, name, value in seen.writes:
         if value is None:
             del ctx[TABLES[table]][name]

@@ -150,7 +150,7 @@ def naive(events: list[Event], arrived: list[Event], day: int) -> dict[str, Any]
 
 def lags(arrived: list[Event], day: int) -> list[int] | None:
     """[signatures, sum of their lags]; in a replay they come in at the time of the stream."""
-    now, known, signed = 0, dict[Any, Any](), dict[int, int]()
+    now, known, signed = 0, dict[int, int](), dict[int, int]()
     for kind, order, t in arrived:
         now = max(now, t)
         if kind in ("signed", "probed"):

@@ -157,8 +157,8 @@ def test_case_30_a_pseudo_closure_is_a_difference_of_all_that_say_otherwise() ->
 
 @pytest.mark.rule("ST-04", "ST-07")
 def test_case_22_three_systems_mean_different_things_by_shipped() -> None:
-    """ERP: posted. Warehouse: on the vehicle. Courier: picked up. Only the last two ship; the ERP's word is no state,
-    and differs from nobody's, while the same word of a shop front does."""
+    """ERP: posted. Warehouse: on the vehicle. Courier: picked up. Only the last two ship. The ERP's word is no state
+    and differs from nobody's; the same word of a shop front does."""
     shop = Shop(partitions=1)
 
     def state(number: int) -> str:

@@ -32,6 +32,8 @@ STATE, PLAN = "state", "plan"
 TABLES: Final = (ORDERS, DAYS, LAGS, CODES, OPEN, STATE, PLAN)
 NOBODY: Final = ""
 
+OTHERS: Final = '["*","*",null,null,"*"]'
+"""In `codes`: all that a part does not list."""
 FORGET: Final = "forget"
 _TABLE: Final[Mapping[str, str]] = {FORGET: DAYS}
 _HIGHEST: Final = "\U0010ffff"
@@ -106,7 +108,7 @@ def step(
                 _lag(part, courier, lag, settings)
             else:
                 at, said = value
-                _code(part, at, said)
+                _code(part, at, said, settings)
     return new, gone
 
 
@@ -204,8 +206,10 @@ def rounded_s(ms: int) -> int:
     return -(-seconds // unit) * unit
 
 
-def _code(part: dict[str, Any], at: int, said: list[Any]) -> None:
+def _code(part: dict[str, Any], at: int, said: list[Any], settings: QualityReports) -> None:
     name = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    if name not in part["codes"] and len(part["codes"]) >= settings.listed:
+        name = OTHERS  # a sender whose every word is new must not make the part too large to be sent
     count, first, last = part["codes"].get(name, (0, at, at))
     part["codes"][name] = [count + 1, min(first, at), max(last, at)]
 
