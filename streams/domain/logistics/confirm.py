@@ -139,7 +139,7 @@ def _since(row: Row) -> int | None:
     opened_or_closed = row.get("tickets", {}).values()
     if any(opened is not None and (closed is None or closed < opened) for opened, closed in opened_or_closed):
         return None
-    since: int = row.get("told", row["signed"])
+    since: int = row["told"] if "told" in row else row["signed"]
     return since
 
 
@@ -156,7 +156,7 @@ def _damage(guid: str, at: int) -> Send:
 def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     """(when, what) may come next, in no order."""
     signed = row.get("signed")
-    last = max(row.get(name, 0) for name in _TIMES)
+    last: int = max(row.get(name, 0) for name in _TIMES)
     if "tickets" in row:
         last = max(last, *(at for times in row["tickets"].values() for at in times if at is not None))
     yield last + settings.kept_ms, FORGET
@@ -166,7 +166,8 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     for what, after in ((LINK, 0), (FIRST, settings.call_ms + 1), (SECOND, settings.call_again_ms + 1)):
         if what not in asked:
             yield signed + after, what
-    if TIMEOUT not in asked and (since := _since(row)) is not None:
+    since = None if TIMEOUT in asked else _since(row)
+    if since is not None:
         yield max(since + settings.timeout_ms, _last_closed(row)) + 1, TIMEOUT
 
 

@@ -128,7 +128,7 @@ def test_the_row_is_forgotten_thirty_days_after_the_last_word() -> None:
 # -- the timeout ------------------------------------------------------------------------------------------------------
 
 OVER = 7 * DAY + 1
-REFUNDING = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": "refund:requested"}
+REFUNDING: dict[str, Any] = SHOP_DONE | {"state": None, "axis": "refund:requested"}
 
 
 def timeouts(it: Asked) -> list[int]:
