@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.domain.order import OrderSettings, OrderState, from_row, record, reduce, to_row
+from streams.domain.order.asides import Lag
 from tests.property import order_oracle as oracle
 from tests.unit.domain.order.facts import GUID, MINUTE, SETTINGS, T0, Fact, fold, mapped, verdicts
 
@@ -123,6 +124,8 @@ def seen_from_outside(state: OrderState) -> dict[str, Any]:
 def without_memory(state: OrderState) -> OrderState:
     bare = state.copy()
     bare.version, bare.seen, bare.wait = 0, b"", None
+    if bare.aside is not None and bare.aside.lag is not None:  # when it is due goes by when it was told
+        bare.aside = bare.aside._replace(lag=Lag(bare.aside.lag.begun))
     return bare
 
 

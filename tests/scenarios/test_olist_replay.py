@@ -20,7 +20,7 @@ from streams.data import SAMPLE
 from streams.lines import BadLine, Line, read_lines
 from tests.scenarios.play import BY_ARRIVAL, Played, play, records
 
-RANKS = ("pending_payment", "paid", "shipped", "logistics_signed")
+RANKS = ("pending_payment", "paid", "shipped", "logistics_signed", "customer_signed")
 LATER = 400
 """How many lines after its first coming a duplicate comes at most."""
 
@@ -35,7 +35,8 @@ def expected(lines: Iterable[Line]) -> dict[str, dict[str, Any]]:
     """What the states must be, by order number, from the events alone and without any rule of the package.
 
     The highest of created, paid, picked up and signed that was told of an order; what was paid; whether it was closed;
-    whether a step was left out. Orders without lines are refused and have no state.
+    whether a step was left out. Orders without lines are refused and have no state. Nobody confirms a delivery, so an
+    order that was signed for, and not closed, counts as confirmed a week after the last of all events.
     """
     orders: dict[str, dict[str, Any]] = defaultdict(
         lambda: {"ranks": set(), "paid": 0, "closed": False, "lines": False}
@@ -56,7 +57,7 @@ def expected(lines: Iterable[Line]) -> dict[str, dict[str, Any]]:
             order["paid"] += value["amount_minor"]
     return {
         number: {
-            "state": RANKS[max(order["ranks"])],
+            "state": RANKS[max(order["ranks"]) + (max(order["ranks"]) == 3 and not order["closed"])],
             "paid_minor": order["paid"],
             "closed": order["closed"],
             "gap": len(order["ranks"]) <= max(order["ranks"]),
@@ -103,17 +104,33 @@ def as_records(lines: Iterable[Line], folder: Path) -> list[Any]:
     return records(path)
 
 
+def play_out(events: Sequence[Any], last: int) -> Played:
+    """The events, and a week and a day after the last of them, ms."""
+    played = play(events)
+    played.runner.advance(last + 8 * 86_400_000)
+    return played
+
+
+def last_of(lines: Iterable[Line]) -> int:
+    return max(line.value["event_time"] for line in lines)
+
+
 def final(played: Played) -> dict[str, dict[str, Any]]:
-    return {number: {**state, **BY_ARRIVAL} for number, state in played.states.items()}
+    """The last states without `version`. Left out are the few orders that were delivered and cancelled as well: where the
+    cancellation is read a week after the delivery, the order counts as confirmed by then, and states never go back."""
+    states = played.states.items()
+    odd = {number for number, state in states if "closed" in state["flags"] and "logistics_signed" in state["entered_at"]}
+    assert len(odd) < len(states) / 100
+    return {number: {**state, **BY_ARRIVAL} for number, state in states if number not in odd}
 
 
 @pytest.fixture(scope="module")
 def sample() -> Played:
-    return play(records(SAMPLE))
+    return play_out(records(SAMPLE), last_of(lines_of(SAMPLE)))
 
 
 def test_the_sample_gives_the_same_bytes_each_time(sample: Played) -> None:
-    assert sample.bytes() == play(records(SAMPLE)).bytes()
+    assert sample.bytes() == play_out(records(SAMPLE), last_of(lines_of(SAMPLE))).bytes()
 
 
 def test_every_order_of_the_sample_ends_where_its_events_say(sample: Played) -> None:
@@ -133,7 +150,7 @@ def test_orders_without_items_are_refused_and_nothing_else(sample: Played) -> No
 def test_every_event_of_an_order_with_a_state_is_audited_once(sample: Played) -> None:
     wanted = expected(lines_of(SAMPLE))
     events = [line for line in lines_of(SAMPLE) if line.value["event_id"].partition("-")[0] in wanted]
-    audited = Counter(row["event_id"] for row in sample.output("audit-log"))
+    audited = Counter(row["event_id"] for row in sample.output("audit-log") if row["source"] != "logistics")
     assert audited == Counter(line.value["event_id"] for line in events)
 
 
@@ -141,7 +158,7 @@ def test_every_event_of_an_order_with_a_state_is_audited_once(sample: Played) ->
 def test_shuffled_and_doubled_events_end_in_the_same_states(sample: Played, tmp_path: Path, whole_orders: bool) -> None:
     lines = jumbled(lines_of(SAMPLE), 7, whole_orders=whole_orders)
     assert len(lines) > 1.09 * len(lines_of(SAMPLE))
-    assert final(play(as_records(lines, tmp_path))) == final(sample)
+    assert final(play_out(as_records(lines, tmp_path), last_of(lines))) == final(sample)
 
 
 @pytest.mark.slow
@@ -161,11 +178,11 @@ def test_the_whole_extract_gives_the_same_bytes_twice_and_the_same_states_when_s
     print(f"\n{count:,} events, {seconds:.1f} s per replay, order-states {first['order-states.jsonl'][:16]}")
     assert first == second
     lines = lines_of(source)
-    straight = play(records(source))
+    straight = play_out(records(source), last_of(lines))
     assert summary(straight.states) == expected(lines)
     mixed = jumbled(lines, 11, whole_orders=False)
     print(f"{len(mixed):,} events shuffled and doubled, {len(straight.states):,} states")
-    assert final(play(as_records(mixed, tmp_path))) == final(straight)
+    assert final(play_out(as_records(mixed, tmp_path), last_of(lines))) == final(straight)
 
 
 def digest(path: Path) -> str:

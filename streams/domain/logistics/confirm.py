@@ -3,22 +3,20 @@
 One row per order:
 
     signed      first signature of the courier, of `waybill_no`
-    told        when that was heard of, if the order was to count as confirmed by then already
     confirmed   first word of the customer or their channel
     damaged     first word that the parcel was not intact
-    disputed    a refund or an after-sales case was asked for, or the customer's answer was no confirmation
-    complained  last complaint
+    disputed    a refund or an after-sales case was asked for, the shop closed the order, or the customer's answer to
+                a call was no confirmation
+    complained  complaints, the first ones
     tickets     cases of customer service: {code: [last opened, last closed]}
     auto        the courier's signature completes the orders of this channel (LOG-13)
     asked       what was sent: link, call 1, call 2, timeout
 
 The link goes out at the signature, a call after more than 24 hours without a word, another after more than 72. What
 came back as damaged is for people: no further call. After more than 7 days the delivery counts as confirmed, and the
-order is told so, once; not while something is in dispute: a refund, an after-sales case, an open ticket, a complaint
-since the signature, an answer that things are not well. A ticket that closes later ends the dispute then.
-
-A signature told so late that those 7 days were over has them once more: what the customer said meanwhile most likely
-stands behind it.
+order is told so, once; not if something was in dispute by then: a refund, an after-sales case, an open ticket, a
+complaint since the signature, an answer that things are not well. A ticket that closes later ends the dispute then.
+What was said counts by its own time, so it makes no difference what is read first, or in one turn.
 """
 
 from __future__ import annotations
@@ -61,7 +59,8 @@ _DISPUTES: Final = frozenset({"refund_requested", "refund_settled"})
 _AXES: Final = ("refund:", "aftersale:")
 """Of status words that tell of a dispute, but for those that tell of none."""
 _SETTLED: Final = frozenset({"refund:none", "refund:withdrawn", "aftersale:none", "aftersale:canceled"})
-_TIMES: Final = ("signed", "told", "confirmed", "damaged", "disputed", "complained", "auto")
+_COMPLAINTS: Final = 16
+_TIMES: Final = ("signed", "confirmed", "damaged", "disputed", "auto")
 _WORDS: Final = frozenset({"buyer_confirmed", "confirmation_scanned"})
 _SIGNED, _CONFIRMED = RANK["logistics_signed"], RANK["customer_signed"]
 
@@ -80,9 +79,12 @@ def _completes(fact: Fact, settings: Settings) -> bool:
 
 
 def _is_disputed(fact: Fact) -> bool:
-    """A status word of the shop that tells of a refund or an after-sales case."""
-    axis = (fact.get("mapped") or {}).get("axis")
-    return axis is not None and fact.get("topic") == "orders" and axis.startswith(_AXES) and axis not in _SETTLED
+    """A status word of the shop that tells of a refund or an after-sales case, or that the order is closed."""
+    mapped = fact.get("mapped")
+    if not mapped or fact.get("topic") != "orders":
+        return False
+    axis = mapped.get("axis")
+    return "closed" in mapped["flags"] or (axis is not None and axis.startswith(_AXES) and axis not in _SETTLED)
 
 
 def _is_signed(fact: Fact) -> bool:
@@ -117,7 +119,7 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
         elif result and result not in settings.unreached:
             new["disputed"] = min(at, new.get("disputed", at))
     elif kind == "complaint":
-        new["complained"] = max(at, new.get("complained", at))
+        new["complained"] = sorted({*new.get("complained", ()), at})[:_COMPLAINTS]
     elif kind in ("ticket_opened", "ticket_closed"):
         _ticket(new, fact.get("ticket_code") or "", int(kind == "ticket_closed"), at)
     return (row if new == (row or {}) else new), sends
@@ -132,19 +134,18 @@ def _ticket(row: Row, code: str, place: int, at: int) -> None:
         row["tickets"] = {**tickets, code: times}
 
 
-def _since(row: Row) -> int | None:
-    """From when on the customer's silence counts, ms; None in a dispute."""
-    if "disputed" in row or row.get("complained", -1) >= row["signed"]:
-        return None
-    opened_or_closed = row.get("tickets", {}).values()
-    if any(opened is not None and (closed is None or closed < opened) for opened, closed in opened_or_closed):
-        return None
-    since: int = row.get("told", row["signed"])
-    return since
-
-
-def _last_closed(row: Row) -> int:
-    return max((closed for _, closed in row.get("tickets", {}).values() if closed is not None), default=0)
+def _times_out_at(row: Row, settings: Settings) -> int | None:
+    """When the delivery counts as confirmed, ms; None if it is confirmed, or in dispute."""
+    signed: int = row["signed"]
+    until = limit = signed + settings.timeout_ms
+    for opened, closed in row.get("tickets", {}).values():
+        if opened is not None and opened <= limit:
+            if closed is None or closed < opened:
+                return None
+            until = max(until, closed)
+    said = [row[name] for name in ("confirmed", "damaged", "disputed") if name in row]
+    said += [at for at in row.get("complained", ()) if at >= signed]
+    return None if any(at <= until for at in said) else until + 1
 
 
 def _damage(guid: str, at: int) -> Send:
@@ -156,18 +157,23 @@ def _damage(guid: str, at: int) -> Send:
 def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     """(when, what) may come next, in no order."""
     signed = row.get("signed")
-    last = max(row.get(name, 0) for name in _TIMES)
+    last: int = max(row.get(name, 0) for name in _TIMES)
+    if "complained" in row:
+        last = max(last, row["complained"][-1])
     if "tickets" in row:
         last = max(last, *(at for times in row["tickets"].values() for at in times if at is not None))
     yield last + settings.kept_ms, FORGET
-    if signed is None or "confirmed" in row or "damaged" in row or "auto" in row:
+    if signed is None or "auto" in row:
         return
     asked = row.get("asked", ())
+    over = None if TIMEOUT in asked else _times_out_at(row, settings)
+    if over is not None:
+        yield over, TIMEOUT
+    if "confirmed" in row or "damaged" in row:
+        return
     for what, after in ((LINK, 0), (FIRST, settings.call_ms + 1), (SECOND, settings.call_again_ms + 1)):
         if what not in asked:
             yield signed + after, what
-    if TIMEOUT not in asked and (since := _since(row)) is not None:
-        yield max(since + settings.timeout_ms, _last_closed(row)) + 1, TIMEOUT
 
 
 def next_due(row: Row | None, settings: Settings) -> int | None:
@@ -183,14 +189,12 @@ def fire(guid: str, row: Row, at: int, now: int, settings: Settings) -> tuple[Ro
     """
     ready = sorted(item for item in due(row, settings) if item[0] <= at)
     what = [name for _, name in ready]
+    sends = [_timeout(guid, due) for due, name in ready if name == TIMEOUT]
     if FORGET in what:
-        return None, []
+        return None, sends
     if not what:
         return row, []
     row = {**row, "asked": sorted({*row.get("asked", ()), *what})}
-    if LINK in what and now - row["signed"] > settings.timeout_ms:
-        row["told"] = now
-    sends = [_timeout(guid, due) for due, name in ready if name == TIMEOUT]
     if sends or now - row["signed"] > settings.link_ms:
         return row, sends
     calls = [name for name in what if name != LINK][-1:]

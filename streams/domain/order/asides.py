@@ -90,7 +90,7 @@ def stay(state: OrderState, name: str, at: int) -> bool:
     before = aside.warehouse
     if before is not None and [at, name] <= before:
         return False
-    state.aside = aside._replace(warehouse=[at, name])
+    state.aside = Aside([at, name], *aside[1:])
     return before is None or before[1] != name
 
 

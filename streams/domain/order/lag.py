@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from streams.domain.inventory import messages
-from streams.domain.order.asides import NONE, Lag
+from streams.domain.order.asides import NONE, Aside, Lag
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.state import OrderState
 from streams.domain.order.stock import Send
@@ -29,7 +29,7 @@ def show(state: OrderState, rank: int, at: int) -> bool:
     before = aside.shown
     if before is not None and [at, rank] <= before:
         return False
-    state.aside = aside._replace(shown=[at, rank])
+    state.aside = Aside(aside.warehouse, [at, rank], *aside[2:])
     return before is None or before[1] != rank
 
 

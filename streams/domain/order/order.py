@@ -214,9 +214,12 @@ def _follow(
         pushes.follow(state, new, fact, meaning, settings.pushes, sends)
     if moved or new.flags != state.flags:
         sla.watch(guid, new, at, now, settings.nodes, sends)
-    if new.aside is not None:
-        labels.watch(guid, new, at, now, settings.nodes, sends)
-        lag.watch(guid, new, at, now, settings.shown_ms, settings.nodes.history_ms, sends)
+    aside = new.aside
+    if aside is not None:
+        if aside.label is not None:
+            labels.watch(guid, new, at, now, settings.nodes, sends)
+        if aside.shown is not None:
+            lag.watch(guid, new, at, now, settings.shown_ms, settings.nodes.history_ms, sends)
     return sends
 
 

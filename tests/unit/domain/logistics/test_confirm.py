@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.domain.logistics import Settings, confirm
 from streams.domain.rules import data
@@ -128,7 +130,7 @@ def test_the_row_is_forgotten_thirty_days_after_the_last_word() -> None:
 # -- the timeout ------------------------------------------------------------------------------------------------------
 
 OVER = 7 * DAY + 1
-REFUNDING = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": "refund:requested"}
+REFUNDING: dict[str, Any] = SHOP_DONE | {"state": None, "axis": "refund:requested"}
 
 
 def timeouts(it: Asked) -> list[int]:
@@ -212,13 +214,54 @@ def test_a_refusal_that_comes_as_a_signature_is_none() -> None:
 
 
 @pytest.mark.rule("LOG-15")
-@pytest.mark.parametrize(("told", "due"), [(7 * DAY, OVER), (9 * DAY, 9 * DAY + OVER)])
-def test_a_signature_told_when_the_time_was_over_has_it_once_more(told: int, due: int) -> None:
+@pytest.mark.parametrize("kind", ["complaint", "refund_requested", "buyer_confirmed"])
+def test_what_is_said_after_the_time_is_over_does_not_take_it_back_though_read_in_the_same_turn(kind: str) -> None:
+    it = Asked().signed().wait(0).say("orders", kind, OVER)
+    assert timeouts(it.wait(60 * DAY)) == [OVER]
+
+
+@pytest.mark.rule("LOG-15")
+def test_a_signature_told_when_the_time_is_over_times_out_and_nobody_is_asked() -> None:
     it = Asked().signed()
-    it.row, sends = confirm.fire("G1", it.row, T0, T0 + told, it.settings)  # as the agent does, with its own time
-    it.sent += sends
-    assert timeouts(it.wait(due - 1)) == []
-    assert timeouts(it.wait(60 * DAY)) == [due]
+    it.row, sends = confirm.fire("G1", it.row, T0, T0 + 20 * DAY, it.settings)  # as the agent does, at its own time
+    assert sends == []
+    assert timeouts(it.sleep(20 * DAY)) == [OVER]
+    assert it.requests == []
+
+
+@pytest.mark.rule("LOG-15")
+def test_a_row_that_is_forgotten_at_once_has_timed_out() -> None:
+    it = Asked().signed()
+    assert timeouts(it.sleep(60 * DAY)) == [OVER]
+    assert it.row is None
+
+
+words = st.tuples(
+    st.sampled_from(["complaint", "refund_requested", "buyer_confirmed", "ticket_opened", "ticket_closed"]),
+    st.sampled_from([-1, 0, DAY, 7 * DAY, OVER, 8 * DAY]),
+)
+
+
+@pytest.mark.rule("LOG-15")
+@settings(max_examples=200, deadline=None)
+@given(st.lists(words, max_size=5), st.data())
+def test_when_it_times_out_does_not_depend_on_what_is_read_first(said: list[tuple[str, int]], choice: Any) -> None:
+    """Oracle: no word in time; a ticket, by its last opening and closing, holds it up to its end."""
+    until = 7 * DAY
+    opened = max((at for kind, at in said if kind == "ticket_opened"), default=None)
+    closed = max((at for kind, at in said if kind == "ticket_closed"), default=None)
+    is_open = False
+    if opened is not None and opened <= 7 * DAY:
+        is_open = closed is None or closed < opened
+        until = max(until, closed or 0)
+    first = {"complaint": 0, "refund_requested": -1, "buyer_confirmed": -1}
+    spoken = any(first[kind] <= at <= until for kind, at in said if kind in first)
+    bag = [("signed", 0), *said]
+    it = Asked()
+    for kind, at in choice.draw(st.permutations(bag + choice.draw(st.lists(st.sampled_from(bag), max_size=3)))):
+        topic = "couriers" if kind == "signed" else "service" if kind.startswith("ticket") else "orders"
+        it.say(topic, kind, at, ticket_code="T1", waybill_no="W1")
+    assert timeouts(it.wait(60 * DAY)) == ([] if is_open or spoken else [until + 1])
 
 
 @pytest.mark.rule("LOG-13")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.commands.order_view import approval_sentence
 from streams.domain.order import ManualRules, from_row, to_row
 from streams.domain.order.manual import ELSEWHERE, MAX_REQUESTS, ManualError
 from streams.domain.rules import data
@@ -77,6 +78,18 @@ def test_what_waits_is_shown_with_who_is_missing_and_until_when() -> None:
             "expires_at": ASKED + 2 * HOUR,
         }
     ]
+
+
+@pytest.mark.rule("ST-09")
+@pytest.mark.parametrize(
+    ("now", "left"), [(ASKED, "2 h 0 min left"), (ASKED + 2 * HOUR, "0 min left"), (ASKED + 2 * HOUR + 1, "expired")]
+)
+def test_oms_order_says_what_waits_for_whom_and_until_when(now: int, left: str) -> None:
+    [request] = run(command(), approval("wang")).view()["pending_approvals"]
+    assert approval_sentence(request, now) == (
+        "R1: skip_quality_check to packed, asked by li, approved by wang; 1 more of others until"
+        f" 2026-01-24 13:00:00 +08 ({left})"
+    )
 
 
 @pytest.mark.rule("ST-09")
