@@ -116,10 +116,10 @@ def last_of(lines: Iterable[Line]) -> int:
 
 
 def final(played: Played) -> dict[str, dict[str, Any]]:
-    """The last states without `version`. Left out are the few orders that were delivered and cancelled as well: where the
-    cancellation is read a week after the delivery, the order counts as confirmed by then, and states never go back."""
+    """The last states without `version`. Left out are the few orders that were delivered and cancelled as well: where
+    the cancellation is read a week after the delivery, the order counts as confirmed, and states never go back."""
     states = played.states.items()
-    odd = {number for number, state in states if "closed" in state["flags"] and "logistics_signed" in state["entered_at"]}
+    odd = {n for n, state in states if "closed" in state["flags"] and "logistics_signed" in state["entered_at"]}
     assert len(odd) < len(states) / 100
     return {number: {**state, "version": 0} for number, state in states if number not in odd}
 
