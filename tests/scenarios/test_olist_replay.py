@@ -112,7 +112,7 @@ def play_out(events: Sequence[Any], last: int) -> Played:
 
 
 def last_of(lines: Iterable[Line]) -> int:
-    return max(line.value["event_time"] for line in lines)
+    return max(int(line.value["event_time"]) for line in lines)
 
 
 def final(played: Played) -> dict[str, dict[str, Any]]:
