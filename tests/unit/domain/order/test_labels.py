@@ -98,6 +98,13 @@ def test_a_label_that_prints_in_time_is_not_asked_for_again_and_a_new_one_begins
 
 
 @pytest.mark.rule("ST-11")
+def test_a_label_that_fails_again_before_its_retry_still_gets_each_of_them() -> None:
+    order = run(failed(FAILED), failed(FAILED + 5 * SECOND))
+    order.wait_until(FAILED + 10 * MINUTE)
+    assert [attempt for attempt, _ in retries(order)] == [1, 2]
+
+
+@pytest.mark.rule("ST-11")
 def test_a_repeated_failure_counts_once() -> None:
     order = run(*(failed(FAILED, event_id="f-1") for _ in range(5)))
     order.wait_until(FAILED + 10 * MINUTE)

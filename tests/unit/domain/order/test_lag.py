@@ -118,6 +118,19 @@ def test_what_is_read_late_has_the_time_once_more_and_history_raises_nothing(lat
 
 
 @pytest.mark.rule("ST-14")
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_an_earlier_proof_that_is_read_later_moves_the_time_back(is_swapped: bool) -> None:
+    proofs = [fact("wms", "loaded", LEFT + 3 * MINUTE), fact("couriers", "signed", LEFT)]
+    state = run(shows(T0 + 2 * MINUTE)).state
+    for event in reversed(proofs) if is_swapped else proofs:
+        state = step(state, event, SETTINGS).state
+    assert state is not None
+    assert state.aside is not None
+    assert state.aside.lag is not None
+    assert (state.aside.lag.begun, state.aside.lag.due) == (LEFT - T0, LEFT - T0 + 5 * MINUTE + 1)
+
+
+@pytest.mark.rule("ST-14")
 def test_the_row_keeps_the_lag() -> None:
     state = run(shows(T0 + 2 * MINUTE), fact("wms", "loaded", LEFT, warehouse="hz")).state
     assert state is not None
