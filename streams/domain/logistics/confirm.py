@@ -29,7 +29,7 @@ from streams.domain.rules.nodes import RANK
 
 from .settings import Settings
 from .watch import ALERTS, Send
-from .waybill import Fact, rank_of
+from .waybill import Fact, is_signed, rank_of
 
 Row = dict[str, Any]
 
@@ -87,13 +87,6 @@ def _is_disputed(fact: Fact) -> bool:
     return "closed" in mapped["flags"] or (axis is not None and axis.startswith(_AXES) and axis not in _SETTLED)
 
 
-def _is_signed(fact: Fact) -> bool:
-    """A courier's signature; where it has a word of its own, that counts: a refusal is told as `signed` as well."""
-    if fact.get("topic") != "couriers":
-        return False
-    return rank_of(fact) >= _SIGNED if fact.get("mapped") else fact["event_type"] == "signed"
-
-
 def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None, list[Send]]:
     """The row after the fact (the same object if it says nothing new), and what is told at once."""
     kind, topic, at = fact["event_type"], fact.get("topic"), fact["event_time"]
@@ -103,7 +96,7 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
         new["auto"] = at
     if kind in _DISPUTES or _is_disputed(fact):
         new["disputed"] = min(at, new.get("disputed", at))
-    if _is_signed(fact):
+    if is_signed(fact):
         if at < new.get("signed", at + 1):
             new["signed"] = at
             new.setdefault("waybill_no", fact.get("waybill_no"))

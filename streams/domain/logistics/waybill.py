@@ -57,10 +57,10 @@ def observe(rows: Rows | None, fact: Fact) -> Rows | None:
         courier = fact.get("courier") or fact["source"]
         new.setdefault("courier", courier)
         _first(new, "accepted", at)
-        ended = kind == "signed" or rank >= _SIGNED
+        ended = is_signed(fact)
         if ended:
             _first(new, "ended", at)
-        if ended or kind in _MOVING or _is_on_its_way(fact):
+        if ended or kind == "signed" or kind in _MOVING or _is_on_its_way(fact):
             _first(new, "picked", at)
             _last(new, "moved", at)
     else:
@@ -96,6 +96,13 @@ def rank_of(fact: Fact) -> int:
     mapped = fact.get("mapped")
     state = mapped.get("state") if mapped else None
     return RANK[state] if state else -1
+
+
+def is_signed(fact: Fact) -> bool:
+    """A courier's signature; where it has a word of its own, that counts: a refusal is told as `signed` as well."""
+    if fact.get("topic") != "couriers":
+        return False
+    return rank_of(fact) >= _SIGNED if fact.get("mapped") else fact["event_type"] == "signed"
 
 
 def _is_on_its_way(fact: Fact) -> bool:

@@ -195,3 +195,12 @@ def test_complaints_that_come_before_any_waybill_is_known_count_once_it_is(
     assert not it.alerts("LOG-11")
     it.courier("signed", HOUR, told=3 * HOUR)
     assert len(it.alerts("LOG-11")) == opened
+
+
+@pytest.mark.rule("LOG-03", "LOG-05")
+def test_a_signature_that_is_a_refusal_by_its_word_ends_nothing() -> None:
+    refused = {**MAPPED, "node": "transit_stalled", "flags": ["frozen"]}
+    it = Watched().courier("picked_up", 0).courier("signed", HOUR, raw_status="拒收", mapped=refused)
+    it.wait(HOUR + 8 * HOUR + 1)
+    assert it.alerts("LOG-03")[-1] == ("open", 9 * HOUR + 1)
+    assert it.requests("probe")
