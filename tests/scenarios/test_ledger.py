@@ -389,7 +389,7 @@ def test_a_closing_lists_the_delivered_orders_that_nobody_confirmed_by_age() -> 
     shop.say("orders", "buyer_confirmed", T0 + 6 * DAY, "tmall", channel="tmall", order_no="D0")
     shop.say("finance", "period_closed", T0 + 8 * DAY, "kingdee", period="2026-01")
     shop.runner.advance(T0 + 9 * DAY)
-    [report] = [row for row in shop.out("reports") if row["name"] == "FIN-14"]
+    [report] = [row for row in shop.out("reports") if (row["name"], row["period"]) == ("FIN-14", "2026-01")]
     rows = json.loads(report["rows"])
     assert report["highlights"] == ["4 orders delivered and not confirmed hold 2026-01 open"]
     assert [(row["days_from"], row["orders"], row["amount_minor"]) for row in rows[:2]] == [(3, 3, 29700), (7, 1, 9900)]

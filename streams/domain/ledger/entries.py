@@ -57,8 +57,8 @@ class Book:
 
     def _fee(self, key: str, kind: str, amount: int, line_no: int | None, at: int) -> None:
         parts = self.row.get("parts", [])
-        weights = [gross - off for _, gross, off in parts]
-        if line_no is not None or len(parts) < 2 or sum(weights) == 0:
+        weights = [gross for _, gross, _ in parts]  # before discount, as FIN-06 has it
+        if line_no is not None or len(parts) < 2:
             one = line_no if line_no is not None or len(parts) != 1 else parts[0][0]
             self._post(f"fee/{key}", kind, FEES[kind], CASH, -amount, at, "FIN-06", one)
             return
