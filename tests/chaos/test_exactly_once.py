@@ -134,7 +134,7 @@ def check(broker: str, agents: list[Agent], codecs: Topology, groups: Groups) ->
     # What the others say of their own depends on the order of their sources; all else must be as it should be.
     known = {"dead-letters"}.union(*(agent.writes for agent in known_agents))
     written = [topic for topic in written if topic in known]
-    for topic in ("order-facts", "report-facts"):
+    for topic in ("order-facts", "report-facts", "risk-facts"):
         records[topic] = [one for one in records[topic] if not _said_by_others(one)]
     by_topic = defaultdict(list)
     for one in sent:
@@ -157,6 +157,8 @@ def _known(agent: Agent) -> bool:
 
 def _said_by_others(record: Record) -> bool:
     said: dict[str, Any] = json.loads(record.value or b"{}")
+    if record.topic == "risk-facts":
+        return bool(said["do"] != "chat")  # which is intake's; all else is risk's
     return said.get("event_type") == RISK_FACT or said.get("series") in (SERIES, QUALITY)
 
 
