@@ -8,7 +8,7 @@ from typing import Any, Final
 from streams.domain.match import report as match
 from streams.domain.quality import look as quality
 from streams.domain.quality import record as quality_record
-from streams.domain.report import assembly, repair, stock, unconfirmed
+from streams.domain.report import assembly, repair, stock, unconfirmed, variance
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.engine import Agent, Context
@@ -25,10 +25,15 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     repair.SERIES: (data.repair_reports(), repair.records),
     quality.SERIES: (data.quality_reports(), quality_record.records),
     unconfirmed.SERIES: (data.unconfirmed_reports(), unconfirmed.records),
+    variance.SERIES: (data.variance_reports(), variance.records),
     match.SERIES: (data.match_reports(), match.records),
 }
 """Series -> its settings, and what makes its records."""
-_TELL: Final[Mapping[str, Callable[..., Any]]] = {quality.SERIES: quality_record.tell, match.SERIES: match.tell}
+_TELL: Final[Mapping[str, Callable[..., Any]]] = {
+    quality.SERIES: quality_record.tell,
+    variance.SERIES: variance.tell,
+    match.SERIES: match.tell,
+}
 """Series -> whom its records are brought to, after what was told before."""
 
 

@@ -27,6 +27,7 @@ from streams.domain.quality.settings import QualityReports
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
 from streams.domain.report.unconfirmed import UnconfirmedReports
+from streams.domain.report.variance import VarianceReports
 from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, Table, parse
 
@@ -201,3 +202,9 @@ def unconfirmed_reports(path: Path = FOLDER / "reports.json") -> UnconfirmedRepo
 def match_reports(path: Path = FOLDER / "reports.json") -> MatchReports:
     """When sales, shipments and receipts are compared, and by how much they may differ."""
     return MatchReports.parse(_read(path)["match"], ledger())
+
+
+@cache
+def variance_reports(path: Path = FOLDER / "reports.json") -> VarianceReports:
+    """By how much GMV and booked amount may differ."""
+    return VarianceReports.parse(_read(path)["variance"])
