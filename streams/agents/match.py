@@ -90,8 +90,10 @@ def _index(ctx: Context, guid: str, before: rows.Row, after: rows.Row) -> None:
         del ctx[FRESH][guid]
     run, watch = _SETTINGS.next_run(ctx.now), report.watch_from(after, _SETTINGS)
     ctx.timers.set(RUN, str(run), run)
-    if watch > run:  # a month without news is looked at all the same before it closes
-        ctx.timers.set(RUN, str(watch), watch)
+    audit = report.audit_at(ctx.now)
+    for other in (watch, audit):  # a month without news is looked at all the same before it closes
+        if other > run:
+            ctx.timers.set(RUN, str(other), other)
 
 
 def _count(ctx: Context, channel: str, counts: Any) -> None:
@@ -118,3 +120,6 @@ def _run(ctx: Context, due: int) -> None:
     months = ctx[MONTHS].scan(f"{report.month_of(due)}\0")
     told = report.part(due, ctx.partition, open_, ctx[COUNTS].scan(), months, _SETTINGS)
     ctx.emit(report.FACTS, report.SERIES, told)
+    if told["open"] and due == report.audit_at(due - 1):  # and so is the next, if something is still open
+        following = report.audit_at(due)
+        ctx.timers.set(RUN, str(following), following)

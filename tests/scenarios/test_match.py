@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
+import sys
 from typing import Any
 
 import pytest
 
 from streams.domain import calendar
+from streams.domain.rules import data
 from streams.engine.local import Abort, Crash
 from tests.scenarios.play import Played, new_runner
 from tests.scenarios.test_channels import Shop
@@ -101,7 +104,30 @@ def test_what_becomes_worse_is_told_again() -> None:
     assert (alert["severity"], alert["status"]) == ("critical", "escalated"), "nobody saw to it for two hours"
 
 
-@pytest.mark.rule("FIN-04", "FIN-05")
+@pytest.mark.rule("FIN-10")
+def test_each_month_is_audited_for_as_long_as_something_is_open() -> None:
+    desk = Desk().sell("A", 9900).sell("B", 9000).until(calendar.at(2026, 3, 1, 1))
+    audits = desk.reports("FIN-10")
+    assert [record["period"] for record in audits] == ["2026-01", "2026-02"]
+    rows = json.loads(audits[-1]["rows"])
+    assert [(row["gap_minor"], row["cause"]) for row in rows] == [(gap, "third_party_error") for gap in (1000, 100)]
+
+
+@pytest.mark.rule("FIN-04")
+def test_the_alerts_of_a_run_are_told_in_steps_and_before_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = sys.modules["streams.agents.match"]
+    monkeypatch.setattr(agent, "_SETTINGS", dataclasses.replace(data.match_reports(), rows_per_step=2))
+    runner = new_runner(partitions=1)
+    desk = Desk(runner)
+    for n in range(5):
+        desk.sell(f"N{n}", 9000)
+    desk.until(T0 + 2 * DAY)
+    assert len(desk.alerts("FIN-04")) == 5
+    assert [record["highlights"][0][:8] for record in desk.reports("FIN-04")] == ["5 orders"]
+    assert not runner.table("match", "fresh")
+
+
+@pytest.mark.rule("FIN-04", "FIN-05", "FIN-10")
 @pytest.mark.parametrize("seed", range(3))
 def test_reports_and_alerts_are_the_same_whatever_dies(seed: int) -> None:
     def story(desk: Desk) -> list[str]:

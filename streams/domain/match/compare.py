@@ -25,6 +25,10 @@ FITS, LISTED, OVER = 0, 1, 2
 """How an order is found: nothing is to be said, to be listed, to be told to finance."""
 _PAID: Final = (RECEIPT, RECORDED)
 
+BY_HAND, OTHERS, OURS = "manual_intervention", "third_party_error", "system_defect"
+"""FIN-10: whose fault a difference is. A person had a hand in the order; else others say something else than we sold,
+if payment platforms received another amount; else books or warehouse, which are ours, differ from what was sold."""
+
 
 def step(row: Row | None, fact: Fact, now: int, settings: MatchReports) -> Row | None:
     """One fact about the order; the same object if there is nothing to store. `now` in ms."""
@@ -49,8 +53,8 @@ def ready_at(row: Row, settings: MatchReports) -> int | None:
 
 
 def compare(row: Row, settings: MatchReports) -> dict[str, Any] | None:
-    """{sales, receipt: minor units, sold, shipped: units, gap: minor units, level}; sales and shipped None where nobody
-    said. None for an order that is no sale any more."""
+    """{sales, receipt: minor units, sold, shipped: units, gap: minor units, level, cause}; sales and shipped None where
+    nobody said, cause None where nothing differs. None for an order that is no sale any more."""
     sums = dict.fromkeys((RECEIPT, DEPOSIT, REFUND, RECORDED), 0)
     for kind, amount, _ in row.get("money", {}).values():
         sums[kind] += amount
@@ -58,17 +62,24 @@ def compare(row: Row, settings: MatchReports) -> dict[str, Any] | None:
     if "shipped" not in row and 0 < paid <= sums[REFUND]:
         return None
     sales: int | None = row.get("total")
-    receipt, gap = sums[RECORDED] or paid, 0
-    if sales is not None:
-        if receipt > sales:
-            receipt -= min(receipt - sales, sums[REFUND])
-        gap = abs(sales - receipt)
+    limit = settings.amount_per_1000
+    receipt = _kept(sums[RECORDED] or paid, sales, sums[REFUND])
+    gap = 0 if sales is None else abs(sales - receipt)
     sold, shipped = row["pieces"], units_shipped(row)
     pieces = 0 if shipped is None else abs(sold - shipped)
-    level = LISTED if pieces else FITS
-    if exceeds(gap, sales or 0, settings.amount_per_1000) or pieces > settings.pieces:
+    level, cause = LISTED if pieces else FITS, None
+    if exceeds(gap, sales or 0, limit) or pieces > settings.pieces:
         level = OVER
-    return {"sales": sales, "receipt": receipt, "sold": sold, "shipped": shipped, "gap": gap, "level": level}
+    if level != FITS:
+        theirs = gap and sales is not None and exceeds(abs(sales - _kept(paid, sales, sums[REFUND])), sales, limit)
+        cause = BY_HAND if "manual" in row else OTHERS if theirs else OURS
+    figures = {"sales": sales, "receipt": receipt, "sold": sold, "shipped": shipped}
+    return {**figures, "gap": gap, "level": level, "cause": cause}
+
+
+def _kept(receipt: int, sales: int | None, refunded: int) -> int:
+    """What came in, without what was too much and went back."""
+    return receipt if sales is None or receipt <= sales else receipt - min(receipt - sales, refunded)
 
 
 def exceeds(gap: int, whole: int, per_1000: int) -> bool:

@@ -1,4 +1,4 @@
-"""The run every two hours (FIN-04) and the totals of a month before it closes (FIN-05).
+"""The run every two hours (FIN-04), the totals of a month before it closes (FIN-05), its audit (FIN-10).
 
 Each partition keeps, as orders are compared, only what its next run has to say:
 
@@ -15,6 +15,7 @@ In the totals an order counts once it is complete enough to be compared; what no
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ from .settings import MatchReports
 SERIES: Final = "match"
 FACTS: Final = "report-facts"
 ALERTS: Final = "alert-facts"
-RULE, WATCH = "FIN-04", "FIN-05"
+RULE, WATCH, AUDIT = "FIN-04", "FIN-05", "FIN-10"
 TOTALS: Final = ("orders", "sales_minor", "receipt_minor", "sold", "shipped")
 CRITICAL, WARNING = "critical", "warning"
 
@@ -51,7 +52,7 @@ def open_key(guid: str, found: Mapping[str, Any]) -> str:
 
 def listed(guid: str, row: Row, found: Mapping[str, Any]) -> list[Any]:
     figures = [found[name] for name in ("sales", "receipt", "sold", "shipped")]
-    return [guid, row.get("channel"), row["currency"], *figures, found["gap"], found["level"]]
+    return [guid, row.get("channel"), row["currency"], *figures, found["gap"], found["level"], found["cause"]]
 
 
 def month_key(row: Row) -> str:
@@ -76,6 +77,11 @@ def to_tell(row: Row) -> dict[str, Any] | None:
 def watch_from(row: Row, settings: MatchReports) -> int:
     """The first run (ms) that watches the month the order counts in."""
     return _ends_at(periods.month_at(row["at"])) - settings.watch_days * calendar.DAY_MS + settings.every_ms
+
+
+def audit_at(at: int) -> int:
+    """The next run (ms) that is the last of a month, and so its audit."""
+    return _ends_at(periods.month_at(at))
 
 
 # -- what a partition tells -------------------------------------------------------------------------------------------
@@ -126,12 +132,14 @@ def part(
 
 
 def records(outcome: Outcome, period: str, at: int, settings: MatchReports) -> list[dict[str, Any]]:
-    """FIN-04 of the run and, in the last days of a month, FIN-05; `at` ms is when they were made."""
+    """FIN-04 of the run, in the last days of a month FIN-05, at its end FIN-10; `at` ms is when they were made."""
     due = next(iter(outcome.parts.values()))["due"]
     parts = [*outcome.parts.values(), *outcome.carried.values()]
     found = [_deviations(parts, period, at, settings)]
     if due > _ends_at(periods.month_at(due - 1)) - settings.watch_days * calendar.DAY_MS:
         found.append(_watch([each for each in parts if each["month"] == month_of(due)], period, at, settings))
+    if due == audit_at(due - 1):
+        found.append(_audit(parts, month_of(due), at, settings))
     return found
 
 
@@ -153,6 +161,18 @@ def _deviations(parts: list[Part], period: str, at: int, settings: MatchReports)
     if over + few > settings.listed:
         highlights.append(f"{over + few - settings.listed} of them are not listed: the worst are")
     return _record(RULE, period, rows, highlights, at)
+
+
+def _audit(parts: list[Part], month: str, at: int, settings: MatchReports) -> dict[str, Any]:
+    """FIN-10: the largest differences that are open as the month ends, and whose fault they are."""
+    told = [entry for each in parts for entry in each["open"] if entry[8] == OVER]
+    largest = sorted(told, key=lambda one: (-one[7], one[0]))[: settings.audited]
+    names = ("order_guid", "channel", "currency", "sales_minor", "receipt_minor", "sold", "shipped", "gap_minor")
+    rows = [{**dict(zip(names, entry, strict=False)), "cause": entry[9]} for entry in largest]
+    causes = Counter(row["cause"] for row in rows)
+    highlights = [f"{month}: {len(rows)} differences are audited"]
+    highlights += [f"{cause}: {count}" for cause, count in sorted(causes.items())]
+    return _record(AUDIT, month, rows, highlights, at)
 
 
 def _watch(parts: list[Part], period: str, at: int, settings: MatchReports) -> dict[str, Any]:

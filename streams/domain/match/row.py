@@ -6,6 +6,7 @@
     money                   {key of the event: [kind, amount, at]}
     parcels                 {kind NUL parcel NUL sku: [at, units or None]}, the last word of each
     shipped                 when it first was on its way, by the word of warehouse or courier
+    manual                  1 once a person has moved or approved something of it by hand
     found, told             what the three differ by, and what people were told of it (see compare)
     due                     when its timer fires, if one is set
 
@@ -41,7 +42,8 @@ LOADED, PACKED, SCANNED = "loaded", "packed", "package_scanned"
 PARCELS: Final = (LOADED, PACKED, SCANNED)
 """Who says how many pieces were shipped, the best word first."""
 _MOVES: Final = frozenset({"picked_up", "scanned", "out_for_delivery", "signed"})
-_KINDS: Final = frozenset({CREATED, *(kind for _, kind in MONEY), *PARCELS, *_MOVES})
+_BY_HAND: Final = frozenset({"manual_command", "approval"})
+_KINDS: Final = frozenset({CREATED, *(kind for _, kind in MONEY), *PARCELS, *_MOVES, *_BY_HAND})
 _CARRIERS: Final = ("couriers", "wms")
 MOST: Final = LIMITS.amount
 """Units of an order at most, so that they fit in a row whatever was told."""
@@ -64,6 +66,8 @@ def observe(row: Row | None, fact: Fact, settings: MatchReports) -> Row | None:
     said = MONEY.get((topic, kind))
     if said is not None:
         return _money(row, fact, said)
+    if topic == "ops" and kind in _BY_HAND:
+        return row if "manual" in row else {**row, "manual": 1}
     if topic not in _CARRIERS or (kind in _MOVES and row.get("shipped", fact["event_time"] + 1) <= fact["event_time"]):
         return row
     meaning, refusal = claims.read(fact)

@@ -20,6 +20,7 @@ class MatchReports:
     FIN-04: an order is compared when it has been paid and shipped for `settle_ms`, or either for `age_ms`. Alerted is
     what differs by more than `amount_per_1000` of the price, or by more than `pieces`.
     FIN-05: in the last `watch_days` of a month its totals may differ by `warn_per_1000`, and by `critical_per_1000`.
+    FIN-10: as a month ends, the `audited` largest differences are listed with their causes.
     """
 
     every_ms: int
@@ -34,6 +35,7 @@ class MatchReports:
     watch_days: int
     warn_per_1000: int
     critical_per_1000: int
+    audited: int
     money: Money
 
     @classmethod
@@ -48,7 +50,9 @@ class MatchReports:
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ReportError("three-way match: a number is none, or below 0")
         counts = (found.every_ms, found.grace_ms, found.kept_days, found.listed, found.rows_per_step, found.watch_days)
-        if min(counts) < 1 or found.grace_ms >= found.every_ms or calendar.DAY_MS % found.every_ms:
+        if min(counts) < 1 or not 1 <= found.audited <= found.listed:
+            raise ReportError("three-way match: audited orders are no part of the listed, or a number out of range")
+        if found.grace_ms >= found.every_ms or calendar.DAY_MS % found.every_ms:
             raise ReportError("three-way match: every_ms is no part of a day, or a number out of range")
         if found.age_ms < found.settle_ms or found.critical_per_1000 < found.warn_per_1000:
             raise ReportError("three-way match: age_ms is below settle_ms, or critical_per_1000 below warn_per_1000")

@@ -151,6 +151,21 @@ def test_a_load_that_does_not_say_how_much_leaves_the_word_to_the_packing() -> N
     assert told(created(), paid(), say("loaded", waybill_no="W1"))["found"]["shipped"] is None
 
 
+@pytest.mark.rule("FIN-10")
+def test_whose_fault_a_difference_is() -> None:
+    loaded, recorded = say("loaded", quantity=3), paid(9000, kind="receipt_recorded", topic="finance")
+    by_hand = say("manual_command", topic="ops", command="move_node")
+
+    def cause(*facts: dict[str, Any]) -> Any:
+        return told(created(), *facts)["found"]["cause"]
+
+    assert cause(paid(9000), loaded) == "third_party_error"
+    assert cause(paid(), recorded, loaded) == "system_defect"
+    assert cause(paid(), say("loaded", quantity=1)) == "system_defect"
+    assert cause(paid(9000), loaded, by_hand) == "manual_intervention"
+    assert cause(by_hand, paid(), loaded) is None
+
+
 def test_what_says_nothing_new_changes_nothing() -> None:
     facts = created(), paid(), say("loaded", quantity=3)
     row = told(*facts)
@@ -158,7 +173,7 @@ def test_what_says_nothing_new_changes_nothing() -> None:
     assert step(None, paid(), LATER, SETTINGS) is None
     assert ready_at(told(created()), SETTINGS) is None
     assert compare(told(created(None), paid(), say("loaded", quantity=3)), SETTINGS) == {
-        "sales": None, "receipt": 10000, "sold": 3, "shipped": 3, "gap": 0, "level": FITS,
+        "sales": None, "receipt": 10000, "sold": 3, "shipped": 3, "gap": 0, "level": FITS, "cause": None,
     }  # fmt: skip
 
 
@@ -196,7 +211,7 @@ def test_the_totals_of_a_month_may_differ_by_a_limit_and_not_by_more(other: int,
     ],
 )
 def test_a_month_is_watched_in_its_last_three_days(at: int, watched: bool) -> None:
-    assert len(totals(10000, 10, due=at)) == 1 + watched
+    assert [record["name"] for record in totals(10000, 10, due=at)][1:2] == ["FIN-05"] * watched
     if watched:
         assert "2026-01" in totals(10000, 10, due=at)[1]["highlights"][0]
 
@@ -217,6 +232,20 @@ def test_an_alert_that_becomes_worse_is_closed_and_opens_anew_and_an_older_run_w
     assert tell(10000, said, 14)[0] == [("close", None)]
 
 
+@pytest.mark.rule("FIN-10")
+def test_the_ten_largest_differences_are_audited_as_the_month_ends() -> None:
+    due = calendar.at(2026, 2, 1)
+    entries = [[f"G{n:02d}", "tmall", "CNY", 9000, 9000 - n, 1, 1, n, OVER, "system_defect"] for n in range(12)]
+    entries.append(["G99", "tmall", "CNY", 10**6, 10**6 - 99, 2, 1, 99, LISTED, "system_defect"])
+    parts = {f"match/{n}": report.part(due, n, entries[n::2], [], [], SETTINGS) for n in range(2)}
+    audit = report.records(Outcome({}, parts=parts), "2026-02-01T00:00", due, SETTINGS)[-1]
+    assert audit["report_id"] == "FIN-10/2026-01"
+    assert [row["order_guid"] for row in json.loads(audit["rows"])] == [f"G{n:02d}" for n in range(11, 1, -1)]
+    assert audit["highlights"] == ["2026-01: 10 differences are audited", "system_defect: 10"]
+    names = [record["name"] for record in totals(10000, 10, due=due - 2 * HOUR)]
+    assert "FIN-10" not in names
+
+
 def test_the_worst_come_first() -> None:
     found = [{"gap": gap, "level": level} for gap, level in ((10**18, OVER), (5, OVER), (0, OVER), (9, LISTED))]
     keys = [report.open_key("G", entry) for entry in found]
@@ -224,7 +253,16 @@ def test_the_worst_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"every_ms": 7 * HOUR}, {"grace_ms": 7200000}, {"listed": 0}, {"age_ms": 1}, {"pieces": "1"}, {"more": 1}]
+    "wrong",
+    [
+        {"every_ms": 7 * HOUR},
+        {"grace_ms": 7200000},
+        {"rows_per_step": 0},
+        {"audited": 201},
+        {"age_ms": 1},
+        {"pieces": "1"},
+        {"more": 1},
+    ],
 )
 def test_a_number_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     names = [name for name in MatchReports.__slots__ if name != "money"]
