@@ -28,6 +28,7 @@ NONE: Final = -1
 """No month is locked."""
 
 _FORM: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_DAY: Final = re.compile(r".{7}-[0-9]{2}")
 
 
 def month_of(label: str) -> int | None:
@@ -68,7 +69,7 @@ def days_of(label: str) -> tuple[int, int] | None:
     month = month_of(label)
     if month is not None:
         return calendar.day_number(begins_at(month)), calendar.day_number(begins_at(month + 1)) - 1
-    if len(label) != 10 or label[7] != "-" or not label[8:].isdecimal() or month_of(label[:7]) is None:
+    if _DAY.fullmatch(label) is None or month_of(label[:7]) is None:
         return None
     try:
         day = calendar.number_of(int(label[:4]), int(label[5:7]), int(label[8:]))

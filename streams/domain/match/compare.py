@@ -71,7 +71,7 @@ def compare(row: Row, settings: MatchReports) -> dict[str, Any] | None:
     if exceeds(gap, sales or 0, limit) or pieces > settings.pieces:
         level = OVER
     if level != FITS:
-        theirs = gap and sales is not None and exceeds(abs(sales - _kept(paid, sales, sums[REFUND])), sales, limit)
+        theirs = gap > 0 and exceeds(abs((sales or 0) - _kept(paid, sales, sums[REFUND])), sales or 0, limit)
         cause = BY_HAND if "manual" in row else OTHERS if theirs else OURS
     figures = {"sales": sales, "receipt": receipt, "sold": sold, "shipped": shipped}
     return {**figures, "gap": gap, "level": level, "cause": cause}

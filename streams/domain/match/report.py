@@ -35,6 +35,7 @@ RULE, WATCH, AUDIT = "FIN-04", "FIN-05", "FIN-10"
 TOTALS: Final = ("orders", "sales_minor", "receipt_minor", "sold", "shipped")
 CRITICAL, WARNING = "critical", "warning"
 
+_FIGURES: Final = ("sales", "receipt", "sold", "shipped")
 _WIDTH: Final = 17
 _MOST: Final = 10**_WIDTH - 1
 
@@ -51,7 +52,7 @@ def open_key(guid: str, found: Mapping[str, Any]) -> str:
 
 
 def listed(guid: str, row: Row, found: Mapping[str, Any]) -> list[Any]:
-    figures = [found[name] for name in ("sales", "receipt", "sold", "shipped")]
+    figures = [found[name] for name in _FIGURES]
     return [guid, row.get("channel"), row["currency"], *figures, found["gap"], found["level"], found["cause"]]
 
 
@@ -69,9 +70,11 @@ def totals(found: Mapping[str, Any] | None) -> list[int]:
 
 
 def to_tell(row: Row) -> dict[str, Any] | None:
-    """What people should know of the order."""
-    found: dict[str, Any] | None = row.get("found")
-    return found if found is not None and found["level"] == OVER else None
+    """What people should know of the order: the figures, if they differ too much."""
+    found = row.get("found")
+    if found is None or found["level"] != OVER:
+        return None
+    return {name: found[name] for name in _FIGURES}
 
 
 def watch_from(row: Row, settings: MatchReports) -> int:

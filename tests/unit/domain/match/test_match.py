@@ -73,6 +73,14 @@ def test_a_gap_of_one_piece_is_listed_and_one_of_two_told(units: int | None, fou
     assert level(created(), paid(), say("loaded", quantity=units)) == found
 
 
+@pytest.mark.rule("FIN-04", "WMS-04")
+def test_gifts_are_pieces_that_are_shipped() -> None:
+    lines = [{"line_no": n, "sku": "S", "quantity": 2, "unit_price_minor": 1, "is_gift": n == 2} for n in (1, 2)]
+    order = say("order_created", channel="tmall", lines=lines)
+    found = told(order, paid(2), say("loaded", quantity=4))["found"]
+    assert (found["sales"], found["sold"], found["level"]) == (2, 4, FITS)
+
+
 @pytest.mark.rule("FIN-04")
 def test_the_comparison_is_not_rounded() -> None:
     assert level(created(199), paid(198), say("loaded", quantity=3)) == OVER  # 0.5025 %
