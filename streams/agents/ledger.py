@@ -21,13 +21,15 @@ CLOSED = ledger.table("closed")
 OPEN = ledger.table("open", kept=0.0)
 OPEN_DAYS = ledger.table("open_days")
 BOOKS = ledger.table("books")
-STATED = ledger.table("stated", kept=0.0)
+STATED = ledger.table("stated")
 
-TIMER: Final = "order"
+TIMER, BOOK = "order", "book"
+"""Kinds of timers: an order's, and a part about a total that is told again."""
 LAST: Final = "last"
 """Key of the last month that was closed."""
 _SETTINGS = data.ledger()
 _UNCONFIRMED: Final = data.unconfirmed_reports()
+_VARIANCE: Final = data.variance_reports()
 
 
 @ledger.fold
@@ -52,6 +54,9 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
 
 @ledger.on_timer
 def due(ctx: Context, kind: str, key: str, due: int) -> None:
+    if kind == BOOK:
+        _tell(ctx, key)
+        return
     row = ctx[ORDERS].get(key)
     if row is not None:
         _apply(ctx, key, row, rules.due(key, row, due, _locked(ctx), _SETTINGS), None)
@@ -71,6 +76,7 @@ def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rule
     if adds is not None:
         day = variance.book_key(outcome.row)
         ctx[BOOKS][day] = [one + two for one, two in zip(ctx[BOOKS].get(day, [0] * len(adds)), adds, strict=True)]
+        _tell_again(ctx, outcome.row)
     for entry in outcome.entries:
         ctx.emit(rules.ENTRIES, entry["entry_id"], entry)
     for topic, name, value in outcome.sends:
@@ -82,11 +88,27 @@ def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rule
 
 def _compare(ctx: Context, fact: dict[str, Any]) -> None:
     """FIN-08: a BI system has told a total; of the many copies of it the first that comes to this partition counts."""
-    key, version = variance.stated_key(fact), variance.version(fact)
-    if version > ctx[STATED].get(key, []):
-        ctx[STATED][key] = version
-        part = variance.part(fact, ctx[BOOKS].range(*variance.span(fact)), ctx.partition)
-        ctx.emit(unconfirmed.FACTS, variance.SERIES, part)
+    key = variance.stated_key(fact["channel"], fact["period"])
+    known = ctx[STATED].get(key)
+    if known is None or variance.version(fact) > variance.version(known):
+        ctx[STATED][key] = variance.stated(fact)
+        _tell(ctx, key)
+
+
+def _tell(ctx: Context, key: str) -> None:
+    fact = ctx[STATED][key]
+    part = variance.part(fact, ctx[BOOKS].range(*variance.span(fact)), ctx.partition, ctx.now)
+    ctx.emit(unconfirmed.FACTS, variance.SERIES, part)
+
+
+def _tell_again(ctx: Context, row: dict[str, Any]) -> None:
+    """The books of the order's day are others now: so may be the reports about it."""
+    for key in variance.concerned(row):
+        fact = ctx[STATED].get(key)
+        if fact is not None and ctx.timers.due(BOOK, key) is None:
+            at = variance.tells_again_at(fact, ctx.now, _VARIANCE)
+            if at is not None:
+                ctx.timers.set(BOOK, key, at)
 
 
 def _hold_open(ctx: Context, guid: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:

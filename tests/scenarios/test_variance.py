@@ -99,6 +99,16 @@ def test_a_total_told_again_is_compared_anew_and_one_of_before_changes_nothing()
 
 
 @pytest.mark.rule("FIN-08")
+def test_what_is_booked_late_changes_the_report_for_a_week() -> None:
+    desk = Desk().sell("A", paid=0).bi(10000, T0 + HOUR, "2026-01-20")
+    assert desk.alerts() == [("FIN-08/2026-01-20/wechat_mini", "open")]
+    desk.money("payment_succeeded", "A", 10000, T0 + 3 * HOUR).runner.advance(T0 + 4 * HOUR)
+    assert desk.alerts() == [("FIN-08/2026-01-20/wechat_mini", "closed")]
+    desk.money("fee_charged", "A", 100, T0 + 8 * DAY).runner.advance(T0 + 9 * DAY)
+    assert desk.rows("2026-01-20")[0]["passes"], "a week is over"
+
+
+@pytest.mark.rule("FIN-08")
 @pytest.mark.parametrize(
     ("period", "channel"),
     [("2026-13", "tmall"), ("2026-02-30", "tmall"), ("January", "tmall"), ("2026-02", "tmall"), ("2026-01", None)],

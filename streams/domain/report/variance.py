@@ -9,8 +9,9 @@ What is compared is the computed difference; the items of the bridge say what it
 
     difference = GMV as told - booked = discounts + refunds + unrecognised + fees + unexplained
 
-`unexplained` is what the BI system sold more than the ledger knows of. A total of the same channel and period that is
-told again, with a later time, is compared anew, with what is booked by then.
+`unexplained` is what the BI system sold more than the ledger knows of. Money moves and revenue is recognised late: what
+changes the books of a period within `kept_days` of its total changes its report, within `late_ms`. A total of the same
+channel and period that is told again, with a later time, takes the place of the one before.
 """
 
 from __future__ import annotations
@@ -33,16 +34,19 @@ SERIES: Final = "variance"
 NAME: Final = "FIN-08"
 ITEMS: Final = ("orders", "gmv", "discounts", "refunds", "unrecognised", "fees", "booked")
 
+_KEPT: Final = ("event_time", "source", "event_id", "channel", "currency", "period", "amount_minor")
+
 Fact = Mapping[str, Any]
 Send = tuple[str, str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class VarianceReports:
-    """The report goes out when all partitions have told their part, or after `grace_ms`; a late part is added for
-    `kept_days`. A difference of more than `limit_per_1000` of the GMV fails."""
+    """The report goes out when all partitions have told their part, or after `grace_ms`. What comes late waits
+    `late_ms` for more, then the part is told again, for `kept_days`. More than `limit_per_1000` of the GMV fails."""
 
     grace_ms: int
+    late_ms: int
     kept_days: int
     limit_per_1000: int
 
@@ -56,7 +60,7 @@ class VarianceReports:
         numbers = [getattr(found, name) for name in cls.__slots__]
         if not all(type(number) is int for number in numbers):
             raise ReportError("report of variances: a number is none")
-        if min(found.grace_ms, found.kept_days) < 1 or not 0 <= found.limit_per_1000 <= 1000:
+        if min(found.grace_ms, found.late_ms, found.kept_days) < 1 or not 0 <= found.limit_per_1000 <= 1000:
             raise ReportError("report of variances: a number out of range")
         return found
 
@@ -94,8 +98,19 @@ def _key(channel: str, currency: str, day: int) -> str:
     return f"{channel}\0{currency}\0{day:06d}"
 
 
-def stated_key(fact: Fact) -> str:
-    return f"{fact['channel']}\0{fact['period']}"
+def stated_key(channel: str, period: str) -> str:
+    return f"{channel}\0{period}"
+
+
+def stated(fact: Fact) -> dict[str, Any]:
+    """What a partition remembers of a `bi_total`."""
+    return {name: fact[name] for name in _KEPT}
+
+
+def concerned(row: Row) -> tuple[str, str]:
+    """Keys of the totals that a change of the order may concern: of its day and of its month."""
+    channel, date = row.get("channel") or "", calendar.business_date(row["at"]).isoformat()
+    return stated_key(channel, date), stated_key(channel, date[:7])
 
 
 def version(fact: Fact) -> list[Any]:
@@ -103,13 +118,18 @@ def version(fact: Fact) -> list[Any]:
     return [fact["event_time"], fact["source"], fact["event_id"]]
 
 
-def part(fact: Fact, rows: Iterable[tuple[str, list[int]]], place: int) -> dict[str, Any]:
-    """What partition `place` tells of a `bi_total`."""
+def tells_again_at(fact: Fact, now: int, settings: VarianceReports) -> int | None:
+    """When (ms) a part about a total is told again, if its books change now; None if that is over."""
+    return None if now >= fact["event_time"] + settings.kept_days * calendar.DAY_MS else now + settings.late_ms
+
+
+def part(fact: Fact, rows: Iterable[tuple[str, list[int]]], place: int, at: int) -> dict[str, Any]:
+    """What partition `place` tells of a `bi_total` at `at` (ms)."""
     sums = [0] * len(ITEMS)
     for _, counted in rows:
         sums = [one + two for one, two in zip(sums, counted, strict=True)]
-    at, period = fact["event_time"], f"{fact['period']}/{fact['channel']}"
-    about = {"series": SERIES, "period": period, "due": at, "at": at, "place": f"ledger/{place}"}
+    period = f"{fact['period']}/{fact['channel']}"
+    about = {"series": SERIES, "period": period, "due": fact["event_time"], "at": at, "place": f"ledger/{place}"}
     told = {name: fact[name] for name in ("channel", "currency", "amount_minor")}
     return {**about, "label": fact["period"], "version": version(fact), "told": told, "sums": sums}
 
