@@ -94,7 +94,8 @@ def units_shipped(row: Row) -> int | None:
     for kind in PARCELS:
         told = [units for name, (_, units) in row.get("parcels", {}).items() if name.startswith(f"{kind}\0")]
         if told and None not in told:
-            return min(MOST, sum(told))
+            total: int = sum(told)
+            return min(MOST, total)
     return None
 
 

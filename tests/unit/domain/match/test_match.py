@@ -245,7 +245,7 @@ def test_the_ten_largest_differences_are_audited_as_the_month_ends() -> None:
     due = calendar.at(2026, 2, 1)
     entries = [[f"G{n:02d}", "tmall", "CNY", 9000, 9000 - n, 1, 1, n, OVER, "system_defect"] for n in range(12)]
     entries.append(["G99", "tmall", "CNY", 10**6, 10**6 - 99, 2, 1, 99, LISTED, "system_defect"])
-    parts = {f"match/{n}": report.part(due, n, entries[n::2], [], [], SETTINGS) for n in range(2)}
+    parts: Any = {f"match/{n}": report.part(due, n, entries[n::2], [], [], SETTINGS) for n in range(2)}
     audit = report.records(Outcome({}, parts=parts), "2026-02-01T00:00", due, SETTINGS)[-1]
     assert audit["report_id"] == "FIN-10/2026-01"
     assert [row["order_guid"] for row in json.loads(audit["rows"])] == [f"G{n:02d}" for n in range(11, 1, -1)]
