@@ -9,6 +9,7 @@ from streams.agents.intake import intake
 from streams.agents.inventory import inventory
 from streams.agents.ledger import ledger
 from streams.agents.logistics import logistics
+from streams.agents.match import match
 from streams.agents.orders import orders
 from streams.agents.quality import quality
 from streams.agents.reports import reports
@@ -20,6 +21,7 @@ ALL = (
     identity,
     orders,
     ledger,
+    match,
     inventory,
     logistics,
     calls,

@@ -104,19 +104,22 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
             ctx.emit(target, name, message)
         return
     elif route == "period":
-        _close_period(ctx, fact)
+        _tell_all(ctx, fact)
         return
     ctx.emit("channel-facts", channel.key_of(fact), fact)
 
 
-def _close_period(ctx: Context, fact: Fact) -> None:
-    """FIN-11: it concerns every order, so every partition of them is told."""
-    wrong = periods.refusal(fact["period"], fact["event_time"])
+def _tell_all(ctx: Context, fact: Fact) -> None:
+    """FIN-11, FIN-08: a period concerns every order, so every partition of them is told."""
+    if fact["event_type"] == "bi_total":
+        said, wrong = periods.STATED, periods.wrong_statement(fact)
+    else:
+        said, wrong = periods.CLOSED, periods.refusal(fact["period"], fact["event_time"])
     if wrong is not None:
         ctx.refuse(wrong)
         return
     for key in periods.KEYS:
-        ctx.emit("order-facts", key, {**fact, "event_type": periods.CLOSED, "order_guid": key})
+        ctx.emit("order-facts", key, {**fact, "event_type": said, "order_guid": key})
 
 
 def _close_alert(ctx: Context, fact: Fact) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from streams.domain import ledger as rules
 from streams.domain.ledger import periods
-from streams.domain.report import unconfirmed
+from streams.domain.report import unconfirmed, variance
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
 
@@ -20,12 +20,16 @@ ORDERS = ledger.table("orders")
 CLOSED = ledger.table("closed")
 OPEN = ledger.table("open", kept=0.0)
 OPEN_DAYS = ledger.table("open_days")
+BOOKS = ledger.table("books")
+STATED = ledger.table("stated")
 
-TIMER: Final = "order"
+TIMER, BOOK = "order", "book"
+"""Kinds of timers: an order's, and a part about a total that is told again."""
 LAST: Final = "last"
 """Key of the last month that was closed."""
 _SETTINGS = data.ledger()
 _UNCONFIRMED: Final = data.unconfirmed_reports()
+_VARIANCE: Final = data.variance_reports()
 
 
 @ledger.fold
@@ -35,7 +39,7 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
         before = ctx[ORDERS].get(guid)
         outcome = rules.step(before, fact, ctx.now, _locked(ctx), _SETTINGS)
         if outcome.row is not before:
-            _apply(ctx, guid, outcome, None if before is None else before.get("due"))
+            _apply(ctx, guid, before, outcome, None if before is None else before.get("due"))
             _hold_open(ctx, guid, before, outcome.row)
     elif fact["event_type"] == rules.CLOSED:
         month = periods.month_of(fact["period"])
@@ -44,13 +48,18 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
             open_, days, at = ctx[OPEN].scan(), ctx[OPEN_DAYS].scan(), fact["event_time"]
             part = unconfirmed.part(open_, days, fact["period"], ctx.partition, at, _UNCONFIRMED)
             ctx.emit(unconfirmed.FACTS, unconfirmed.SERIES, part)
+    elif fact["event_type"] == rules.STATED:
+        _compare(ctx, fact)
 
 
 @ledger.on_timer
 def due(ctx: Context, kind: str, key: str, due: int) -> None:
+    if kind == BOOK:
+        _tell(ctx, key)
+        return
     row = ctx[ORDERS].get(key)
     if row is not None:
-        _apply(ctx, key, rules.due(key, row, due, _locked(ctx), _SETTINGS), None)
+        _apply(ctx, key, row, rules.due(key, row, due, _locked(ctx), _SETTINGS), None)
 
 
 @ledger.time_of
@@ -59,10 +68,15 @@ def time_of(fact: dict[str, Any]) -> int:
     return at
 
 
-def _apply(ctx: Context, guid: str, outcome: rules.Outcome, timer: int | None) -> None:
+def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rules.Outcome, timer: int | None) -> None:
     """`timer`: when the order's timer fires so far, ms."""
     assert outcome.row is not None
     ctx[ORDERS][guid] = outcome.row
+    adds = variance.changed(before, outcome.row)
+    if adds is not None:
+        day = variance.book_key(outcome.row)
+        ctx[BOOKS][day] = [one + two for one, two in zip(ctx[BOOKS].get(day, [0] * len(adds)), adds, strict=True)]
+        _tell_again(ctx, outcome.row)
     for entry in outcome.entries:
         ctx.emit(rules.ENTRIES, entry["entry_id"], entry)
     for topic, name, value in outcome.sends:
@@ -70,6 +84,31 @@ def _apply(ctx: Context, guid: str, outcome: rules.Outcome, timer: int | None) -
     wake = outcome.row.get("due")
     if wake is not None and wake != timer:
         ctx.timers.set(TIMER, guid, wake)
+
+
+def _compare(ctx: Context, fact: dict[str, Any]) -> None:
+    """FIN-08: a BI system has told a total; of the many copies of it the first that comes to this partition counts."""
+    key = variance.stated_key(fact["channel"], fact["period"])
+    known = ctx[STATED].get(key)
+    if known is None or variance.version(fact) > variance.version(known):
+        ctx[STATED][key] = variance.stated(fact)
+        _tell(ctx, key)
+
+
+def _tell(ctx: Context, key: str) -> None:
+    fact = ctx[STATED][key]
+    part = variance.part(fact, ctx[BOOKS].range(*variance.span(fact)), ctx.partition, ctx.now)
+    ctx.emit(unconfirmed.FACTS, variance.SERIES, part)
+
+
+def _tell_again(ctx: Context, row: dict[str, Any]) -> None:
+    """The books of the order's day are others now: so may be the reports about it."""
+    for key in variance.concerned(row):
+        fact = ctx[STATED].get(key)
+        if fact is not None and ctx.timers.due(BOOK, key) is None:
+            at = variance.tells_again_at(fact, ctx.now, _VARIANCE)
+            if at is not None:
+                ctx.timers.set(BOOK, key, at)
 
 
 def _hold_open(ctx: Context, guid: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:

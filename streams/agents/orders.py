@@ -114,7 +114,7 @@ def make(
         except UnknownOrder as error:
             if fact["event_type"] == periods.CLOSED:
                 close(ctx, fact)
-            else:
+            elif fact["event_type"] != periods.STATED:  # a total of a BI system, which is no order's either
                 ctx.refuse(str(error), stage="rule")
             return
         decision.audit["raw"] = payload(fact, ctx.value, audit_raw)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from streams.domain.match import report as match
 from streams.domain.quality import look as quality
 from streams.domain.quality import record as quality_record
-from streams.domain.report import assembly, repair, stock, unconfirmed
+from streams.domain.report import assembly, repair, stock, unconfirmed, variance
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.engine import Agent, Context
@@ -24,8 +25,16 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     repair.SERIES: (data.repair_reports(), repair.records),
     quality.SERIES: (data.quality_reports(), quality_record.records),
     unconfirmed.SERIES: (data.unconfirmed_reports(), unconfirmed.records),
+    variance.SERIES: (data.variance_reports(), variance.records),
+    match.SERIES: (data.match_reports(), match.records),
 }
 """Series -> its settings, and what makes its records."""
+_TELL: Final[Mapping[str, Callable[..., Any]]] = {
+    quality.SERIES: quality_record.tell,
+    variance.SERIES: variance.tell,
+    match.SERIES: match.tell,
+}
+"""Series -> whom its records are brought to, after what was told before."""
 
 
 @reports.fold
@@ -76,9 +85,9 @@ def _apply(ctx: Context, series: str, period: str, at: int, outcome: assembly.Ou
         found = records(outcome, period, at, settings)
         for record in found:
             ctx.emit_latest("reports", record["report_id"], record)
-        if series == quality.SERIES:
+        if series in _TELL:
             before = ctx[TOLD].get(series)
-            sends, told = quality_record.tell(found, before, settings)
+            sends, told = _TELL[series](found, before, settings)
             if told != before:
                 ctx[TOLD][series] = told
             for topic, key, finding in sends:

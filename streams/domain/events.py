@@ -79,7 +79,7 @@ _SPECS: Final = (
     Spec("finance", "receipt_recorded", "order", _MONEY),
     Spec("finance", "posted", "order"),
     Spec("finance", "settled", "order"),
-    Spec("finance", "bi_total", "channel", ("amount_minor", "currency", "period")),
+    Spec("finance", "bi_total", "period", ("channel", "amount_minor", "currency", "period")),
     Spec("finance", "period_closed", "period", ("period",)),
 )
 

@@ -6,7 +6,7 @@
     apportion  FIN-06: an amount over lines, by largest remainder
     periods    FIN-11: months and their lock
     findings   what does not add up, as alerts
-    view       FIN-13: one answer for people
+    view       FIN-13: one answer for people; FIN-08: what lies between GMV and what is booked
     settings   every number
 
 `now` is stream time: the window of a cancel mark is over when it has passed for all that came in on the partition.
@@ -20,19 +20,21 @@ from typing import Final
 from streams.domain.ledger import findings
 from streams.domain.ledger.entries import Book, Entry
 from streams.domain.ledger.findings import ALERTS, Send
-from streams.domain.ledger.periods import CLOSED
+from streams.domain.ledger.periods import CLOSED, STATED
 from streams.domain.ledger.recognise import held_open, verdict
 from streams.domain.ledger.row import REFUND, Fact, Row, concerns, observe
 from streams.domain.ledger.settings import LedgerError, Settings
-from streams.domain.ledger.view import of_entries, view
+from streams.domain.ledger.view import bridge, of_entries, view
 
 __all__ = [
     "ALERTS",
     "CLOSED",
     "ENTRIES",
+    "STATED",
     "LedgerError",
     "Outcome",
     "Settings",
+    "bridge",
     "concerns",
     "due",
     "held_open",

@@ -18,6 +18,9 @@ from streams.domain.order import audit
 CLOSED: Final = "_period_closed"
 """Event type of the fact that tells every partition of a closing."""
 
+STATED: Final = "_bi_total"
+"""The same of what a BI system says a channel has sold in a period (FIN-08)."""
+
 KEYS: Final = tuple(f"period/{number}" for number in range(1024))
 """Its keys: so many that every partition of a topic of up to 64 gets one of them, wherever a key falls."""
 
@@ -25,6 +28,7 @@ NONE: Final = -1
 """No month is locked."""
 
 _FORM: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_DAY: Final = re.compile(r".{7}-[0-9]{2}")
 
 
 def month_of(label: str) -> int | None:
@@ -58,6 +62,30 @@ def begins_at(month: int) -> int:
 def scheduled(locks: Iterable[tuple[int, int]], now: int) -> int:
     """The last month that the configured dates have locked by `now` (ms)."""
     return max((month for since, month in locks if since <= now), default=NONE)
+
+
+def days_of(label: str) -> tuple[int, int] | None:
+    """The first and last day (see calendar) of a month or a day, `2026-01` or `2026-01-23`; None if it is neither."""
+    month = month_of(label)
+    if month is not None:
+        return calendar.day_number(begins_at(month)), calendar.day_number(begins_at(month + 1)) - 1
+    if _DAY.fullmatch(label) is None or month_of(label[:7]) is None:
+        return None
+    try:
+        day = calendar.number_of(int(label[:4]), int(label[5:7]), int(label[8:]))
+    except ValueError:
+        return None
+    return day, day
+
+
+def wrong_statement(fact: Mapping[str, Any]) -> str | None:
+    """Why a `bi_total` cannot be compared: its period is not written so, or has not begun."""
+    days = days_of(fact["period"])
+    if days is None:
+        return "period is not written as YYYY-MM or YYYY-MM-DD"
+    if days[0] > calendar.day_number(fact["event_time"]):
+        return "the period of the total has not begun"
+    return None
 
 
 def refusal(label: str, at: int) -> str | None:

@@ -84,13 +84,8 @@ def _created(fact: Fact, settings: Settings) -> Row:
     if fact.get("channel"):
         row["channel"] = fact["channel"]
     lines = fact.get("lines") or ()
-    gross = [0 if line.get("is_gift") else line["quantity"] * (line.get("unit_price_minor") or 0) for line in lines]
-    if sum(gross) > settings.most_minor:
-        gross = [0] * len(gross)  # no price a shop could mean, and no number a row could hold: the total counts
-    off = sum(entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ())
-    total, worth = fact.get("total_minor"), sum(gross)
-    if total is None and worth > 0:
-        total = max(0, worth - off)
+    total, gross, off = price(fact, settings)
+    worth = sum(gross)
     if total is None:
         return row
     row["total"] = total
@@ -106,6 +101,20 @@ def _created(fact: Fact, settings: Settings) -> Row:
     if total > worth - off:
         row["other"] = total - worth + off
     return row
+
+
+def price(fact: Fact, settings: Settings) -> tuple[int | None, list[int], int]:
+    """Of an order_created: the price (None if neither a total nor prices were told), what each line is worth, and what
+    the discounts are said to be; minor units."""
+    lines = fact.get("lines") or ()
+    gross = [0 if line.get("is_gift") else line["quantity"] * (line.get("unit_price_minor") or 0) for line in lines]
+    if sum(gross) > settings.most_minor:
+        gross = [0] * len(gross)  # no price a shop could mean, and no number a row could hold: the total counts
+    off = sum(entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ())
+    total, worth = fact.get("total_minor"), sum(gross)
+    if total is None and worth > 0:
+        total = max(0, worth - off)
+    return total, gross, off
 
 
 def _money(row: Row, fact: Fact, settings: Settings) -> tuple[Row, str | None]:

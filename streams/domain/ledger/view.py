@@ -33,11 +33,16 @@ def view(row: Row, settings: Settings) -> dict[str, Any]:
         "recognised_at": done,
         "ready_at": found.ready if done is None and found.at is not None else None,
         "waits_for": found.waits if done is None else None,
-        "bridge": _bridge(row, recognised, refunded, fees) if "total" in row else None,
+        "bridge": bridge(row),
     }
 
 
-def _bridge(row: Row, recognised: int, refunded: int, fees: int) -> dict[str, int]:
+def bridge(row: Row) -> dict[str, int] | None:
+    """The bridge of `view`."""
+    if "total" not in row:
+        return None
+    _, refunded, fees = sums(row)
+    recognised = 0 if "done" not in row else row["total"] - refunded
     off = sum(part[2] for part in row["parts"])
     return {
         "gmv_minor": row["total"] + off,

@@ -20,12 +20,14 @@ from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.ledger.settings import Settings as LedgerSettings
 from streams.domain.logistics.arrival import Estimates
 from streams.domain.logistics.settings import Settings as LogisticsSettings
+from streams.domain.match.settings import MatchReports
 from streams.domain.order import ManualRules, NodeRecords, OrderSettings, StockRules, TierRules
 from streams.domain.order.pushes import parse as parse_pushes
 from streams.domain.quality.settings import QualityReports
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
 from streams.domain.report.unconfirmed import UnconfirmedReports
+from streams.domain.report.variance import VarianceReports
 from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, Table, parse
 
@@ -194,3 +196,15 @@ def quality_reports(path: Path = FOLDER / "reports.json") -> QualityReports:
 def unconfirmed_reports(path: Path = FOLDER / "reports.json") -> UnconfirmedReports:
     """How the orders that nobody confirmed are listed as a period closes."""
     return UnconfirmedReports.parse(_read(path)["unconfirmed"])
+
+
+@cache
+def match_reports(path: Path = FOLDER / "reports.json") -> MatchReports:
+    """When sales, shipments and receipts are compared, and by how much they may differ."""
+    return MatchReports.parse(_read(path)["match"], ledger())
+
+
+@cache
+def variance_reports(path: Path = FOLDER / "reports.json") -> VarianceReports:
+    """By how much GMV and booked amount may differ."""
+    return VarianceReports.parse(_read(path)["variance"])

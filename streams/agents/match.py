@@ -1,0 +1,125 @@
+"""`match`: sales, shipment and receipt of every order, compared (`streams.domain.match`).
+
+    order-facts (by order_guid)   every fact of an order, read in a group of its own -> alert-facts, report-facts
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any, Final
+
+from streams.domain.match import compare, report
+from streams.domain.match import row as rows
+from streams.domain.rules import data
+from streams.engine import Agent, Clock, Context
+
+match: Final = Agent(
+    "match",
+    sources=("order-facts",),
+    writes=(report.ALERTS, report.FACTS),
+    clock=Clock.EVENTS,  # in a backlog, what an order waits for stands behind it
+)
+ORDERS: Final = match.table("orders", kept=0.5)
+OPEN: Final = match.table("open", kept=0.0)
+COUNTS: Final = match.table("counts")
+MONTHS: Final = match.table("months")
+FRESH: Final = match.table("fresh", kept=0.0)
+
+ORDER, RUN, STEP = "order", "run", "step"
+"""Kinds of timers: an order is complete enough to be compared; a run (by its time); the next alerts of a run."""
+_SETTINGS: Final = data.match_reports()
+
+
+@match.time_of
+def time_of(fact: dict[str, Any]) -> int:
+    at: int = fact["event_time"]
+    return at
+
+
+@match.fold
+def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
+    if not rows.concerns(fact):
+        return
+    guid = fact["order_guid"]
+    before = ctx[ORDERS].get(guid)
+    after = compare.step(before, fact, ctx.now, _SETTINGS)
+    if after is not None and after is not before:
+        _keep(ctx, guid, before or {}, after, (before or {}).get("due"))
+
+
+@match.on_timer
+def due(ctx: Context, kind: str, key: str, due: int) -> None:
+    if kind == ORDER:
+        before = ctx[ORDERS].get(key)
+        if before is not None:
+            _keep(ctx, key, before, compare.due(before, due, _SETTINGS), None)
+        return
+    _run(ctx, int(key))
+
+
+def _keep(ctx: Context, guid: str, before: rows.Row, after: rows.Row, timer: int | None) -> None:
+    """`timer`: when the order's timer fires so far, ms."""
+    ctx[ORDERS][guid] = after
+    wake = after.get("due")
+    if wake is not None and wake != timer:
+        ctx.timers.set(ORDER, guid, wake)
+    if before.get("found") != after.get("found"):
+        _index(ctx, guid, before, after)
+
+
+def _index(ctx: Context, guid: str, before: rows.Row, after: rows.Row) -> None:
+    """Keep what the next run has to say, and see to it that there is one."""
+    old, new = before.get("found"), after.get("found")
+    counts = ctx[COUNTS].get(after.get("channel") or "", (0, 0))
+    for found, sign in ((old, -1), (new, 1)):
+        if found is None or found["level"] == compare.FITS:
+            continue
+        if sign > 0:
+            ctx[OPEN][report.open_key(guid, found)] = report.listed(guid, after, found)
+        else:
+            del ctx[OPEN][report.open_key(guid, found)]
+        over = found["level"] == compare.OVER
+        counts = [counts[0] + sign * over, counts[1] + sign * (not over)]
+    _count(ctx, after.get("channel") or "", counts)
+    month, was, adds = report.month_key(after), report.totals(old), report.totals(new)
+    sums = ctx[MONTHS].get(month, [0] * len(adds))
+    ctx[MONTHS][month] = [sum_ - gone + added for sum_, gone, added in zip(sums, was, adds, strict=True)]
+    if report.to_tell(after) != after.get("told"):
+        ctx[FRESH][guid] = 1
+    elif report.to_tell(before) != before.get("told"):
+        del ctx[FRESH][guid]
+    run, watch = _SETTINGS.next_run(ctx.now), report.watch_from(after, _SETTINGS)
+    ctx.timers.set(RUN, str(run), run)
+    audit = report.audit_at(ctx.now)
+    for other in (watch, audit):  # a month without news is looked at all the same before it closes
+        if other > run:
+            ctx.timers.set(RUN, str(other), other)
+
+
+def _count(ctx: Context, channel: str, counts: Any) -> None:
+    if any(counts):
+        ctx[COUNTS][channel] = counts
+    elif channel in ctx[COUNTS]:
+        del ctx[COUNTS][channel]
+
+
+def _run(ctx: Context, due: int) -> None:
+    """The next alerts of a run; the last ones end it."""
+    guids = [guid for guid, _ in islice(ctx[FRESH].scan(), _SETTINGS.rows_per_step)]
+    for guid in guids:
+        row = ctx[ORDERS][guid]
+        ctx.emit(*report.finding(guid, row, due, _SETTINGS))
+        new = {name: value for name, value in row.items() if name != "told"}
+        said = report.to_tell(row)
+        ctx[ORDERS][guid] = new if said is None else {**new, "told": said}
+        del ctx[FRESH][guid]
+    if len(guids) == _SETTINGS.rows_per_step:
+        ctx.timers.set(STEP, str(due), ctx.now + 1)  # in the next turn: others are waiting
+        return
+    open_ = (entry for _, entry in islice(ctx[OPEN].scan(), _SETTINGS.listed))
+    months = ctx[MONTHS].scan(f"{report.month_of(due)}\0")
+    told = report.part(due, ctx.partition, open_, ctx[COUNTS].scan(), months, _SETTINGS)
+    ctx.emit(report.FACTS, report.SERIES, told)
+    if told["open"] and due == report.audit_at(due - 1):  # and so is the next, if something is still open
+        following = report.audit_at(due)
+        ctx.timers.set(RUN, str(following), following)

@@ -1,0 +1,183 @@
+"""FIN-08: what a BI system says a channel has sold in a period (GMV), against what the ledger booked of its orders.
+
+Both sides are of the same orders, those created in the period; the ledger counts those of which money came in. Each
+partition of it keeps their sums by day, and tells its part (see `assembly`) when a `bi_total` reaches it:
+
+    books    channel, currency and day of creation -> [orders, GMV, discounts, refunds, unrecognised, fees, booked]
+
+What is compared is the computed difference; the items of the bridge say what it is made of:
+
+    difference = GMV as told - booked = discounts + refunds + unrecognised + fees + unexplained
+
+`unexplained` is what the BI system sold more than the ledger knows of. Money moves and revenue is recognised late: what
+changes the books of a period within `kept_days` of its total changes its report, within `late_ms`. A total of the same
+channel and period that is told again, with a later time, takes the place of the one before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from streams.domain import calendar
+from streams.domain.ledger import periods
+from streams.domain.ledger.row import RECEIPTS, Row
+from streams.domain.ledger.view import bridge
+from streams.domain.quality.record import percent
+
+from .assembly import Outcome
+from .settings import ReportError
+
+SERIES: Final = "variance"
+NAME: Final = "FIN-08"
+ITEMS: Final = ("orders", "gmv", "discounts", "refunds", "unrecognised", "fees", "booked")
+
+_KEPT: Final = ("event_time", "source", "event_id", "channel", "currency", "period", "amount_minor")
+
+Fact = Mapping[str, Any]
+Send = tuple[str, str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceReports:
+    """The report goes out when all partitions have told their part, or after `grace_ms`. What comes late waits
+    `late_ms` for more, then the part is told again, for `kept_days`. More than `limit_per_1000` of the GMV fails."""
+
+    grace_ms: int
+    late_ms: int
+    kept_days: int
+    limit_per_1000: int
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> VarianceReports:
+        """From the `variance` part of the file. ReportError if a number cannot be."""
+        try:
+            found = cls(**document)
+        except TypeError as error:
+            raise ReportError(f"report of variances: {error}") from None
+        numbers = [getattr(found, name) for name in cls.__slots__]
+        if not all(type(number) is int for number in numbers):
+            raise ReportError("report of variances: a number is none")
+        if min(found.grace_ms, found.late_ms, found.kept_days) < 1 or not 0 <= found.limit_per_1000 <= 1000:
+            raise ReportError("report of variances: a number out of range")
+        return found
+
+
+def changed(before: Row | None, after: Row) -> list[int] | None:
+    """By how much an order changes the sums of its day; None for not at all, as most facts do."""
+    money, done = (None, None) if before is None else (before.get("money"), before.get("done"))
+    if after.get("money") is money and after.get("done") == done:
+        return None
+    one, two = _counted(before), _counted(after)
+    return None if one == two else [new - old for old, new in zip(one, two, strict=True)]
+
+
+def _counted(row: Row | None) -> list[int]:
+    if row is not None and any(kind in RECEIPTS for kind, *_ in row.get("money", {}).values()):
+        found = bridge(row)
+        if found is not None:
+            return [1, *found.values()]
+    return [0] * len(ITEMS)
+
+
+def book_key(row: Row) -> str:
+    return _key(row.get("channel") or "", row["currency"], calendar.day_number(row["at"]))
+
+
+def span(fact: Fact) -> tuple[str, str]:
+    """The first key of the books a `bi_total` is about, and the first behind them."""
+    days = periods.days_of(fact["period"])
+    assert days is not None  # intake has seen to it
+    channel, currency = fact["channel"], fact["currency"]
+    return _key(channel, currency, days[0]), _key(channel, currency, days[1] + 1)
+
+
+def _key(channel: str, currency: str, day: int) -> str:
+    return f"{channel}\0{currency}\0{day:06d}"
+
+
+def stated_key(channel: str, period: str) -> str:
+    return f"{channel}\0{period}"
+
+
+def stated(fact: Fact) -> dict[str, Any]:
+    """What a partition remembers of a `bi_total`."""
+    return {name: fact[name] for name in _KEPT}
+
+
+def concerned(row: Row) -> tuple[str, str]:
+    """Keys of the totals that a change of the order may concern: of its day and of its month."""
+    channel, date = row.get("channel") or "", calendar.business_date(row["at"]).isoformat()
+    return stated_key(channel, date), stated_key(channel, date[:7])
+
+
+def version(fact: Fact) -> list[Any]:
+    """Of two totals of a channel and period the one with the higher version counts."""
+    return [fact["event_time"], fact["source"], fact["event_id"]]
+
+
+def tells_again_at(fact: Fact, now: int, settings: VarianceReports) -> int | None:
+    """When (ms) a part about a total is told again, if its books change now; None if that is over."""
+    return None if now >= fact["event_time"] + settings.kept_days * calendar.DAY_MS else now + settings.late_ms
+
+
+def part(fact: Fact, rows: Iterable[tuple[str, list[int]]], place: int, at: int) -> dict[str, Any]:
+    """What partition `place` tells of a `bi_total` at `at` (ms)."""
+    sums = [0] * len(ITEMS)
+    for _, counted in rows:
+        sums = [one + two for one, two in zip(sums, counted, strict=True)]
+    period = f"{fact['period']}/{fact['channel']}"
+    about = {"series": SERIES, "period": period, "due": fact["event_time"], "at": at, "place": f"ledger/{place}"}
+    told = {name: fact[name] for name in ("channel", "currency", "amount_minor")}
+    return {**about, "label": fact["period"], "version": version(fact), "told": told, "sums": sums}
+
+
+def records(outcome: Outcome, period: str, at: int, settings: VarianceReports) -> list[dict[str, Any]]:
+    """The record of `reports` about a channel and period."""
+    parts = [*outcome.parts.values()]
+    newest = max(parts, key=lambda one: one["version"])
+    label, told, sums = newest["label"], newest["told"], [0] * len(ITEMS)
+    for each in parts:
+        if each["told"]["currency"] == told["currency"]:
+            sums = [one + two for one, two in zip(sums, each["sums"], strict=True)]
+    found = dict(zip(ITEMS, sums, strict=True))
+    gmv = told["amount_minor"]
+    difference = gmv - found["booked"]
+    row = {
+        "channel": told["channel"],
+        "currency": told["currency"],
+        "orders": found["orders"],
+        "gmv_minor": gmv,
+        "booked_minor": found["booked"],
+        "difference_minor": difference,
+        "rate": percent(abs(difference), gmv),
+        "passes": abs(difference) * 1000 <= settings.limit_per_1000 * gmv,
+        **{f"{name}_minor": found[name] for name in ("discounts", "refunds", "unrecognised", "fees")},
+        "unexplained_minor": gmv - found["gmv"],
+    }
+    said = "passes" if row["passes"] else "fails"
+    first = f"{told['channel']}, {label}: {said}, {difference} of {gmv} minor units are not booked ({row['rate']} %)"
+    return [
+        {
+            "report_id": f"{NAME}/{label}/{told['channel']}",
+            "name": NAME,
+            "period": label,
+            "rows": json.dumps([row], ensure_ascii=False, separators=(",", ":")),
+            "highlights": [first],
+            "generated_at": at,
+        }
+    ]
+
+
+def tell(found: list[dict[str, Any]], told: Any, settings: VarianceReports) -> tuple[list[Send], Any]:
+    """What the alerts agent is to hear: an alert per channel and period, until a total told again passes."""
+    sends: list[Send] = []
+    for record in found:
+        [row] = json.loads(record["rows"])
+        about = {"rule": NAME, "channel": row["channel"], "at": record["generated_at"]}
+        about["last_event"], detail = f"reports/{record['report_id']}", record["highlights"][0]
+        do = {"do": "close"} if row["passes"] else {"do": "open", "title": "GMV and booked amount differ"}
+        sends.append(("alert-facts", record["report_id"], {**about, **do, "detail": detail}))
+    return sends, told
