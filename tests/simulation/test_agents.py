@@ -17,7 +17,7 @@ from streams.engine.table import Table
 from tests.scenarios.play import Record, records
 from tests.simulation.schedule import Mismatch, Plan, Simulation, same
 
-SCHEDULES = max(1, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 50)
+SCHEDULES = max(1, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 80)
 ONLY = os.environ.get("SIMULATION_SEED")
 PARTS = 4
 PARTITIONS = 4

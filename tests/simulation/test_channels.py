@@ -15,7 +15,7 @@ from streams.domain import calendar
 from tests.scenarios.play import Record
 from tests.simulation.schedule import Mismatch, Plan, Simulation, same
 
-SCHEDULES = max(1, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 25)
+SCHEDULES = max(1, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 50)
 PARTITIONS = 3
 T0 = calendar.at(2026, 2, 22, 20)
 SHOPS = ("douyin", "pdd", "mini")

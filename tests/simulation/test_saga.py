@@ -20,7 +20,7 @@ from streams.domain.order.stock import undeducted
 from tests.simulation.saga import FREE, STOCK, story
 from tests.simulation.schedule import Mismatch, Plan, Simulation, same
 
-SCHEDULES = max(4, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 25)
+SCHEDULES = max(4, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 50)
 ONLY = os.environ.get("SIMULATION_SEED")
 PARTS, PARTITIONS, STORIES = 4, 3, 6
 STEPS = ("order-facts", "stock-commands", "stock-ledger", "audit-log", "channel-facts", "dead-letters")
