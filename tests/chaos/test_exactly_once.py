@@ -38,7 +38,7 @@ from tests.support.records import Record, read
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 LONG = os.environ.get("OMS_CHAOS") == "long"
-KILLS = 20 if LONG else 3
+KILLS = 20 if LONG else 2
 OTHERS = ["broker", "crash", "pause", "pause"] if LONG else ["crash", "pause"]
 RATE = 400.0
 # Told to the alerts agent again after a start (it does no harm twice), so their number is not fixed; and what the
