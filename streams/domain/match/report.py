@@ -21,8 +21,8 @@ from typing import Any, Final
 
 from streams.domain import calendar
 from streams.domain.ledger import periods
-from streams.domain.quality.record import percent
 from streams.domain.report.assembly import Outcome, Part
+from streams.domain.report.record import percent, record_of
 
 from .compare import OVER, exceeds
 from .row import Row
@@ -163,7 +163,7 @@ def _deviations(parts: list[Part], period: str, at: int, settings: MatchReports)
     highlights = [f"{over} orders differ beyond the limits, {few} more by no more than {settings.pieces} units"]
     if over + few > settings.listed:
         highlights.append(f"{over + few - settings.listed} of them are not listed: the worst are")
-    return _record(RULE, period, rows, highlights, at)
+    return record_of(RULE, period, rows, highlights, at)
 
 
 def _audit(parts: list[Part], month: str, at: int, settings: MatchReports) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _audit(parts: list[Part], month: str, at: int, settings: MatchReports) -> di
     causes = Counter(row["cause"] for row in rows)
     highlights = [f"{month}: {len(rows)} differences are audited"]
     highlights += [f"{cause}: {count}" for cause, count in sorted(causes.items())]
-    return _record(AUDIT, month, rows, highlights, at)
+    return record_of(AUDIT, month, rows, highlights, at)
 
 
 def _watch(parts: list[Part], period: str, at: int, settings: MatchReports) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _watch(parts: list[Part], period: str, at: int, settings: MatchReports) -> d
             if level is not None:
                 highlights.append(f"{month}, {currency}: {name} of {one} and {other} differ, {level}")
         rows.append(row)
-    return _record(WATCH, period, rows, highlights or [f"{month}: the totals agree"], at)
+    return record_of(WATCH, period, rows, highlights or [f"{month}: the totals agree"], at)
 
 
 def _level(gap: int, whole: int, settings: MatchReports) -> str | None:
@@ -235,17 +235,6 @@ def _changes(
         if after is not None:
             title = "the month's totals differ before it closes"
             yield ALERTS, key, {**about, "do": "open", "severity": after, "title": title, "detail": details[key]}
-
-
-def _record(name: str, period: str, rows: list[Any], highlights: list[str], at: int) -> dict[str, Any]:
-    return {
-        "report_id": f"{name}/{period}",
-        "name": name,
-        "period": period,
-        "rows": json.dumps(rows, ensure_ascii=False, separators=(",", ":")),
-        "highlights": highlights,
-        "generated_at": at,
-    }
 
 
 def _ends_at(month: int) -> int:

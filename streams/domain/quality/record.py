@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from streams.domain import calendar
 from streams.domain.report.assembly import Outcome, Part
+from streams.domain.report.record import percent, record_of
 from streams.domain.rules.nodes import STATES
 
 from .settings import QualityReports
@@ -30,23 +31,6 @@ def records(outcome: Outcome, period: str, at: int, settings: QualityReports) ->
         _ages(parts, outcome.carried, period, at, settings),
         _codes(parts, period, at, settings),
     ]
-
-
-def _record(name: str, period: str, rows: list[Any], highlights: list[str], at: int) -> Record:
-    return {
-        "report_id": f"{name}/{period}",
-        "name": name,
-        "period": period,
-        "rows": json.dumps(rows, ensure_ascii=False, separators=(",", ":")),
-        "highlights": highlights,
-        "generated_at": at,
-    }
-
-
-def percent(part: int, whole: int) -> str:
-    """Two decimals, rounded up: what is just above a limit must not look as if it were at it."""
-    share = -(-part * 10_000 // whole) if whole else 0
-    return f"{share // 100}.{share % 100:02d}"
 
 
 def _channels(parts: Iterable[Part]) -> dict[str, list[Any]]:
@@ -85,7 +69,7 @@ def _consistency(parts: list[Part], period: str, at: int, settings: QualityRepor
     over = [_over(row) for row in rows if row["highlighted"]]
     orders, differing = sum(row["orders"] for row in rows), sum(row["differing"] for row in rows)
     first = f"{differing} of {orders} orders differ between systems" if orders else "no order was touched"
-    return _record(CONSISTENCY, period, rows, [first, *over], at)
+    return record_of(CONSISTENCY, period, rows, [first, *over], at)
 
 
 def _over(row: Mapping[str, Any]) -> str:
@@ -150,7 +134,7 @@ def _faults(parts: list[Part], period: str, at: int, settings: QualityReports) -
     highlights = [first if orders else "no order was touched"]
     if faulty > len(listed):
         highlights.append(f"{faulty - len(listed)} of them are not listed")
-    return _record(FAULTS, period, rows, highlights, at)
+    return record_of(FAULTS, period, rows, highlights, at)
 
 
 # -- LOG-12 -----------------------------------------------------------------------------------------------------------
@@ -174,7 +158,7 @@ def _lags(parts: list[Part], period: str, at: int, settings: QualityReports) -> 
     ]
     if not rows:
         highlights.append("no signature became known")
-    return _record(LAG, period, rows, highlights, at)
+    return record_of(LAG, period, rows, highlights, at)
 
 
 def _lag(courier: str, figures: list[Any], settings: QualityReports) -> dict[str, Any]:
@@ -225,7 +209,7 @@ def _ages(parts: list[Part], carried: Mapping[str, Part], period: str, at: int, 
         highlights.append(f"{last} of them {names[-1]}")
     if stale := [part["period"] for part in carried.values() if part["open"]]:
         highlights.append(f"{len(stale)} partitions told nothing new: theirs is of {min(stale)} or later")
-    return _record(AGE, period, rows, highlights, at)
+    return record_of(AGE, period, rows, highlights, at)
 
 
 def age_classes(settings: QualityReports) -> list[str]:
@@ -260,7 +244,7 @@ def _codes(parts: list[Part], period: str, at: int, settings: QualityReports) ->
     highlights = [f"{events} events with {len(sums)} status codes that no map knows"]
     if len(sums) > len(rows):
         highlights.append(f"{len(sums) - len(rows)} codes are not listed: the most frequent are")
-    return _record(CODES, period, rows, highlights, at)
+    return record_of(CODES, period, rows, highlights, at)
 
 
 def _said(name: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ mean: at most `target_ms`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +18,7 @@ from typing import Any, Final
 from streams.domain import calendar
 
 from .assembly import Outcome
+from .record import record_of
 from .settings import ReportError
 
 SERIES: Final = "repair"
@@ -107,16 +107,7 @@ def records(outcome: Outcome, month: str, at: int, settings: RepairReports) -> l
         for row in rows
         if not row["reached"]
     ]
-    return [
-        {
-            "report_id": f"{NAME}/{month}",
-            "name": NAME,
-            "period": month,
-            "rows": json.dumps(rows, ensure_ascii=False, separators=(",", ":")),
-            "highlights": highlights,
-            "generated_at": at,
-        }
-    ]
+    return [record_of(NAME, month, rows, highlights, at)]
 
 
 def _row(rule: str | None, figures: list[int], settings: RepairReports) -> dict[str, Any]:

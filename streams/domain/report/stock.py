@@ -10,12 +10,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from .assembly import Outcome, Part
+from .record import record_of
 from .settings import CHANNEL, StockReports
 
 SERIES: Final = "stock"
@@ -34,17 +34,6 @@ def records(outcome: Outcome, period: str, at: int, settings: StockReports) -> l
     if counted.get(ALL, (0, 0))[0]:
         found.append(_accuracy(counted, period, at, settings))
     return found
-
-
-def _record(name: str, period: str, rows: list[dict[str, Any]], highlights: list[str], at: int) -> dict[str, Any]:
-    return {
-        "report_id": f"{name}/{period}",
-        "name": name,
-        "period": period,
-        "rows": json.dumps(rows, ensure_ascii=False, separators=(",", ":")),
-        "highlights": highlights,
-        "generated_at": at,
-    }
 
 
 # -- INV-13 -----------------------------------------------------------------------------------------------------------
@@ -86,7 +75,7 @@ def _differences(
     if carried:
         since = min(part["period"] for part in carried.values())
         highlights.append(f"{len(carried)} partitions told nothing new: theirs is of {since} or later")
-    return _record(DIFFERENCES, period, rows, highlights, at)
+    return record_of(DIFFERENCES, period, rows, highlights, at)
 
 
 def largest(rows: list[Row], most: int) -> list[Row]:
@@ -126,7 +115,7 @@ def _accuracy(counted: Mapping[str, tuple[int, int]], period: str, at: int, sett
             where = f"in {name}" if name else "over all warehouses"
             wanted = f"{target // 10}.{target % 10}"
             highlights.append(f"accuracy {_percent(equal, skus)} % {where}, below the target of {wanted} %")
-    return _record(ACCURACY, period, rows, highlights, at)
+    return record_of(ACCURACY, period, rows, highlights, at)
 
 
 def _percent(part: int, whole: int) -> str:

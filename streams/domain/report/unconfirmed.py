@@ -8,7 +8,6 @@ Each partition of the ledger keeps them in two tables, and tells its part (see `
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Final
 from streams.domain import calendar
 
 from .assembly import Outcome
+from .record import record_of
 from .settings import ReportError
 
 SERIES: Final = "unconfirmed"
@@ -100,13 +100,4 @@ def records(outcome: Outcome, period: str, at: int, settings: UnconfirmedReports
     ]
     count = sum(orders.values())
     highlights = [f"{count} orders delivered and not confirmed hold {period} open"] if count else []
-    return [
-        {
-            "report_id": f"{NAME}/{period}",
-            "name": NAME,
-            "period": period,
-            "rows": json.dumps(rows, ensure_ascii=False, separators=(",", ":")),
-            "highlights": highlights,
-            "generated_at": at,
-        }
-    ]
+    return [record_of(NAME, period, rows, highlights, at)]

@@ -25,9 +25,9 @@ from streams.domain import calendar
 from streams.domain.ledger import periods
 from streams.domain.ledger.row import RECEIPTS, Row
 from streams.domain.ledger.view import bridge
-from streams.domain.quality.record import percent
 
 from .assembly import Outcome
+from .record import percent, record_of
 from .settings import ReportError
 
 SERIES: Final = "variance"
@@ -159,16 +159,7 @@ def records(outcome: Outcome, period: str, at: int, settings: VarianceReports) -
     }
     said = "passes" if row["passes"] else "fails"
     first = f"{told['channel']}, {label}: {said}, {difference} of {gmv} minor units are not booked ({row['rate']} %)"
-    return [
-        {
-            "report_id": f"{NAME}/{label}/{told['channel']}",
-            "name": NAME,
-            "period": label,
-            "rows": json.dumps([row], ensure_ascii=False, separators=(",", ":")),
-            "highlights": [first],
-            "generated_at": at,
-        }
-    ]
+    return [record_of(NAME, label, [row], [first], at, about=told["channel"])]
 
 
 def tell(found: list[dict[str, Any]], told: Any, settings: VarianceReports) -> tuple[list[Send], Any]:

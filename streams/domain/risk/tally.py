@@ -13,12 +13,12 @@ month after that counts no more, or it would take the place of the whole report.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
 from streams.domain import calendar
+from streams.domain.report.record import record_of
 from streams.domain.risk.outcome import ALERTS, REPORT, REPORT_FACTS, SERIES, TALLIES, Get, Message, Outcome, Row
 from streams.domain.risk.settings import Limits
 
@@ -113,14 +113,7 @@ def _report(out: Outcome, key: str, row: Row, at: int) -> None:
         early, abnormal = row["early"], row["abnormal"]
         rows = [{"abnormal": abnormal, "warned_before": early, "capture_percent": round(100 * early / abnormal, 2)}]
         words = f"{early} of {abnormal} abnormal orders had been warned of before"
-    report = {
-        "report_id": f"{rule}/{date}",
-        "name": rule,
-        "period": date,
-        "rows": json.dumps(rows, ensure_ascii=False, separators=(",", ":")),
-        "highlights": [words],
-        "generated_at": at,
-    }
+    report = record_of(rule, date, rows, [words], at)
     out.sends.append((REPORT_FACTS, SERIES, {"series": SERIES, "at": at, "report": report}))
 
 

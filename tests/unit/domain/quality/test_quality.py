@@ -11,6 +11,7 @@ import pytest
 from streams.domain import calendar
 from streams.domain.quality import look, record
 from streams.domain.quality.settings import QualityReports
+from streams.domain.report.record import percent
 from streams.domain.report.settings import ReportError
 from streams.domain.rules import data
 from streams.domain.rules.data import FOLDER
@@ -81,8 +82,8 @@ def test_of_too_many_codes_the_rest_is_counted_together() -> None:
 
 @pytest.mark.rule("ST-07")
 def test_a_rate_just_above_its_limit_does_not_look_as_if_it_were_at_it() -> None:
-    assert [record.percent(part, 100_000) for part in (0, 299, 300, 301)] == ["0.00", "0.30", "0.30", "0.31"]
-    assert record.percent(0, 0) == "0.00"
+    assert [percent(part, 100_000) for part in (0, 299, 300, 301)] == ["0.00", "0.30", "0.30", "0.31"]
+    assert percent(0, 0) == "0.00"
 
 
 @pytest.mark.rule("FIN-14")
