@@ -331,6 +331,16 @@ def test_an_order_grows_older_on_days_without_traffic_and_is_forgotten_in_the_en
     assert shop.record("ST-07", "2026-01-24") == ([], ["no order was touched"])
 
 
+@pytest.mark.rule("FIN-14", "LOG-15")
+def test_an_order_that_counts_as_confirmed_by_time_is_waited_for_no_longer() -> None:
+    shop = Shop()
+    shop.deliver(1, NOON)
+    signed = NOON + 2 * HOUR
+    shop.runner.advance(signed + 9 * DAY)
+    days = [day for day in shop.told("FIN-14") if shop.record("FIN-14", day)[0]]
+    assert days == [SAID, *(f"2026-01-{day}" for day in range(24, 30))], "those of the mornings before its time is over"
+
+
 # -- ST-03 ------------------------------------------------------------------------------------------------------------
 
 

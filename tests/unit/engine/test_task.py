@@ -916,6 +916,18 @@ def test_records_of_other_sources_and_tasks_wait_for_no_timers_but_their_own() -
     assert 2 not in bench.sent("out"), "its order among the task's records is kept"
 
 
+def test_what_a_turn_may_fire_is_shared_by_all_tasks_in_it() -> None:
+    bench = few(Bench(scripted()), 3)
+    other = Task(bench.agent, 1, MemoryStore(), JsonTopics())
+    timers = event(0, *[("set", "t", f"k{n}", 10) for n in range(2)])
+    records = [LocalRecord("in", 1, n, b"k", orjson.dumps(value)) for n, value in enumerate((timers, event(20)))]
+    bench.turn(timers)
+    bench._turn.run(Batch([(other, {"in": records[:1]})], 1))
+    report = bench._turn.run(Batch([(bench.task, {"in": [bench.record(event(20))]}), (other, {"in": records[1:]})], 2))
+    assert (report.timers, report.records, report.more) == (3, 1, True)
+    assert report.left == [(other, {"in": records[1:]})]
+
+
 def test_timers_that_are_due_by_the_clock_may_take_several_turns() -> None:
     bench = few(Bench(scripted(), wall=0), 2)
     bench.turn(event(0, *[("set", "t", f"k{n}", 10) for n in range(3)]))
