@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import build, report_compare, report_pipeline, report_recall
-from tests.servers.kafka.install import java
+from streams.java import java
 
 HERE = Path(__file__).parent
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from streams.commands import (
+    connect,
     convert,
     couriers,
     deadletters,
@@ -93,6 +94,7 @@ app.add_typer(stock.app, name="stock")
 app.add_typer(risk.app, name="risk")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(notify.app, name="notify")
+app.add_typer(connect.app, name="connect")
 app.command("doctor")(doctor.doctor)
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = Path(os.environ.get("OMS_REFERENCE", ROOT.parent / "shared"))
 TOPOLOGY = topology.load()
 TOPICS = TOPOLOGY.topics
-AVRO = sorted(name for name, topic in TOPICS.items() if topic.schema != topology.JSON)
+AVRO = sorted(name for name, topic in TOPICS.items() if topic.subject is not None)
 AGENTS = {agent.name: agent for agent in agents.ALL}
 # Named by topics.yaml and not built yet: the topics are the contract's, so they stand there all the same.
 TO_COME: set[str] = set()
@@ -88,14 +88,14 @@ def test_every_input_carries_the_envelope_and_needs_nothing_else(name: str) -> N
         )
 
 
-def test_internal_topics_hold_json_and_no_others_do() -> None:
-    assert {name for name, t in TOPICS.items() if t.schema == topology.JSON} == {
+def test_internal_topics_hold_json_or_bytes_and_no_others_do() -> None:
+    assert {name for name, t in TOPICS.items() if t.subject is None} == {
         n for n, t in TOPICS.items() if t.internal
     }
 
 
 def test_every_topic_has_writers_and_readers_that_exist() -> None:
-    known = {*AGENTS, *TO_COME, "external", "engine"}
+    known = {*AGENTS, *TO_COME, "external", "engine", "connect"}
     for name, topic in TOPICS.items():
         assert topic.writers, f"{name} has no writer"
         assert topic.readers, f"{name} has no reader"
