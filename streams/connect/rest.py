@@ -14,7 +14,6 @@ from streams.errors import OmsError
 
 TIMEOUT_S: Final = 30.0
 _PAUSE_S: Final = 0.25
-_REBALANCES: Final = 409
 
 
 class ConnectError(OmsError):
@@ -73,7 +72,7 @@ class Rest:
                 answer = self._pool.request(method, self.url + path, body=data, headers=headers)
             except urllib3.exceptions.HTTPError as error:
                 raise ConnectAwayError(f"no Connect worker at {self.url} ({type(error).__name__})") from None
-            if answer.status != _REBALANCES or time.monotonic() > deadline:
+            if not _rebalances(answer.status, answer.data) or time.monotonic() > deadline:
                 break
             time.sleep(_PAUSE_S)
         if answer.status == 404 and absent:
@@ -81,6 +80,11 @@ class Rest:
         if answer.status >= 400:
             raise ConnectError(f"Connect answers {answer.status} to {method} {path}: {_message(answer.data)}")
         return json.loads(answer.data) if answer.data else None
+
+
+def _rebalances(status: int, body: bytes) -> bool:
+    """Whether the workers are dividing the tasks: mostly that is a 409, in some calls a 500 that says so."""
+    return status == 409 or (status == 500 and b"rebalance is expected" in body)
 
 
 def _message(body: bytes) -> str:
