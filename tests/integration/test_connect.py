@@ -258,7 +258,10 @@ def test_records_with_parts_become_flat_rows_and_tombstones_delete_them(
     }  # fmt: skip
     report = {"report_id": "FIN-04/2026-01-24T10:00", "name": "FIN-04", "period": "2026-01-24T10:00", "rows": "[]"}
     alert = {"alert_key": "FIN-04/DB1", "status": "open", "targets": ["email", "wecom"], "opened_at": T0}
-    made = [("order-states", "DB1", state), ("order-states", "DB2", {"order_guid": "DB2", "version": 1})]
+    made: list[tuple[str, str, dict[str, Any]]] = [
+        ("order-states", "DB1", state),
+        ("order-states", "DB2", {"order_guid": "DB2", "version": 1}),
+    ]
     made += [("reports", str(report["report_id"]), report), ("alerts", "FIN-04/DB1", alert)]
     broker = finance.kafka.bootstrap
     produce(broker, [(topic, key.encode(), encode(topic, value)) for topic, key, value in made])

@@ -25,11 +25,9 @@ def guid(number: int) -> str:
 
 def facts(number: int) -> list[Fact]:
     """Of one order, in order of time: created, paid, charged and refunded in part."""
-    lines = [
-        {"line_no": n, "sku": f"S{n}", "quantity": 1 + n % 3, "unit_price_minor": 900 + 10 * n + number % 7}
-        for n in range(1, LINES + 1)
-    ]
-    worth = sum(line["quantity"] * line["unit_price_minor"] for line in lines)
+    sold = [(n, 1 + n % 3, 900 + 10 * n + number % 7) for n in range(1, LINES + 1)]
+    lines = [{"line_no": n, "sku": f"S{n}", "quantity": units, "unit_price_minor": price} for n, units, price in sold]
+    worth = sum(units * price for _, units, price in sold)
     total = worth - 1_000
     money: dict[str, Any] = {"topic": "payments", "source": "wechatpay", "currency": "CNY"}
     story: list[Fact] = [

@@ -146,8 +146,8 @@ class PostgresServer:
         if owner:
             for path in (self._home, password):
                 os.chown(path, owner["user"], owner["group"])
-        command = [binaries() / "initdb", "-D", data, "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}",
-                   "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]  # fmt: skip
+        command = [str(binaries() / "initdb"), "-D", str(data), "-U", USER, f"--pwfile={password}",
+                   "--auth=scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]  # fmt: skip
         done = subprocess.run(command, cwd=self._home, capture_output=True, text=True, check=False, **owner)
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
