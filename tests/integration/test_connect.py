@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import signal
 import time
@@ -25,7 +26,7 @@ from streams.engine.codec import avro
 from streams.engine.codec.registry import HttpRegistry
 from tests.servers.finance import Finance, jvm, wait_running
 from tests.support import entries
-from tests.support.process import WorkerProcess
+from tests.support.process import ROOT, WorkerProcess
 from tests.support.progress import wait_until
 from tests.support.records import ends, produce, read
 
@@ -200,6 +201,9 @@ def test_finance_reads_views_and_neither_writes_nor_sees_tables(finance: Finance
         connection.execute("SET ROLE finance_reader")
         for name in database.views():
             connection.execute(f"SELECT count(*) FROM {name}".encode())
+        board = json.loads((ROOT / "docker/grafana/dashboards/business.json").read_text(encoding="utf-8"))
+        for panel in board["panels"]:
+            connection.execute(panel["targets"][0]["rawSql"].encode())
         for refused in (
             "SELECT count(*) FROM ledger_entries",
             "SELECT count(*) FROM order_states",
