@@ -24,6 +24,7 @@ from streams.connect.connectors import DEAD_LETTERS
 from streams.domain import ledger as rules
 from streams.engine.codec import avro
 from streams.engine.codec.registry import HttpRegistry
+from tests.servers.apicurio import ApicurioServer
 from tests.servers.finance import Finance, jvm, wait_running
 from tests.support import entries
 from tests.support.process import ROOT, WorkerProcess
@@ -38,8 +39,8 @@ T0 = entries.T0
 
 
 @pytest.fixture(scope="module")
-def finance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finance]:
-    with Finance(tmp_path_factory.mktemp("finance")) as servers:
+def finance(registry: ApicurioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finance]:
+    with Finance(tmp_path_factory.mktemp("finance"), registry=registry) as servers:
         applied = CliRunner(env=servers.env).invoke(app, ["topics", "apply"])
         assert applied.exit_code == 0, applied.output
         yield servers
