@@ -28,8 +28,8 @@ class Finance:
         self.home = home
         self.kafka = KafkaServer(heap="512m")
         self.registry = registry or ApicurioServer()
-        self._servers = [self.kafka, *([] if registry else [self.registry]), self.postgres]
         self.postgres = PostgresServer(fast=fast)
+        self._servers = [self.kafka, *([] if registry else [self.registry]), self.postgres]
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self._stack = ExitStack()
