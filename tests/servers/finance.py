@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -29,7 +29,8 @@ class Finance:
         self.kafka = KafkaServer(heap="512m")
         self.registry = registry or ApicurioServer()
         self.postgres = PostgresServer(fast=fast)
-        self._servers = [self.kafka, *([] if registry else [self.registry]), self.postgres]
+        own: list[AbstractContextManager[object]] = [] if registry else [self.registry]
+        self._servers = [self.kafka, *own, self.postgres]
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self._stack = ExitStack()
