@@ -77,7 +77,7 @@ def one(finance: Finance, query: str) -> Any:
 
 
 def wait_for(finance: Finance, query: str, wanted: Any, seconds: float = 60) -> None:
-    wait_until(lambda: bool(one(finance, query) == wanted), seconds, f"{query} gives {wanted}")
+    wait_until(lambda: bool(one(finance, query) == wanted), seconds, f"{query} gives {wanted}", every=0.25)
 
 
 def entry(number: int, **more: Any) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def test_the_table_equals_the_committed_topic_though_ledger_and_connect_are_kill
     ledger.kill()
     abort(finance, encode, transactions=10, size=300)
     ledger.start()
-    wait_until(lambda: one(finance, "SELECT count(*) FROM ledger_entries") > 10_000, 90, "rows come", every=0.05)
+    wait_until(lambda: one(finance, "SELECT count(*) FROM ledger_entries") > 10_000, 90, "rows come", every=0.2)
     before = jvm(connect)
     os.kill(before, signal.SIGKILL)
     abort(finance, encode, transactions=10, size=300)
