@@ -23,6 +23,7 @@ from streams.domain.logistics.settings import Settings as LogisticsSettings
 from streams.domain.match.settings import MatchReports
 from streams.domain.order import ManualRules, NodeRecords, OrderSettings, StockRules, TierRules
 from streams.domain.order.pushes import parse as parse_pushes
+from streams.domain.protected.settings import Protected
 from streams.domain.quality.settings import QualityReports
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
@@ -208,3 +209,9 @@ def match_reports(path: Path = FOLDER / "reports.json") -> MatchReports:
 def variance_reports(path: Path = FOLDER / "reports.json") -> VarianceReports:
     """By how much GMV and booked amount may differ."""
     return VarianceReports.parse(_read(path)["variance"])
+
+
+@cache
+def protected(path: Path = FOLDER / "protected.json") -> Protected:
+    """DQ-11: fields that no step may change. ProtectedError names the entry that must not be used."""
+    return Protected.parse(_read(path))
