@@ -23,8 +23,10 @@ from streams.commands import (
     order,
     publish,
     replay,
+    reports,
     risk,
     stock,
+    systems,
     topics,
     worker,
 )
@@ -91,6 +93,8 @@ app.command("order")(order.order)
 app.add_typer(maps.app, name="maps")
 app.add_typer(stock.app, name="stock")
 app.add_typer(risk.app, name="risk")
+app.add_typer(reports.app, name="reports")
+app.add_typer(systems.app, name="systems")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(notify.app, name="notify")
 app.command("doctor")(doctor.doctor)

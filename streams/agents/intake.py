@@ -9,12 +9,15 @@ from streams.domain import alert, channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code, request_code
 from streams.domain.inventory import references
 from streams.domain.ledger import periods
+from streams.domain.protected.cleaning import clean
+from streams.domain.protected.seal import SEAL
 from streams.domain.risk import chats
 from streams.domain.rules import data
 from streams.domain.status_map import StatusMaps, masked, may_be_signed, missing_key, speakers
 from streams.engine import Agent, Context
 
 _CONTRACT = data.contract()
+_PROTECTED = data.protected()
 _RISK = data.risk().limits
 
 
@@ -59,6 +62,12 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
         _order_refused(ctx, value)
         return
     fact = fact_of(topic, value, crc32(payload))
+    if topic in _PROTECTED.changes:
+        fact, cleaned = clean(_PROTECTED.changes[topic], fact, _number(fact), fact["event_time"])
+        if cleaned:
+            fact["cleaned"] = [[*one] for one in cleaned]  # stands in the audit with the payload
+    if topic in _PROTECTED.fields and (sealed := _PROTECTED.seal(topic, fact)):
+        fact[SEAL] = sealed
     raw_status = fact.get("raw_status")
     if raw_status is not None:
         _map(ctx, maps, topic, fact, raw_status)
@@ -107,6 +116,12 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
         _tell_all(ctx, fact)
         return
     ctx.emit("channel-facts", channel.key_of(fact), fact)
+
+
+def _number(fact: Fact) -> str:
+    """By what a share of the orders is told from the others (DQ-11): the number its events have in common."""
+    code = primary_code(fact)
+    return fact["event_id"] if code is None else code[2]
 
 
 def _tell_all(ctx: Context, fact: Fact) -> None:

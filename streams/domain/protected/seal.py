@@ -3,24 +3,27 @@
     sealed = seal(record, paths)                  where the record comes in, before anything is done to it
     altered(sealed, later, paths)                 at each hop: [] or the fields that are others, gone or new
 
-A path is the name of a field, of one within a record (`invoice.tax_no`), or of one of each item of a list
-(`lines.*.tax_code`). A field that is absent or null has no hash.
+A path (see `paths`) is `tax_no`, `invoice.tax_no` or `lines.*.tax_code`. A field that is absent or null has no hash.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
+
+from streams.domain.paths import values
 
 SEAL: Final = "seal"
 """The field of a fact that holds its seal."""
 RULE: Final = "DQ-11"
-EACH: Final = "*"
 
 Seal = Mapping[str, str]
 """Field, as `seal` writes it (`lines.0.tax_code`) -> hash."""
+
+Send = tuple[str, str, dict[str, Any]]
+"""(topic, key, value)."""
 
 CHANGED, GONE, NEW = "changed", "gone", "new"
 
@@ -32,6 +35,10 @@ class Altered(NamedTuple):
     how: str
     before: str | None
     after: str | None
+
+
+Check = Callable[[Mapping[str, Any]], Sequence[Altered]]
+"""What of a fact is not as its seal says."""
 
 
 def digest(value: Any) -> str:
@@ -46,9 +53,12 @@ def seal(record: Mapping[str, Any], paths: Iterable[str]) -> dict[str, str]:
     """Empty for a record without a protected field."""
     found = {}
     for path in paths:
-        if path in record or "." in path:
-            for name, value in _values(record, path):
-                found[name] = digest(value)
+        value = record.get(path)
+        if value is not None:
+            found[path] = digest(value)
+        elif "." in path and path.partition(".")[0] in record:
+            for name, inner in values(record, path):
+                found[name] = digest(inner)
     return found
 
 
@@ -90,26 +100,28 @@ def told(changes: Sequence[Altered], hop: str) -> str:
     return f"protected fields altered before {hop}: {said}"
 
 
-def finding(changes: Sequence[Altered], hop: str, fact: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+def finding(changes: Sequence[Altered], hop: str, fact: Mapping[str, Any]) -> Send:
     """(topic, key, value) for the alerts agent: one alert per field and hop, counted."""
     field = changes[0].field
     about = {"rule": RULE, "at": fact["event_time"], "source": fact.get("source"), "channel": fact.get("channel")}
-    event = f"{fact.get('topic')}/{fact.get('source')}/{fact.get('event_id')}"
-    said = {"do": "count", "title": "protected_field_altered", "detail": told(changes, hop), "last_event": event}
+    said = {"do": "count", "title": "protected_field_altered", "detail": told(changes, hop), "last_event": _event(fact)}
     return "alert-facts", f"{RULE}/{hop}/{field}", {**about, **said}
 
 
-def _values(record: Any, path: str) -> Iterator[tuple[str, Any]]:
-    head, _, rest = path.partition(".")
-    if head == EACH:
-        items = enumerate(record) if isinstance(record, Sequence) and not isinstance(record, str) else ()
-        found: Iterable[tuple[str, Any]] = ((str(number), item) for number, item in items)
-    else:
-        found = ((head, record.get(head)),) if isinstance(record, Mapping) else ()
-    for name, value in found:
-        if value is None:
-            continue
-        if rest:
-            yield from ((f"{name}.{inner}", one) for inner, one in _values(value, rest))
-        else:
-            yield name, value
+def through(sends: Iterable[Send], topic: str, hop: str, check: Check) -> tuple[list[Send], str | None]:
+    """What may go on of what a hop is about to send, and why the rest may not, if any: instead of a fact for `topic`
+    that is not what it was when it was sealed, goes its alert."""
+    on: list[Send] = []
+    reason = None
+    for send in sends:
+        if send[0] == topic and SEAL in send[2]:
+            changes = check(send[2])
+            if changes:
+                reason = f"{_event(send[2])}: {told(changes, hop)}"
+                send = finding(changes, hop, send[2])
+        on.append(send)
+    return on, reason
+
+
+def _event(fact: Mapping[str, Any]) -> str:
+    return f"{fact.get('topic')}/{fact.get('source')}/{fact.get('event_id')}"

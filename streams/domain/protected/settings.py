@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from streams.domain.paths import is_path
+
 from . import seal as seals
 from .cleaning import Change, wrong
 
@@ -42,7 +44,7 @@ class Protected:
         except (KeyError, TypeError, AttributeError) as error:
             raise ProtectedError(f"protected fields: {type(error).__name__} {error}") from None
         for topic, paths in fields.items():
-            if not all(isinstance(path, str) and all(path.split(".")) for path in paths) or len({*paths}) < len(paths):
+            if not all(is_path(path) for path in paths) or len({*paths}) < len(paths):
                 raise ProtectedError(f"protected fields of {topic}: a path is empty, no text, or stands there twice")
         for change in changes:
             covered = {path.partition(".")[0] for path in fields.get(change.topic, ())}

@@ -31,6 +31,7 @@ from streams.domain.report.unconfirmed import UnconfirmedReports
 from streams.domain.report.variance import VarianceReports
 from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, Table, parse
+from streams.domain.systems import Register
 
 FOLDER = Path(__file__).parent
 STATUS = FOLDER / "status"
@@ -215,3 +216,9 @@ def variance_reports(path: Path = FOLDER / "reports.json") -> VarianceReports:
 def protected(path: Path = FOLDER / "protected.json") -> Protected:
     """DQ-11: fields that no step may change. ProtectedError names the entry that must not be used."""
     return Protected.parse(_read(path))
+
+
+@cache
+def systems(path: Path = FOLDER / "systems.json") -> Register:
+    """DQ-10: what other systems demand. SystemsError names the entry that must not be used."""
+    return Register.parse(_read(path))
