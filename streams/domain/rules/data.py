@@ -25,6 +25,7 @@ from streams.domain.order import ManualRules, NodeRecords, OrderSettings, StockR
 from streams.domain.order.pushes import parse as parse_pushes
 from streams.domain.protected.settings import Protected
 from streams.domain.quality.settings import QualityReports
+from streams.domain.report.health import HealthReports
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
 from streams.domain.report.unconfirmed import UnconfirmedReports
@@ -122,7 +123,7 @@ def channels(path: Path = FOLDER / "limits.json") -> ChannelSettings:
     """The numbers of the channels' breakers."""
     document = _read(path)
     numbers = {**document["channels"], "payment_orphan_ms": document["identity"]["payment_orphan_ms"]}
-    return ChannelSettings(**{**numbers, "without_api": tuple(numbers["without_api"])})
+    return ChannelSettings(**{**numbers, "without_api": tuple(numbers["without_api"]), "health": health_reports()})
 
 
 @cache
@@ -222,3 +223,9 @@ def protected(path: Path = FOLDER / "protected.json") -> Protected:
 def systems(path: Path = FOLDER / "systems.json") -> Register:
     """DQ-10: what other systems demand. SystemsError names the entry that must not be used."""
     return Register.parse(_read(path))
+
+
+@cache
+def health_reports(path: Path = FOLDER / "reports.json") -> HealthReports:
+    """When the month's health of the channels is reported."""
+    return HealthReports.parse(_read(path)["health"])
