@@ -29,7 +29,7 @@ CODES: Final = (ids.ORDER_NO, ids.PLATFORM_TXN_NO, ids.INTERNAL_NO)
 def is_found(row: Row, order: Message) -> bool:
     """Whether the order is one of those that had failed."""
     failed = row.get("failed")
-    return bool(failed) and any(order.get(kind) in failed for kind in CODES)
+    return failed is not None and len(failed) > 0 and any(order.get(kind) in failed for kind in CODES)
 
 
 def found(out: Outcome, channel: str, row: Row, order: Message, now: int, settings: Settings) -> Row:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from .. import calendar
 from ..report.health import HealthReports
+
+
+_HEALTH: Final = HealthReports(day=4, hour=6, grace_ms=600_000, late_ms=3_600_000, kept_days=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +65,4 @@ class Settings:
     stock_push_ms: int = 5 * calendar.MINUTE_MS
     without_api: tuple[str, ...] = ()
     depth_every_ms: int = 10_000
-    health: HealthReports = HealthReports(day=4, hour=6, grace_ms=600_000, late_ms=3_600_000, kept_days=20)
+    health: HealthReports = _HEALTH
