@@ -9,7 +9,6 @@ from typing import Final
 from .. import calendar
 from ..report.health import HealthReports
 
-
 _HEALTH: Final = HealthReports(day=4, hour=6, grace_ms=600_000, late_ms=3_600_000, kept_days=20)
 
 

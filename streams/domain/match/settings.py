@@ -15,7 +15,7 @@ from streams.domain.report.settings import ReportError
 class MatchReports:
     """A run every `every_ms` of Asia/Shanghai; times in ms. The report goes out when all partitions have told their
     part, or after `grace_ms`; a late part is added for `kept_days`. `listed`: orders of a list, `rows_per_step`: alerts
-    told in one turn, at most.
+    told in one turn, at most. An order of which nothing is open is forgotten `forget_days` after its last event.
 
     FIN-04: an order is compared when it has been paid and shipped for `settle_ms`, or either for `age_ms`. Alerted is
     what differs by more than `amount_per_1000` of the price, or by more than `pieces`.
@@ -36,6 +36,7 @@ class MatchReports:
     warn_per_1000: int
     critical_per_1000: int
     audited: int
+    forget_days: int
     money: Money
 
     @classmethod
@@ -54,6 +55,10 @@ class MatchReports:
             raise ReportError("three-way match: audited orders are no part of the listed, or a number out of range")
         if found.grace_ms >= found.every_ms or calendar.DAY_MS % found.every_ms:
             raise ReportError("three-way match: every_ms is no part of a day, or a number out of range")
+        if found.forget_days * calendar.DAY_MS < max(62 * calendar.DAY_MS, 2 * found.age_ms):
+            raise ReportError(
+                "three-way match: forget_days is within the time in which orders are compared and audited"
+            )
         if found.age_ms < found.settle_ms or found.critical_per_1000 < found.warn_per_1000:
             raise ReportError("three-way match: age_ms is below settle_ms, or critical_per_1000 below warn_per_1000")
         return found
