@@ -29,6 +29,7 @@ MADE: Final = match.table("made", kept=0.0)
 ORDER, RUN, STEP = "order", "run", "step"
 """Kinds of timers: an order is complete enough to be compared; a run (by its time); the next alerts of a run."""
 _SETTINGS: Final = data.match_reports()
+_AUDIT: Final = data.audit_reports()
 
 
 @match.time_of
@@ -140,6 +141,9 @@ def _run(ctx: Context, due: int) -> None:
     months = ctx[MONTHS].scan(f"{report.month_of(due)}\0")
     told = report.part(due, ctx.partition, open_, ctx[COUNTS].scan(), months, _SETTINGS)
     ctx.emit(report.FACTS, report.SERIES, told)
-    if told["open"] and due == report.audit_at(due - 1):  # and so is the next, if something is still open
-        following = report.audit_at(due)
-        ctx.timers.set(RUN, str(following), following)
+    if due == report.audit_at(due - 1):
+        part = report.audit_part(due, ctx.partition, (entry for _, entry in ctx[OPEN].scan()), _AUDIT)
+        ctx.emit(report.FACTS, report.AUDITS, part)
+        if told["open"]:  # so is the next, if something is still open
+            following = report.audit_at(due)
+            ctx.timers.set(RUN, str(following), following)

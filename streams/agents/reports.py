@@ -28,6 +28,7 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     variance.SERIES: (data.variance_reports(), variance.records),
     health.SERIES: (data.health_reports(), health.records),
     match.SERIES: (data.match_reports(), match.records),
+    match.AUDITS: (data.audit_reports(), match.audits),
 }
 """Series -> its settings, and what makes its records."""
 _TELL: Final[Mapping[str, Callable[..., Any]]] = {
@@ -80,6 +81,9 @@ def _apply(ctx: Context, series: str, period: str, at: int, outcome: assembly.Ou
     timer = f"{series}\0{period}"
     if outcome.grace_over is not None:
         ctx.timers.set(GRACE, timer, outcome.grace_over)
+    if outcome.again is not None:  # in the next turn: in a backlog many such words come together
+        other, grace_over = outcome.again
+        ctx.timers.set(GRACE, f"{series}\0{other}", max(grace_over, ctx.now + 1))
     if outcome.out:
         ctx.timers.cancel(GRACE, timer)
         settings, records = _SERIES[series]

@@ -11,6 +11,8 @@ Each partition keeps, as orders are compared, only what its next run has to say:
 
 So a run looks at the orders that differ and at no other. It tells its alerts and then its part (see
 `report.assembly`), if anything has changed since the one before; for a partition without news its last part stands in.
+The audit is a series of its own: a partition that is days behind tells of runs that nobody asks for any more, but its
+part of the month must not be missing.
 In the totals an order counts once it is complete enough to be compared; what nobody told of it counts on neither side.
 """
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from streams.domain import calendar
@@ -29,9 +32,9 @@ from streams.domain.report.record import percent, record_of
 
 from .compare import FITS, OVER, exceeds
 from .row import SALES, Row, last_at
-from .settings import MatchReports
+from .settings import AuditReports, MatchReports
 
-SERIES: Final = "match"
+SERIES, AUDITS = "match", "audit"
 FACTS: Final = "report-facts"
 ALERTS: Final = "alert-facts"
 RULE, WATCH, AUDIT = "FIN-04", "FIN-05", "FIN-10"
@@ -172,14 +175,12 @@ def part(
 
 
 def records(outcome: Outcome, period: str, at: int, settings: MatchReports) -> list[dict[str, Any]]:
-    """FIN-04 of the run, in the last days of a month FIN-05, at its end FIN-10; `at` ms is when they were made."""
+    """FIN-04 of the run, in the last days of a month FIN-05; `at` ms is when they were made."""
     due = next(iter(outcome.parts.values()))["due"]
     parts = [*outcome.parts.values(), *outcome.carried.values()]
     found = [_deviations(parts, period, at, settings)]
     if due > _ends_at(periods.month_at(due - 1)) - settings.watch_days * calendar.DAY_MS:
         found.append(_watch([each for each in parts if each["month"] == month_of(due)], period, at, settings))
-    if due == audit_at(due - 1):
-        found.append(_audit(parts, month_of(due), at, settings))
     return found
 
 
@@ -207,15 +208,21 @@ def _named(entry: list[Any]) -> dict[str, Any]:
     return dict(zip(_COLUMNS, entry, strict=False))
 
 
-def _audit(parts: list[Part], month: str, at: int, settings: MatchReports) -> dict[str, Any]:
+def audit_part(due: int, place: int, open_: Iterable[list[Any]], settings: AuditReports) -> dict[str, Any]:
+    """FIN-10: what partition `place` tells as a month ends at `due`: of `open_`, the worst first, the largest."""
+    about = {"series": AUDITS, "period": month_of(due), "due": due, "at": due, "place": f"match/{place}"}
+    return {**about, "open": [entry for entry in islice(open_, settings.audited) if entry[8] == OVER]}
+
+
+def audits(outcome: Outcome, month: str, at: int, settings: AuditReports) -> list[dict[str, Any]]:
     """FIN-10: the largest differences that are open as the month ends, and whose fault they are."""
-    told = [entry for each in parts for entry in each["open"] if entry[8] == OVER]
+    told = [entry for each in outcome.parts.values() for entry in each["open"]]
     largest = sorted(told, key=lambda one: (-one[7], one[0]))[: settings.audited]
     rows = [{**_named(entry), "cause": entry[9], "vouchers": entry[10]} for entry in largest]
     causes = Counter(row["cause"] for row in rows)
     highlights = [f"{month}: {len(rows)} differences are audited"]
     highlights += [f"{cause}: {count}" for cause, count in sorted(causes.items())]
-    return record_of(AUDIT, month, rows, highlights, at)
+    return [record_of(AUDIT, month, rows, highlights, at)]
 
 
 def _watch(parts: list[Part], period: str, at: int, settings: MatchReports) -> dict[str, Any]:

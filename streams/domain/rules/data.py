@@ -20,7 +20,7 @@ from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.ledger.settings import Settings as LedgerSettings
 from streams.domain.logistics.arrival import Estimates
 from streams.domain.logistics.settings import Settings as LogisticsSettings
-from streams.domain.match.settings import MatchReports
+from streams.domain.match.settings import AuditReports, MatchReports
 from streams.domain.order import ManualRules, NodeRecords, OrderSettings, StockRules, TierRules
 from streams.domain.order.pushes import parse as parse_pushes
 from streams.domain.protected.settings import Protected
@@ -229,3 +229,9 @@ def systems(path: Path = FOLDER / "systems.json") -> Register:
 def health_reports(path: Path = FOLDER / "reports.json") -> HealthReports:
     """When the month's health of the channels is reported."""
     return HealthReports.parse(_read(path)["health"])
+
+
+@cache
+def audit_reports(path: Path = FOLDER / "reports.json") -> AuditReports:
+    """How many differences are audited as a month ends."""
+    return AuditReports.parse(_read(path)["audit"])

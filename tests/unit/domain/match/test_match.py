@@ -11,7 +11,7 @@ import pytest
 from streams.domain import calendar
 from streams.domain.match import report
 from streams.domain.match.compare import FITS, LISTED, OVER, compare, due, ready_at, step
-from streams.domain.match.settings import MatchReports
+from streams.domain.match.settings import AuditReports, MatchReports
 from streams.domain.report.assembly import Outcome
 from streams.domain.report.settings import ReportError
 from streams.domain.rules import data
@@ -245,13 +245,17 @@ def test_the_ten_largest_differences_are_audited_as_the_month_ends() -> None:
     due = calendar.at(2026, 2, 1)
     entries = [[f"G{n:02d}", "tmall", "CNY", 9000, 9000 - n, 1, 1, n, OVER, "system_defect", []] for n in range(12)]
     entries.append(["G99", "tmall", "CNY", 10**6, 10**6 - 99, 2, 1, 99, LISTED, "system_defect", []])
-    parts: Any = {f"match/{n}": report.part(due, n, entries[n::2], [], [], SETTINGS) for n in range(2)}
-    audit = report.records(Outcome({}, parts=parts), "2026-02-01T00:00", due, SETTINGS)[-1]
+    settings = data.audit_reports()
+    parts: Any = {f"match/{n}": report.audit_part(due, n, sorted(entries[n::2], key=lambda e: (-e[8], -e[7])), settings)
+                  for n in range(2)}  # fmt: skip
+    assert {part["period"] for part in parts.values()} == {"2026-01"}
+    [audit] = report.audits(Outcome({}, parts=parts), "2026-01", due, settings)
     assert audit["report_id"] == "FIN-10/2026-01"
     assert [row["order_guid"] for row in json.loads(audit["rows"])] == [f"G{n:02d}" for n in range(11, 1, -1)]
     assert audit["highlights"] == ["2026-01: 10 differences are audited", "system_defect: 10"]
-    names = [record["name"] for record in totals(10000, 10, due=due - 2 * HOUR)]
-    assert "FIN-10" not in names
+    for wrong in ({"audited": 0}, {"kept_days": True}, {"more": 1}):
+        with pytest.raises(ReportError):
+            AuditReports.parse({"grace_ms": 1, "kept_days": 1, "audited": 1, **wrong})
 
 
 @pytest.mark.rule("FIN-04")
@@ -299,7 +303,6 @@ def test_the_worst_come_first() -> None:
         {"every_ms": 7 * HOUR},
         {"grace_ms": 7200000},
         {"rows_per_step": 0},
-        {"audited": 201},
         {"age_ms": 1},
         {"pieces": "1"},
         {"forget_days": 61},
