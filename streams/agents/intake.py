@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 from zlib import crc32
 
@@ -15,6 +16,7 @@ from streams.domain.risk import chats
 from streams.domain.rules import data
 from streams.domain.status_map import StatusMaps, masked, may_be_signed, missing_key, speakers
 from streams.engine import Agent, Context
+from streams.engine.partitioner import partition_of
 
 _CONTRACT = data.contract()
 _PROTECTED = data.protected()
@@ -133,8 +135,19 @@ def _tell_all(ctx: Context, fact: Fact) -> None:
     if wrong is not None:
         ctx.refuse(wrong)
         return
-    for key in periods.KEYS:
+    for key in _keys(ctx.partitions("order-facts")):
         ctx.emit("order-facts", key, {**fact, "event_type": said, "order_guid": key})
+
+
+@cache
+def _keys(partitions: int | None) -> tuple[str, ...]:
+    """One of the keys for each partition, the first of all among them; all of them where nobody knows how many."""
+    if partitions is None:
+        return periods.KEYS
+    found: dict[int, str] = {}
+    for key in periods.KEYS:
+        found.setdefault(partition_of(key.encode(), partitions), key)
+    return tuple(found.values())
 
 
 def _close_alert(ctx: Context, fact: Fact) -> None:
