@@ -527,7 +527,7 @@ def test_nothing_is_kept_and_nothing_given_back_twice() -> None:
     """Reference counts of everything a record holds, and the number of blocks in use, are the same after many calls."""
     topics = topology.load()
     for name in sorted(topics.topics):
-        if topics.topic(name).schema == topology.JSON:
+        if topics.topic(name).subject is None:
             continue
         shape = shaped(topics.schema(name))
         encode = native.compile_encoder(shape, b"", name)
