@@ -30,6 +30,7 @@ from streams.domain.report.unconfirmed import UnconfirmedReports
 from streams.domain.report.variance import VarianceReports
 from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, Table, parse
+from streams.domain.tax.settings import Settings as TaxSettings
 
 FOLDER = Path(__file__).parent
 STATUS = FOLDER / "status"
@@ -208,3 +209,9 @@ def match_reports(path: Path = FOLDER / "reports.json") -> MatchReports:
 def variance_reports(path: Path = FOLDER / "reports.json") -> VarianceReports:
     """By how much GMV and booked amount may differ."""
     return VarianceReports.parse(_read(path)["variance"])
+
+
+@cache
+def tax(path: Path = FOLDER / "tax.json") -> TaxSettings:
+    """The numbers and words of the invoices. TaxError names what must not be used."""
+    return TaxSettings.parse(_read(path), ledger().rounding_minor)
