@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from streams.domain import calendar
+from streams.engine.local import Abort, Crash
 from tests.scenarios.play import Played
 from tests.scenarios.test_channels import Shop
 
@@ -15,7 +16,7 @@ SIGNED = T0 + 10 * HOUR
 USCC = "91110000600037341L"
 CODE = "1090101010000000000"
 ADDRESS = {"province": "浙江", "city": "杭州", "district": "西湖", "street": "文三路 1", "receiver": "李", "phone": "1"}
-ENTERPRISE = {
+ENTERPRISE: dict[str, Any] = {
     "type": "enterprise", "name": "杭州云帆贸易有限公司", "tax_number": USCC, "bank": "招商银行", "bank_account": "6225"
 }  # fmt: skip
 
@@ -76,8 +77,12 @@ class Office(Shop):
         return self.sign(order_no, signed)
 
     def until(self, at: int) -> Office:
-        self.runner.advance(at)
-        return self
+        while True:
+            try:
+                self.runner.advance(at)
+                return self
+            except (Crash, Abort):
+                continue
 
     # -- the tax service ---------------------------------------------------------------------------------------------
 

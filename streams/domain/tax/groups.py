@@ -24,7 +24,7 @@ def join(desk: Desk, guid: str, row: Row) -> None:
     group = desk.row(GROUPS, name) or {"opened": desk.now, "guids": [], "late": None, "amounts": {}}
     amounts = {**group["amounts"], guid: sum(line[3] for line in row["open"])}
     guids = group["guids"] if guid in group["guids"] else [*group["guids"], guid]
-    late = max(order["signed_at"], order["paid_at"] or 0, row["asked_at"]) + settings.sla_ms
+    late = row.get("due", max(order["signed_at"], order["paid_at"] or 0, row["asked_at"]) + settings.sla_ms)
     late = late if group["late"] is None else min(late, group["late"])
     full = sum(amounts.values()) >= settings.trigger_minor
     due = group["opened"] + (settings.trigger_wait_ms if full else settings.wait_ms)
