@@ -25,6 +25,7 @@ from streams.commands import (
     replay,
     risk,
     stock,
+    tax,
     topics,
     worker,
 )
@@ -93,6 +94,7 @@ app.add_typer(stock.app, name="stock")
 app.add_typer(risk.app, name="risk")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(notify.app, name="notify")
+app.add_typer(tax.app, name="tax")
 app.command("doctor")(doctor.doctor)
 
 

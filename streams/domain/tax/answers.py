@@ -14,6 +14,8 @@ from .states import ISSUED, PARTLY_RED, RED, REJECTED
 
 ISSUED_EVENT, REJECTED_EVENT, FAILED_EVENT = "invoice_issued", "invoice_rejected", "attempt_failed"
 """The events of the topic `tax`."""
+ALTERED_CODE = "tax_number_altered"
+"""Error of the adapter: the number it was to send does not fit its seal."""
 INTERFACE = "interface/"
 
 
@@ -72,6 +74,8 @@ def _rejected(desk: Desk, invoice_id: str, message: Row) -> None:
     keep(desk, invoice_id, {**invoice, "status": REJECTED, "error": error})
     about = {"detail": f"invoice {invoice_id} was rejected, {error}", "order_guid": invoice["guids"][0]}
     desk.alert("TAX-16", f"rejected/{invoice_id}", do="open", title="invoice rejected", **about)
+    if message["error_code"] == ALTERED_CODE:
+        desk.alert("TAX-10", invoice_id, do="open", title="tax_number_altered", **about)
     for guid in invoice["guids"]:
         row = dict(desk.row(ORDERS, guid))
         back = [
