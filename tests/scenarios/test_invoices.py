@@ -154,6 +154,13 @@ def test_a_place_has_a_cap_of_its_own() -> None:
     assert office.status() == "issued"
 
 
+@pytest.mark.rule("TAX-06")
+@pytest.mark.parametrize(("price", "status"), [(200_000_000, "requested"), (200_000_001, "refused")])
+def test_an_order_that_would_take_more_than_two_hundred_invoices_is_refused(price: int, status: str) -> None:
+    office = Office().sell("A", line(1, price)).until(SIGNED + HOUR)
+    assert (office.status(), len(office.asks)) == (status, 200 if status == "requested" else 0)
+
+
 @pytest.mark.rule("TAX-07", "TAX-06")
 def test_the_vector_of_three_orders_of_one_day_and_address() -> None:
     """6,000 + 5,000 + 200 CNY are 11,200: invoices of 6,000 and 5,200 that name each other."""

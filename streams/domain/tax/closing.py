@@ -30,9 +30,8 @@ def close(desk: Desk, name: str) -> None:
         Line(guid, number, sku, units, amount) for guid, row in members for number, sku, units, amount in row["open"]
     ]
     first, lead = members[0]
-    buyer, again = lead["buyer"], lead.get("gen", 0)
-    told = lead["refs"].get(f"{codes.PLACE}{buyer['place']}") or {}
-    parts = greedy(lines, told.get("cap_minor") or desk.settings.cap_minor)
+    again = lead.get("gen", 0)
+    parts = greedy(lines, orders.cap_of(desk, lead))
     ids = [f"{first}/{n}" + (f"~{again + 1}" if again else "") for n in range(1, len(parts) + 1)]
     refs = {ref: value for _, row in members for ref, value in row["refs"].items()}
     orders_ = dict(members)

@@ -99,7 +99,10 @@ def settle(desk: Desk, guid: str, row: Row) -> None:
         row["status"] = GROUPED
     _refund(desk, guid, row)
     if row["status"] == GROUPED and row["open"]:
-        groups.join(desk, guid, row)
+        if sum(line[3] for line in row["open"]) > cap_of(desk, row) * desk.settings.most_invoices:
+            _refuse(desk, guid, row, "TAX-06", f"it would take more than {desk.settings.most_invoices} invoices")
+        else:
+            groups.join(desk, guid, row)
     elif row["status"] in (GROUPED, REJECTED) and not row["open"]:
         row["status"] = status_of(desk, guid, row)
         tell(desk, guid, row, "TAX-09", "nothing is left to be invoiced")
@@ -164,6 +167,12 @@ def is_ready(row: Row, rounding: int) -> bool:
     return order["signed_at"] is not None and order["clear"] and _is_paid(order, rounding)
 
 
+def cap_of(desk: Desk, row: Row) -> int:
+    """TAX-06: the most that one invoice of the order's place may be of, minor units."""
+    told = row["refs"].get(f"{codes.PLACE}{row['buyer']['place']}") or {}
+    return int(told.get("cap_minor") or desk.settings.cap_minor)
+
+
 def waits_for(row: Row) -> str:
     """What an invoice that is late waits for."""
     if row["status"] in (ACCEPTED, BLOCKED):
@@ -184,13 +193,7 @@ def _ask(desk: Desk, guid: str, row: Row, asked: Row) -> None:
             desk.alert("TAX-16", f"rejected/{name}", do="close")
     note = "; ".join(verdict.notes) or None
     if verdict.buyer is None:
-        row["status"] = REFUSED
-        tell(desk, guid, row, verdict.rule, verdict.reason)
-        row["alert"] = 1
-        about = {"order_guid": guid, "channel": row["order"]["channel"], "detail": verdict.reason}
-        desk.alert("TAX-03", guid, do="open", title="invoice refused", **about)
-        if verdict.rule == "TAX-10":
-            desk.alert("TAX-10", guid, do="open", title="tax_number_altered", **about)
+        _refuse(desk, guid, row, verdict.rule, verdict.reason)
         return
     buyer = verdict.buyer
     refs: dict[str, Any] = {f"{codes.SKU}{line[1]}": None for line in row.get("open") or _lines(row)}
@@ -204,6 +207,15 @@ def _ask(desk: Desk, guid: str, row: Row, asked: Row) -> None:
         desk.alert("TAX-12", guid, do="open", title=title, order_guid=guid)
     profiles.used(desk, row["to"], buyer)
     tell(desk, guid, row, verdict.rule, note)
+
+
+def _refuse(desk: Desk, guid: str, row: Row, rule: str, reason: str | None) -> None:
+    row.update(status=REFUSED, alert=1)
+    tell(desk, guid, row, rule, reason)
+    about = {"order_guid": guid, "channel": row["order"]["channel"], "detail": reason}
+    desk.alert("TAX-03", guid, do="open", title="invoice refused", **about)
+    if rule == "TAX-10":
+        desk.alert("TAX-10", guid, do="open", title="tax_number_altered", **about)
 
 
 def _is_paid(order: Row, rounding: int) -> bool:

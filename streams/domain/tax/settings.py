@@ -12,6 +12,10 @@ PERSON, ENTERPRISE = "person", "enterprise"
 NORMAL, SPECIAL = "normal", "special"
 FIELDS: Final = ("name", "tax_number", "licence_no", "bank", "bank_account", "address", "phone")
 """What an invoice says of its buyer."""
+_AT_LEAST_1: Final = (
+    "cap_minor", "most_invoices", "sla_ms", "calls_per_second", "headings", "stale_months", "same_error", "day", "page",
+    "kept_days", "listed",
+)  # fmt: skip
 WHOLE: Final = 10_000
 """A rate of 13 % is 1,300 of these."""
 
@@ -32,18 +36,19 @@ class TaxClass:
 class Settings:
     """Times in ms, amounts in minor units, rates in ten-thousandths.
 
-    TAX-01, TAX-03: `required` fields of a special invoice and of each type of buyer; `person_name` heads the invoice
-    of a person who names nobody. TAX-04: `reserved` characters are taken out of names. TAX-10: `number_lengths` that a
-    tax number may have. TAX-05: `classes` by the beginning of the code, `rates_per_10000` there are at all.
-    TAX-06: `places` by channel (where its seller is registered), `interfaces` by place; `cap_minor` where a place has
-    told none. TAX-07: a group of `trigger_minor` waits `trigger_wait_ms` for more orders, a smaller one `wait_ms`, and
-    none longer than `margin_ms` before `sla_ms` (TAX-08) are over. TAX-11: `calls_per_second` of an interface.
-    TAX-12: `headings` remembered of a customer. TAX-13: buyers who need a contract, `match_minor` of tolerance.
-    TAX-14: `stale_months`. TAX-16: more than `failures_percent` of a day, told at its end and, from `judged_from`
-    attempts on, at once; `same_error` times within `same_error_ms`. TAX-13 to TAX-15: reports on `day` at `hour`
-    (Shanghai) of the month that follows, complete or after `grace_ms`, again `late_ms` after a change, for `kept_days`;
-    `listed` rows of a list in each partition, `page` rows of a page. `rounding_minor`: by how much a payment in full
-    may fall short.
+    TAX-01, TAX-03: `required` fields of a special invoice and of each type of buyer; `person_name` heads the
+    invoice of a person who names nobody. TAX-04: `reserved` characters are taken out of names. TAX-10:
+    `number_lengths` that a tax number may have. TAX-05: `classes` by the beginning of the code, `rates_per_10000`
+    there are at all. TAX-06: `places` by channel (where its seller is registered), `interfaces` by place;
+    `cap_minor` where a place has told none; an order that would take more than `most_invoices` is refused. TAX-07:
+    a group of `trigger_minor` waits `trigger_wait_ms` for more orders, a smaller one `wait_ms`, and none longer
+    than `margin_ms` before `sla_ms` (TAX-08) are over. TAX-11: `calls_per_second` of an interface. TAX-12:
+    `headings` remembered of a customer. TAX-13: buyers who need a contract, `match_minor` of tolerance. TAX-14:
+    `stale_months`. TAX-16: more than `failures_percent` of a day, told at its end and, from `judged_from` attempts
+    on, at once; `same_error` times within `same_error_ms`. TAX-13 to TAX-15: reports on `day` at `hour` (Shanghai)
+    of the month that follows, complete or after `grace_ms`, again `late_ms` after a change, for `kept_days`;
+    `listed` rows of a list in each partition, `page` rows of a page. `rounding_minor`: by how much a payment in
+    full may fall short.
     """
 
     required: Mapping[str, tuple[str, ...]]
@@ -56,6 +61,7 @@ class Settings:
     interfaces: Mapping[str, str]
     interface: str
     cap_minor: int
+    most_invoices: int
     trigger_minor: int
     trigger_wait_ms: int
     wait_ms: int
@@ -106,8 +112,7 @@ class Settings:
         low = next((name for name, number in numbers.items() if type(number) is not int or number < 0), None)
         if low is not None:
             raise TaxError(f"invoices: {low} is no number, or below 0")
-        counts = ("cap_minor", "sla_ms", "calls_per_second", "headings", "stale_months", "same_error", "day", "page")
-        zero = next((name for name in (*counts, "kept_days", "listed") if numbers[name] < 1), None)
+        zero = next((name for name in _AT_LEAST_1 if numbers[name] < 1), None)
         if zero is not None:
             raise TaxError(f"invoices: {zero} is below 1")
         if self.hour > 23 or self.day > 5:
