@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from streams.commands.order_view import invoice_sentence
 from streams.domain import calendar
 from streams.engine.local import Abort, Crash
 from tests.scenarios.invoicing import ADDRESS, CODE, DAY, ENTERPRISE, HOUR, MINUTE, SIGNED, T0, USCC, Office, line
@@ -247,7 +248,9 @@ def test_a_partial_refund_and_then_the_rest() -> None:
     found = office.invoice()
     assert found is not None
     assert found["invoices"][0]["red_codes"] == ["F2", "F3"]
-    assert "invoice_red" in Played(office.runner).states["A"]["flags"]
+    state = Played(office.runner).states["A"]
+    assert "invoice_red" in state["flags"]
+    assert invoice_sentence(state) == "red; F1; red F2, F3"
 
 
 @pytest.mark.rule("TAX-09")

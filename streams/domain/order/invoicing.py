@@ -26,7 +26,6 @@ NONE, ASKED = "none", "asked"
 _ASKABLE: Final = frozenset({NONE, "refused", "rejected"})
 _RED: Final = "red"
 _CUSTOMER: Final = "customer/"
-_PLACE: Final = ("province", "city", "district", "street")
 
 Learned = tuple[OrderState, dict[str, Any], list[dict[str, Any]], bool]
 """The state, the audit row (without `raw`), records of order-events, whether order-states differs."""
@@ -34,7 +33,8 @@ Learned = tuple[OrderState, dict[str, Any], list[dict[str, Any]], bool]
 
 def place(address: Mapping[str, Any]) -> str:
     """Tells shipping addresses apart (TAX-07), without being one."""
-    text = "\0".join((address.get(name) or "").strip() for name in _PLACE)
+    get = address.get  # of every new order: written out, since it is a tenth of what its row costs
+    text = f"{get('province')}\0{get('city')}\0{get('district')}\0{get('street')}"
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
