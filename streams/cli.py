@@ -28,6 +28,7 @@ from streams.commands import (
     risk,
     stock,
     systems,
+    tax,
     topics,
     worker,
 )
@@ -99,6 +100,7 @@ app.add_typer(systems.app, name="systems")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(notify.app, name="notify")
 app.add_typer(connect.app, name="connect")
+app.add_typer(tax.app, name="tax")
 app.command("doctor")(doctor.doctor)
 
 
