@@ -24,6 +24,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "pipeline": report_pipeline.section,
     "stock": report_pipeline.stock,
     "timers": report_pipeline.timers,
+    "close": report_pipeline.close,
     "connect": report_pipeline.connect,
     "recall": report_recall.section,
 }

@@ -2,7 +2,7 @@
 
     order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
                                                   -> order-pushes, warehouse-requests
-                                                  -> stock-commands, channel-facts, alert-facts
+                                                  -> stock-commands, channel-facts, alert-facts, invoice-facts
                                 -> table "parked" -> order-facts, once a status table knows the word (ST-03)
 """
 
@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from streams.agents.outcome import send
 from streams.domain.inventory import messages
 from streams.domain.ledger import periods
 from streams.domain.logistics.arrival import ESTIMATED
@@ -36,6 +37,7 @@ from streams.domain.order import (
     due,
     due_at,
     from_row,
+    invoicing,
     learn,
     record,
     reduce,
@@ -43,6 +45,7 @@ from streams.domain.order import (
     waiting_names,
 )
 from streams.domain.order.asides import is_same_due
+from streams.domain.protected.seal import finding
 from streams.domain.rules import data
 from streams.domain.status_map import StatusMaps, missing_key, speakers
 from streams.engine import Agent, Context
@@ -57,7 +60,7 @@ MAPS: Final = "maps"
 """Timer kind: events that wait are looked through, from the one whose name is the timer's key."""
 LOOKED_AT: Final = 200
 """Waiting events that are looked at in one turn."""
-OTHERS: Final = (messages.COMMANDS, "channel-facts", messages.ALERTS, PUSHES, WAREHOUSE)
+OTHERS: Final = (messages.COMMANDS, "channel-facts", messages.ALERTS, invoicing.TOPIC, PUSHES, WAREHOUSE)
 
 
 _END: Final = "\U0010ffff"
@@ -87,6 +90,7 @@ def make(
     unknown = agent.table("parked", kept=0.0)
     told = agent.table("maps")
     words = maps or data.status_maps()
+    protected = data.protected()
 
     @agent.time_of
     def time_of(fact: dict[str, Any]) -> int:
@@ -193,7 +197,10 @@ def make(
         for fact in facts:
             topic, word = fact["topic"], fact["raw_status"]
             mapped = words.find(topic, speakers(topic, fact), fact.get("raw_field"), word)
-            if mapped["known"]:
+            changes = protected.altered(fact)
+            if changes:  # it has lain here since it was compared
+                ctx.emit(*finding(changes, agent.name, fact))
+            elif mapped["known"]:
                 ctx.emit(FACTS, fact["order_guid"], {**fact, "mapped": mapped})
                 missed.add(missing_key(fact["source"], word))
         for key in sorted(missed):
@@ -212,8 +219,7 @@ def make(
                 or not is_same_due(new.aside, old.aside)
             ):
                 time(ctx, guid, old, new)
-        for topic, name, value in sends:
-            ctx.emit(topic, name, value)
+        send(ctx, sends)
         if changed:
             ctx.emit_latest(STATES, guid, partial(record, guid, new, rules.nodes, rules.manual))
 

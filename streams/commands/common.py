@@ -51,8 +51,8 @@ def moment_of(option: str, text: str | None) -> int:
     return time.time_ns() // 1_000_000 if at is None else at
 
 
-def alone(settings: Settings) -> DataDirLock:
-    """The folder of a process of which there may be one, such as `oms notify`. Raises OmsError."""
+def alone(settings: Settings, command: str) -> DataDirLock:
+    """Holds the folder of a process of which there may be one. OmsError if another has it."""
     from streams.datadir import DataDirError, lock_data_dir
     from streams.errors import OmsError
 
@@ -61,11 +61,12 @@ def alone(settings: Settings) -> DataDirLock:
     except DataDirError as error:
         if "in use" not in str(error):
             raise
-        raise OmsError(f"another oms {settings.worker_id} uses {settings.data_dir}; there may be one") from None
+        raise OmsError(f"another {command} uses {settings.data_dir}; there may be one") from None
 
 
 def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
-    """Serve /metrics at OMS_WEB_HOST and OMS_WEB_PORT from a thread. Raises OmsError."""
+    """Serve /metrics at OMS_WEB_HOST and OMS_WEB_PORT from a thread, for a process that is no worker. OmsError if it
+    cannot."""
     import logging
 
     from prometheus_client import start_http_server

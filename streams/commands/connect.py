@@ -134,7 +134,7 @@ def _run(settings: Settings, connect: ConnectSettings) -> None:
     from streams.connect.service import Service
 
     metrics = ConnectMetrics()
-    with alone(settings):
+    with alone(settings, "oms connect up"):
         service = Service(settings, connect, install.bring(), metrics)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: service.stop())

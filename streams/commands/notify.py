@@ -87,7 +87,7 @@ def _run(settings: Settings, config: NotifySettings, *, once: bool, dry_run: boo
 
     decode = topology.load(registry=settings.registry).decoder("alerts")
     metrics = NotifyMetrics()
-    with nullcontext() if dry_run else alone(settings):
+    with nullcontext() if dry_run else alone(settings, "oms notify"):
         outbox = Outbox(None if dry_run else settings.data_dir / OUTBOX, wall_ms())
         reader = TopicReader(settings, decode)
         try:

@@ -18,7 +18,7 @@ NORMAL, LONG = 5_000, 200_000
 TOGETHER = 2_500
 RECEIVED_AT = 1_800_000_000_000
 LIKELY_TO_PASS = ("values", "bit flips", "spliced", "untouched", "topic mixed up")
-SENT_ON = ("identity-facts", "stock-commands", "channel-facts")
+SENT_ON = ("identity-facts", "stock-commands", "channel-facts", "invoice-facts")
 
 
 class Accounts:
