@@ -30,9 +30,7 @@ class Worker:
                 {"id": 0, "state": "FAILED", "trace": trace} if name in self.failing else {"id": 0, "state": "RUNNING"}
             )
 
-        return {
-            name: {"status": {"connector": {"state": "RUNNING"}, "tasks": [task(name)]}}["status"] for name in NAMES
-        }
+        return {name: {"connector": {"state": "RUNNING"}, "tasks": [task(name)]} for name in NAMES}
 
     def restart(self, _: Rest, name: str) -> None:
         self.restarted.append(name)
