@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 
 from streams import topology
 from streams.cli import app
-from streams.connect import connectors, database, status
+from streams.connect import connectors, database, install, status
 from streams.connect.connectors import DEAD_LETTERS
 from streams.domain import ledger as rules
 from streams.engine.codec import avro
@@ -43,6 +43,7 @@ T0 = entries.T0
 
 @pytest.fixture(scope="module")
 def finance(registry: ApicurioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finance]:
+    install.bring()  # on a fresh machine that takes longer than a worker may
     with Finance(tmp_path_factory.mktemp("finance"), registry=registry) as servers:
         applied = CliRunner(env=servers.env).invoke(app, ["topics", "apply"])
         assert applied.exit_code == 0, applied.output
