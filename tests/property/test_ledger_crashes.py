@@ -1,4 +1,4 @@
-"""The ledger over tables and changelogs, with a worker that dies at random steps: its books are those of an unbroken run.
+"""The ledger over tables and changelogs, with a worker that dies at random: its books are those of an unbroken run.
 
 What the rules alone do with random money is in test_ledger.py; here rows, timers and outputs go through the engine.
 """
