@@ -8,6 +8,7 @@ from __future__ import annotations
 from operator import add
 from typing import Any, Final
 
+from streams.agents.outcome import FOR_THE_ORDER
 from streams.domain import calendar
 from streams.domain import ledger as rules
 from streams.domain.ledger import periods
@@ -17,7 +18,13 @@ from streams.engine import Agent, Clock, Context
 
 FACTS: Final = "order-facts"
 
-ledger = Agent("ledger", sources=(FACTS,), writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS), clock=Clock.EVENTS)
+ledger = Agent(
+    "ledger",
+    sources=(FACTS,),
+    writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS),
+    clock=Clock.EVENTS,
+    skips=FOR_THE_ORDER,
+)
 ORDERS = ledger.table("orders")
 CLOSED = ledger.table("closed")
 OPEN = ledger.table("open", kept=0.0)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
 
+from streams.agents.outcome import FOR_THE_ORDER
 from streams.domain.quality import look as looks
 from streams.domain.quality import row as rows
 from streams.domain.rules import data
@@ -21,6 +22,7 @@ quality: Final = Agent(
     "quality",
     sources=("order-facts",),
     writes=(looks.FACTS,),
+    skips=FOR_THE_ORDER,
     clock=Clock.EVENTS,  # a backlog is counted into its days before they are told
 )
 _KEPT: Final = {rows.ORDERS: 0.5, looks.STATE: 1.0}

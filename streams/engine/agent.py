@@ -69,7 +69,9 @@ class Agent:
     is one task with its own tables, timers and position. An agent without tables and timers keeps no
     changelog: its position is the group's committed offset. ``sparse``: its reducer gets records without their null
     fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``clock``: what
-    its time is in a live worker; a replay has the stream time alone.
+    its time is in a live worker; a replay has the stream time alone. ``skips``: payloads that begin so are none of its
+    business and are passed over undecoded, for a reader of a topic on which others talk to each other; nor does their
+    time count.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Agent:
     writes: tuple[str, ...] = ()
     sparse: bool = False
     clock: Clock = Clock.LATER
+    skips: tuple[bytes, ...] = ()
     tables: dict[str, TableSpec] = field(default_factory=dict)
     _fold: Fold | None = None
     _on_timer: OnTimer | None = None
