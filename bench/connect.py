@@ -21,16 +21,18 @@ from typer.testing import CliRunner
 
 from bench import stock_broker
 from bench.observe import Failed
+from bench.processes import cpu_seconds
 from streams import topology
 from streams.cli import app
 from streams.connect import connectors
 from tests.servers.finance import Finance, jvm, wait_running
 from tests.support import entries
+from tests.support.process import WorkerProcess
 
 SINK, TOPIC = "ledger-entries", "ledger-entries"
 TRANSACTION = 1_000
 ABORT_EVERY = 10
-POLL_S = 0.1
+POLL_S = 0.5  # to count is work for the database
 STALL_S = 120.0
 
 METHOD = """
@@ -65,21 +67,23 @@ def run(sizes: Sizes, say: Say) -> dict[str, Any]:
         start = time.monotonic() - began
         say(f"sinks run after {start:.1f} s; {sizes.rows:,} entries ...")
         first = _lot(one, 0, sizes)
+        before = _cpu(one, up)
         _switch(one, "resume")
         plain = _until(one, first)
-        say(f"  {first / plain:,.0f} rows/s; the same with a SIGKILL ...")
+        sink_us, database_us = ((now - then) / first * 1e6 for now, then in zip(_cpu(one, up), before, strict=True))
+        say(f"  {first / plain:,.0f} rows/s, {sink_us:.0f} us of CPU in Connect; the same with a SIGKILL ...")
         both = first + _lot(one, 1, sizes)
         _switch(one, "resume")
         began = time.monotonic()
-        third = _until(one, first + sizes.rows // 3, exactly=False)
+        _until(one, first + sizes.rows // 3, exactly=False)
         os.kill(jvm(up), signal.SIGKILL)
-        flowing, killed = _until(one, _count(one) + 1, exactly=False), 0.0
+        flowing = _until(one, _count(one) + 1, exactly=False)
         _until(one, both)
         killed = time.monotonic() - began
         say(f"  rows flow again after {flowing:.1f} s, all are there after {killed:.1f} s")
         _check(one, both)
     figures: dict[str, Any] = {"entries": first, "seconds": plain, "rate": first / plain, "start_s": start}
-    figures |= {"third_s": third, "flowing_s": flowing, "killed_s": killed}
+    figures |= {"sink_us": sink_us, "database_us": database_us, "flowing_s": flowing, "killed_s": killed}
     return {"method": METHOD, "rows": [*rows(figures)], **figures}
 
 
@@ -137,6 +141,11 @@ def _until(one: Finance, wanted: int, *, exactly: bool = True) -> float:
     return time.monotonic() - began
 
 
+def _cpu(one: Finance, up: WorkerProcess) -> tuple[float, float]:
+    """CPU seconds of the Connect worker and of the database so far."""
+    return cpu_seconds(jvm(up)), cpu_seconds(one.postgres.pid)
+
+
 def _count(one: Finance) -> int:
     with psycopg.connect(one.postgres.dsn) as connection:
         (count,) = connection.execute("SELECT count(*) FROM ledger_entries").fetchone() or (0,)
@@ -158,6 +167,8 @@ def rows(figures: dict[str, Any]) -> Iterator[dict[str, Any]]:
     row = stock_broker.row
     rate, killed = figures["rate"], figures["entries"] / figures["killed_s"]
     yield row(f"rows/s, {figures['entries']:,} entries", "at least 5,000", rate, "{:,.0f}", rate >= 5_000)
+    yield row("CPU us per row in Connect", "", figures["sink_us"], "{:.0f}", None)
+    yield row("CPU us per row in PostgreSQL", "", figures["database_us"], "{:.0f}", None)
     yield row("seconds until rows flow again after a SIGKILL", "", figures["flowing_s"], "{:.1f}", None)
     yield row("rows/s with that SIGKILL", "", killed, "{:,.0f}", None)
     yield row("seconds from the start until all sinks run", "", figures["start_s"], "{:.1f}", None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.commands.common import Broker, Json, alone, emit_json, note, serve_metrics, settings_of
-from streams.errors import OmsError, UsageError
+from streams.errors import BrokerUnreachableError, OmsError, UsageError
 
 if TYPE_CHECKING:
     from streams.config import Settings
@@ -88,8 +88,12 @@ def status(
             Rest(connect.url).restart_failed(name)
             note(f"{name}: what had failed is started again")
         found = _settled(connect)
-    with Lag(settings_of(broker=broker), wanted) as lag:
-        behind = lag.of_all()
+    behind: dict[str, int] = {}
+    try:
+        with Lag(settings_of(broker=broker), wanted) as lag:
+            behind = lag.of_all()
+    except BrokerUnreachableError as error:
+        note(str(error))  # the tasks are what was asked about
     if as_json:
         rows = [
             {"connector": part.connector, "task": part.task, "state": part.state, "why": part.why} for part in found
@@ -97,7 +101,8 @@ def status(
         emit_json({"parts": rows, "lag_records": behind})
     else:
         for part in found:
-            lag_text = f", {behind[part.connector]:,} records behind" if part.task is None else ""
+            known = part.task is None and part.connector in behind
+            lag_text = f", {behind[part.connector]:,} records behind" if known else ""
             typer.echo(f"{part}{lag_text}")
     still = sorted((part for part in found if not part.runs), key=lambda part: not part.failed)
     if still:

@@ -24,7 +24,9 @@ from streams.connect.connectors import DEAD_LETTERS
 from streams.domain import ledger as rules
 from streams.engine.codec import avro
 from streams.engine.codec.registry import HttpRegistry
+from tests.servers.apicurio import ApicurioServer
 from tests.servers.finance import Finance, jvm, wait_running
+from tests.servers.postgres.server import PASSWORD
 from tests.support import entries
 from tests.support.process import ROOT, WorkerProcess
 from tests.support.progress import wait_until
@@ -38,8 +40,8 @@ T0 = entries.T0
 
 
 @pytest.fixture(scope="module")
-def finance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finance]:
-    with Finance(tmp_path_factory.mktemp("finance")) as servers:
+def finance(registry: ApicurioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finance]:
+    with Finance(tmp_path_factory.mktemp("finance"), registry=registry) as servers:
         applied = CliRunner(env=servers.env).invoke(app, ["topics", "apply"])
         assert applied.exit_code == 0, applied.output
         yield servers
@@ -75,7 +77,7 @@ def one(finance: Finance, query: str) -> Any:
 
 
 def wait_for(finance: Finance, query: str, wanted: Any, seconds: float = 60) -> None:
-    wait_until(lambda: bool(one(finance, query) == wanted), seconds, f"{query} gives {wanted}")
+    wait_until(lambda: bool(one(finance, query) == wanted), seconds, f"{query} gives {wanted}", every=0.25)
 
 
 def entry(number: int, **more: Any) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def test_the_table_equals_the_committed_topic_though_ledger_and_connect_are_kill
     ledger.kill()
     abort(finance, encode, transactions=10, size=300)
     ledger.start()
-    wait_until(lambda: one(finance, "SELECT count(*) FROM ledger_entries") > 10_000, 90, "rows come", every=0.05)
+    wait_until(lambda: one(finance, "SELECT count(*) FROM ledger_entries") > 10_000, 90, "rows come", every=0.2)
     before = jvm(connect)
     os.kill(before, signal.SIGKILL)
     abort(finance, encode, transactions=10, size=300)
@@ -344,6 +346,24 @@ def test_a_nullable_field_that_is_added_becomes_a_column(
     ]
 
 
+def test_a_registry_that_is_away_is_waited_for_and_makes_no_dead_letters(
+    finance: Finance, connect: WorkerProcess
+) -> None:
+    (reports,) = (connector for connector in connectors.load() if connector.name == "reports")
+    late = {**reports.config, "collection.name.format": "reports_late"}
+    key = "value.converter.apicurio.registry.url"
+    dead = sum(ends(finance.kafka.bootstrap, DEAD_LETTERS).values())
+    finance.rest.put("reports-late", {**late, key: "http://127.0.0.1:9/apis/registry/v2"})
+    log = connect.data / "connect" / "worker.log"
+    wait_until(lambda: "the schema registry does not answer" in log.read_text(errors="replace"), 60, "it is away")
+    finance.rest.put("reports-late", late)
+    count = one(finance, "SELECT count(*) FROM reports")
+    wait_until(lambda: bool(rows(finance, "SELECT to_regclass('reports_late') AS t")[0]["t"]), 60, "a table")
+    wait_for(finance, "SELECT count(*) FROM reports_late", count)
+    assert count > 0
+    assert sum(ends(finance.kafka.bootstrap, DEAD_LETTERS).values()) == dead
+
+
 def test_tables_are_made_as_the_sink_would_make_them(
     finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
 ) -> None:
@@ -424,3 +444,6 @@ def test_stopped_it_leaves_the_group_and_ends_well(connect: WorkerProcess) -> No
     assert time.monotonic() - began < 30
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+    left = [path for path in (connect.data / "connect").iterdir() if path.is_file()]
+    assert {"worker.log", "worker.properties"} <= {path.name for path in left}
+    assert [path.name for path in left if PASSWORD in path.read_text(errors="replace")] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -23,11 +23,14 @@ _PID = re.compile(r"worker started, process (\d+)")
 class Finance:
     """The servers, running; `connect` is the process of `oms connect up`, not started yet."""
 
-    def __init__(self, home: Path, *, fast: bool = True) -> None:
+    def __init__(self, home: Path, *, registry: ApicurioServer | None = None, fast: bool = True) -> None:
+        """`registry`: one that runs already; `fast`: a database that a crash of the machine would spoil."""
         self.home = home
         self.kafka = KafkaServer(heap="512m")
-        self.registry = ApicurioServer()
+        self.registry = registry or ApicurioServer()
         self.postgres = PostgresServer(fast=fast)
+        own: list[AbstractContextManager[object]] = [] if registry else [self.registry]
+        self._servers = [self.kafka, *own, self.postgres]
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self._stack = ExitStack()
@@ -61,7 +64,7 @@ class Finance:
 
     def __enter__(self) -> Finance:
         try:
-            for server in (self.kafka, self.registry, self.postgres):
+            for server in self._servers:
                 self._stack.enter_context(server)
         except BaseException:
             self._stack.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from streams.domain import ledger as rules
@@ -51,17 +51,12 @@ def facts(number: int) -> list[Fact]:
     ]
 
 
+@cache
 def entries(number: int) -> list[Entry]:
-    """What the rules post for that order."""
+    """What the rules post for that order; not to be changed."""
     row, found = None, list[Entry]()
     for fact in facts(number):
         outcome = rules.step(row, fact, fact["event_time"], periods.NONE, _SETTINGS)
         row = outcome.row
         found += outcome.entries
     return found
-
-
-def many(count: int) -> Iterator[Entry]:
-    """That many entries, or up to an order's more."""
-    for number in range(-(-count // PER_ORDER)):
-        yield from entries(number)
