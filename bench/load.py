@@ -24,6 +24,7 @@ def send(bootstrap: str, records: Iterable[Record]) -> int:
         "linger.ms": 20,
         "partitioner": "murmur2_random",
         "queue.buffering.max.messages": 1_000_000,
+        "enable.idempotence": True,  # else what is sent again after an error of the broker comes behind its successors
     })  # fmt: skip
     count = 0
     for topic, key, value in records:

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from streams.commands import (
+    connect,
     convert,
     couriers,
     deadletters,
@@ -23,8 +24,10 @@ from streams.commands import (
     order,
     publish,
     replay,
+    reports,
     risk,
     stock,
+    systems,
     tax,
     topics,
     worker,
@@ -92,8 +95,11 @@ app.command("order")(order.order)
 app.add_typer(maps.app, name="maps")
 app.add_typer(stock.app, name="stock")
 app.add_typer(risk.app, name="risk")
+app.add_typer(reports.app, name="reports")
+app.add_typer(systems.app, name="systems")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(notify.app, name="notify")
+app.add_typer(connect.app, name="connect")
 app.add_typer(tax.app, name="tax")
 app.command("doctor")(doctor.doctor)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from streams.agents.outcome import send
 from streams.domain import logistics as rules
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
@@ -22,8 +23,7 @@ def fold(ctx: Context, key: bytes | None, wish: dict[str, Any]) -> None:
     courier = key.decode()
     step = rules.interfaces.step if wish["do"] == rules.interfaces.INTERFACE else rules.called
     ctx[COURIERS][courier], sends = step(ctx[COURIERS].get(courier), courier, wish, _SETTINGS)
-    for topic, name, value in sends:
-        ctx.emit(topic, name, value)
+    send(ctx, sends)
 
 
 @calls.time_of

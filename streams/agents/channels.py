@@ -15,7 +15,7 @@ from streams.engine import Agent, Clock, Context
 channels = Agent(
     "channels",
     sources=(names.FACTS,),
-    writes=(names.FACTS, names.ORDERS, names.BREAKS, names.ALERTS),
+    writes=(names.FACTS, names.ORDERS, names.BREAKS, names.ALERTS, names.REPORTS),
     clock=Clock.WALL,
 )
 # What is held back is read once, when it is let go.

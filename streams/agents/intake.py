@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 from zlib import crc32
 
@@ -9,13 +10,17 @@ from streams.domain import alert, channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code, request_code
 from streams.domain.inventory import references
 from streams.domain.ledger import periods
+from streams.domain.protected.cleaning import clean
+from streams.domain.protected.seal import SEAL
 from streams.domain.risk import chats
 from streams.domain.rules import data
 from streams.domain.status_map import StatusMaps, masked, may_be_signed, missing_key, speakers
 from streams.domain.tax import integrity
 from streams.engine import Agent, Context
+from streams.engine.partitioner import partition_of
 
 _CONTRACT = data.contract()
+_PROTECTED = data.protected()
 _RISK = data.risk().limits
 
 
@@ -61,6 +66,12 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
         _order_refused(ctx, value)
         return
     fact = fact_of(topic, value, crc32(payload))
+    if topic in _PROTECTED.changes:
+        fact, cleaned = clean(_PROTECTED.changes[topic], fact, _number(fact), fact["event_time"])
+        if cleaned:
+            fact["cleaned"] = [[*one] for one in cleaned]  # stands in the audit with the payload
+    if topic in _PROTECTED.fields and (sealed := _PROTECTED.seal(topic, fact)):
+        fact[SEAL] = sealed
     raw_status = fact.get("raw_status")
     if raw_status is not None:
         _map(ctx, maps, topic, fact, raw_status)
@@ -116,6 +127,12 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
     ctx.emit("channel-facts", channel.key_of(fact), fact)
 
 
+def _number(fact: Fact) -> str:
+    """By what a share of the orders is told from the others (DQ-11): the number its events have in common."""
+    code = primary_code(fact)
+    return fact["event_id"] if code is None else code[2]
+
+
 def _tell_all(ctx: Context, fact: Fact) -> None:
     """FIN-11, FIN-08: a period concerns every order, so every partition of them is told."""
     if fact["event_type"] == "bi_total":
@@ -125,8 +142,19 @@ def _tell_all(ctx: Context, fact: Fact) -> None:
     if wrong is not None:
         ctx.refuse(wrong)
         return
-    for key in periods.KEYS:
+    for key in _keys(ctx.partitions("order-facts")):
         ctx.emit("order-facts", key, {**fact, "event_type": said, "order_guid": key})
+
+
+@cache
+def _keys(partitions: int | None) -> tuple[str, ...]:
+    """One of the keys for each partition, the first of all among them; all of them where nobody knows how many."""
+    if partitions is None:
+        return periods.KEYS
+    found: dict[int, str] = {}
+    for key in periods.KEYS:
+        found.setdefault(partition_of(key.encode(), partitions), key)
+    return tuple(found.values())
 
 
 def _close_alert(ctx: Context, fact: Fact) -> None:

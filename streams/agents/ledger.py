@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from streams.domain import calendar
 from streams.domain import ledger as rules
 from streams.domain.ledger import periods
-from streams.domain.report import unconfirmed, variance
+from streams.domain.report import health, unconfirmed, variance
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
 
@@ -23,12 +24,15 @@ OPEN_DAYS = ledger.table("open_days")
 BOOKS = ledger.table("books")
 STATED = ledger.table("stated")
 
-TIMER, BOOK = "order", "book"
-"""Kinds of timers: an order's, and a part about a total that is told again."""
+HEALTH: Final = ledger.table("health")
+
+TIMER, BOOK, MONTH = "order", "book", "month"
+"""Kinds of timers: an order's, a part about a total that is told again, and about the channels' month."""
 LAST: Final = "last"
 """Key of the last month that was closed."""
 _SETTINGS = data.ledger()
 _UNCONFIRMED: Final = data.unconfirmed_reports()
+_HEALTH: Final = data.health_reports()
 _VARIANCE: Final = data.variance_reports()
 
 
@@ -57,6 +61,9 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
     if kind == BOOK:
         _tell(ctx, key)
         return
+    if kind == MONTH:
+        _tell_health(ctx, key, due)
+        return
     row = ctx[ORDERS].get(key)
     if row is not None:
         _apply(ctx, key, row, rules.due(key, row, due, _locked(ctx), _SETTINGS), None)
@@ -77,6 +84,9 @@ def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rule
         day = variance.book_key(outcome.row)
         ctx[BOOKS][day] = [one + two for one, two in zip(ctx[BOOKS].get(day, [0] * len(adds)), adds, strict=True)]
         _tell_again(ctx, outcome.row)
+    adds = health.changed(before, outcome.row, _SETTINGS.rounding_minor)
+    if adds is not None:
+        _weigh(ctx, outcome.row, adds)
     for entry in outcome.entries:
         ctx.emit(rules.ENTRIES, entry["entry_id"], entry)
     for topic, name, value in outcome.sends:
@@ -109,6 +119,31 @@ def _tell_again(ctx: Context, row: dict[str, Any]) -> None:
             at = variance.tells_again_at(fact, ctx.now, _VARIANCE)
             if at is not None:
                 ctx.timers.set(BOOK, key, at)
+
+
+def _weigh(ctx: Context, row: dict[str, Any], adds: list[int]) -> None:
+    """FIN-09: an order counts differently in its month and channel, which are told when the month is over."""
+    key = health.key(row)
+    ctx[HEALTH][key] = [one + two for one, two in zip(ctx[HEALTH].get(key, [0] * len(adds)), adds, strict=True)]
+    month = key[:7]
+    if ctx.memo.get(month, 0) > ctx.now:
+        return
+    at = ctx.timers.due(MONTH, month)
+    if at is None:
+        at = _HEALTH.tells_at(month, ctx.now)
+        if at is not None:
+            ctx.timers.set(MONTH, month, at)
+    ctx.memo[month] = health.NEVER if at is None else at
+
+
+def _tell_health(ctx: Context, month: str, due: int) -> None:
+    counts = health.of_rows(ctx[HEALTH].scan(f"{month}\0"))
+    ctx.emit(
+        health.FACTS, health.SERIES, health.part(month, f"ledger/{ctx.partition}", counts, due, _HEALTH.due(month))
+    )
+    over = health.month_of(due - 2 * _HEALTH.kept_days * calendar.DAY_MS)
+    for key, _ in [*ctx[HEALTH].range("", over)]:
+        del ctx[HEALTH][key]
 
 
 def _hold_open(ctx: Context, guid: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
+from streams.agents.outcome import send
 from streams.domain import logistics as rules
 from streams.domain.logistics import confirm
 from streams.domain.rules import data
@@ -46,7 +46,7 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
         if outcome.rows is not before:
             _store(ctx, WAYBILLS, guid, outcome.rows)
             _time(ctx, TIMER, guid, rules.next_due(before, _SETTINGS), rules.next_due(outcome.rows, _SETTINGS))
-        _send(ctx, outcome.sends)
+        send(ctx, outcome.sends)
     if confirm.concerns(fact, _SETTINGS):
         row = ctx[CONFIRMATIONS].get(guid)
         new, sends = confirm.observe(row, fact, _SETTINGS)
@@ -56,7 +56,7 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
             sends += more
             _store(ctx, CONFIRMATIONS, guid, new)
             _time(ctx, ASK, guid, confirm.next_due(row, _SETTINGS), confirm.next_due(new, _SETTINGS))
-        _send(ctx, sends)
+        send(ctx, sends)
 
 
 @logistics.on_timer
@@ -70,7 +70,7 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
             if outcome.rows is None and key in ctx[DESTINATIONS]:
                 del ctx[DESTINATIONS][key]
             _time(ctx, TIMER, key, None, rules.next_due(outcome.rows, _SETTINGS))
-            _send(ctx, outcome.sends)
+            send(ctx, outcome.sends)
         return
     row = ctx[CONFIRMATIONS].get(key)
     if row is not None:
@@ -78,7 +78,7 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
         if left != row:
             _store(ctx, CONFIRMATIONS, key, left)
         _time(ctx, ASK, key, None, confirm.next_due(left, _SETTINGS))
-        _send(ctx, sends)
+        send(ctx, sends)
 
 
 @logistics.time_of
@@ -90,11 +90,6 @@ def time_of(fact: dict[str, Any]) -> int:
 def _destination(ctx: Context, guid: str) -> rules.arrival.Place:
     row = ctx[DESTINATIONS].get(guid)
     return rules.arrival.NOWHERE if row is None else (row[1], row[2])
-
-
-def _send(ctx: Context, sends: Iterable[rules.Send]) -> None:
-    for topic, name, value in sends:
-        ctx.emit(topic, name, value)
 
 
 def _store(ctx: Context, table: TableSpec, guid: str, row: Any) -> None:

@@ -1,6 +1,6 @@
 """`match`: sales, shipment and receipt of every order, compared (`streams.domain.match`).
 
-    order-facts (by order_guid)   every fact of an order, read in a group of its own -> alert-facts, report-facts
+order-facts (by order_guid)   every fact of an order, read in a group of its own -> alert-facts, report-facts
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ OPEN: Final = match.table("open", kept=0.0)
 COUNTS: Final = match.table("counts")
 MONTHS: Final = match.table("months")
 FRESH: Final = match.table("fresh", kept=0.0)
+MADE: Final = match.table("made", kept=0.0)
 
 ORDER, RUN, STEP = "order", "run", "step"
 """Kinds of timers: an order is complete enough to be compared; a run (by its time); the next alerts of a run."""
 _SETTINGS: Final = data.match_reports()
+_AUDIT: Final = data.audit_reports()
 
 
 @match.time_of
@@ -60,6 +62,8 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
 def _keep(ctx: Context, guid: str, before: rows.Row, after: rows.Row, timer: int | None) -> None:
     """`timer`: when the order's timer fires so far, ms."""
     ctx[ORDERS][guid] = after
+    if not before:
+        ctx[MADE].add(report.made_key(after["at"], guid), 1)
     wake = after.get("due")
     if wake is not None and wake != timer:
         ctx.timers.set(ORDER, guid, wake)
@@ -103,6 +107,23 @@ def _count(ctx: Context, channel: str, counts: Any) -> None:
         del ctx[COUNTS][channel]
 
 
+def _forget(ctx: Context, due: int) -> bool:
+    """Forget orders that nobody will look at again; whether there are more of them."""
+    names = [
+        name for name, _ in islice(ctx[MADE].range("", report.forget_until(due, _SETTINGS)), _SETTINGS.rows_per_step)
+    ]
+    for name in names:
+        del ctx[MADE][name]
+        guid = name.partition("\0")[2]
+        row = ctx[ORDERS].get(guid)
+        until = None if row is None else report.kept_until(row, due, _SETTINGS)
+        if until is not None:
+            ctx[MADE].add(report.made_key(until, guid), 1)
+        elif row is not None:
+            del ctx[ORDERS][guid]
+    return len(names) == _SETTINGS.rows_per_step
+
+
 def _run(ctx: Context, due: int) -> None:
     """The next alerts of a run; the last ones end it."""
     guids = [guid for guid, _ in islice(ctx[FRESH].scan(), _SETTINGS.rows_per_step)]
@@ -113,13 +134,16 @@ def _run(ctx: Context, due: int) -> None:
         said = report.to_tell(row)
         ctx[ORDERS][guid] = new if said is None else {**new, "told": said}
         del ctx[FRESH][guid]
-    if len(guids) == _SETTINGS.rows_per_step:
+    if len(guids) == _SETTINGS.rows_per_step or _forget(ctx, due):
         ctx.timers.set(STEP, str(due), ctx.now + 1)  # in the next turn: others are waiting
         return
     open_ = (entry for _, entry in islice(ctx[OPEN].scan(), _SETTINGS.listed))
     months = ctx[MONTHS].scan(f"{report.month_of(due)}\0")
     told = report.part(due, ctx.partition, open_, ctx[COUNTS].scan(), months, _SETTINGS)
     ctx.emit(report.FACTS, report.SERIES, told)
-    if told["open"] and due == report.audit_at(due - 1):  # and so is the next, if something is still open
-        following = report.audit_at(due)
-        ctx.timers.set(RUN, str(following), following)
+    if due == report.audit_at(due - 1):
+        part = report.audit_part(due, ctx.partition, (entry for _, entry in ctx[OPEN].scan()), _AUDIT)
+        ctx.emit(report.FACTS, report.AUDITS, part)
+        if told["open"]:  # so is the next, if something is still open
+            following = report.audit_at(due)
+            ctx.timers.set(RUN, str(following), following)

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from streams.agents.outcome import send
 from streams.domain.inventory import messages
 from streams.domain.ledger import periods
 from streams.domain.logistics.arrival import ESTIMATED
@@ -44,6 +45,7 @@ from streams.domain.order import (
     waiting_names,
 )
 from streams.domain.order.asides import is_same_due
+from streams.domain.protected.seal import finding
 from streams.domain.rules import data
 from streams.domain.status_map import StatusMaps, missing_key, speakers
 from streams.engine import Agent, Context
@@ -88,6 +90,7 @@ def make(
     unknown = agent.table("parked", kept=0.0)
     told = agent.table("maps")
     words = maps or data.status_maps()
+    protected = data.protected()
 
     @agent.time_of
     def time_of(fact: dict[str, Any]) -> int:
@@ -194,7 +197,10 @@ def make(
         for fact in facts:
             topic, word = fact["topic"], fact["raw_status"]
             mapped = words.find(topic, speakers(topic, fact), fact.get("raw_field"), word)
-            if mapped["known"]:
+            changes = protected.altered(fact)
+            if changes:  # it has lain here since it was compared
+                ctx.emit(*finding(changes, agent.name, fact))
+            elif mapped["known"]:
                 ctx.emit(FACTS, fact["order_guid"], {**fact, "mapped": mapped})
                 missed.add(missing_key(fact["source"], word))
         for key in sorted(missed):
@@ -213,8 +219,7 @@ def make(
                 or not is_same_due(new.aside, old.aside)
             ):
                 time(ctx, guid, old, new)
-        for topic, name, value in sends:
-            ctx.emit(topic, name, value)
+        send(ctx, sends)
         if changed:
             ctx.emit_latest(STATES, guid, partial(record, guid, new, rules.nodes, rules.manual))
 

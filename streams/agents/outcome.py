@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
+from streams.domain.rules import data
 from streams.engine import Context
 from streams.engine.agent import TableSpec
+
+_SYSTEMS: Final = data.systems()
 
 
 class Outcome(Protocol):
@@ -25,8 +28,7 @@ class Outcome(Protocol):
 
 def apply(ctx: Context, outcome: Outcome, tables: Mapping[str, TableSpec], numbered: Collection[str]) -> None:
     """In the turn in hand. Rows of `numbered` tables are new whenever they are written."""
-    for topic, key, value in outcome.sends:
-        ctx.emit(topic, key, value)
+    send(ctx, outcome.sends)
     for name, key, value in outcome.writes:
         if value is None:
             del ctx[tables[name]][key]
@@ -39,3 +41,16 @@ def apply(ctx: Context, outcome: Outcome, tables: Mapping[str, TableSpec], numbe
             ctx.timers.cancel(kind, key)
         else:
             ctx.timers.set(kind, key, at)
+
+
+def send(ctx: Context, sends: Iterable[tuple[str, str, Any]]) -> None:
+    """What is for other systems goes only to those that take it as it is (DQ-10)."""
+    for one in sends:
+        if one[0] in _SYSTEMS.receivers:
+            passed, told = _SYSTEMS.through(one)
+            for finding in told:
+                ctx.emit(*finding)
+            if passed is None:
+                continue
+            one = passed
+        ctx.emit(*one)

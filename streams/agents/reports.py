@@ -8,7 +8,7 @@ from typing import Any, Final
 from streams.domain.match import report as match
 from streams.domain.quality import look as quality
 from streams.domain.quality import record as quality_record
-from streams.domain.report import assembly, repair, stock, unconfirmed, variance
+from streams.domain.report import assembly, health, repair, stock, unconfirmed, variance
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.domain.tax import report as invoices
@@ -27,7 +27,9 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     quality.SERIES: (data.quality_reports(), quality_record.records),
     unconfirmed.SERIES: (data.unconfirmed_reports(), unconfirmed.records),
     variance.SERIES: (data.variance_reports(), variance.records),
+    health.SERIES: (data.health_reports(), health.records),
     match.SERIES: (data.match_reports(), match.records),
+    match.AUDITS: (data.audit_reports(), match.audits),
     invoices.SERIES: (data.tax(), invoices.records),
 }
 """Series -> its settings, and what makes its records."""
@@ -81,6 +83,9 @@ def _apply(ctx: Context, series: str, period: str, at: int, outcome: assembly.Ou
     timer = f"{series}\0{period}"
     if outcome.grace_over is not None:
         ctx.timers.set(GRACE, timer, outcome.grace_over)
+    if outcome.again is not None:  # in the next turn: in a backlog many such words come together
+        other, grace_over = outcome.again
+        ctx.timers.set(GRACE, f"{series}\0{other}", max(grace_over, ctx.now + 1))
     if outcome.out:
         ctx.timers.cancel(GRACE, timer)
         settings, records = _SERIES[series]

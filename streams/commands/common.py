@@ -65,7 +65,8 @@ def alone(settings: Settings, command: str) -> DataDirLock:
 
 
 def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
-    """Serve the metrics of a process that is no worker. OmsError if the port is taken."""
+    """Serve /metrics at OMS_WEB_HOST and OMS_WEB_PORT from a thread, for a process that is no worker. OmsError if it
+    cannot."""
     import logging
 
     from prometheus_client import start_http_server

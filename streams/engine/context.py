@@ -44,6 +44,7 @@ class Context:
         "_encoders",
         "_latest",
         "_max_bytes",
+        "_partitions",
         "_refuse",
         "_sink",
         "_tables",
@@ -72,6 +73,7 @@ class Context:
         self._latest: dict[tuple[str, str | None], Any] = {}
         self._max_bytes = MAX_VALUE_BYTES
         self._refuse: Callable[[str, str], None] = _closed
+        self._partitions: Callable[[str], int] | None = None
 
     def __getitem__(self, spec: TableSpec) -> Table:
         return self._tables[spec]
@@ -100,6 +102,10 @@ class Context:
         """Payload of the record in hand as it came."""
         assert self.record is not None
         return self.record.value() or b""
+
+    def partitions(self, topic: str) -> int | None:
+        """How many partitions a topic has, for what every one of them is to be told; None where nobody knows."""
+        return None if self._partitions is None else self._partitions(topic)
 
     def emit(self, topic: str, key: str | None, value: Any) -> None:
         """Send ``value``, encoded by the topic's codec, in this turn's transaction."""

@@ -117,6 +117,9 @@ class LocalTransaction:
 
         return send
 
+    def partitions(self, topic: str) -> int:
+        return self._runner.log.partitions
+
     def changelog(self, partition: int, changes: Sequence[Change]) -> None:
         topic = changelog_topic(self._agent)
         self._changelogs.add(partition)

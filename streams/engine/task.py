@@ -144,11 +144,13 @@ class Task:
         live: bool = False,
         idle: bool = False,
         most: int = NEVER,
+        partitions: Callable[[str], int] | None = None,
     ) -> None:
         """Start the task's part of a turn: outputs go to ``sink``; ``wall`` is the clock, ms (None: event time), which
         a ``live`` worker reads as the agent's `Clock` says. ``idle``: no records, only timers. ``most``: timers that
-        may fire."""
+        may fire. ``partitions`` of a topic, see `Context`."""
         ctx = self.ctx
+        ctx._partitions = partitions
         self.may_fire = most
         self._time_of = None if live and self.agent.clock is Clock.WALL else self.agent._time_of
         self._sink = ctx._sink = sink

@@ -23,6 +23,7 @@ RETRY_BACKOFF_MS: Final = 5
 """librdkafka waits this long between the steps of a transaction. Its default of 100 made a commit take 25-100 ms
 instead of 3-8."""
 INIT_SECONDS: Final = 30.0
+METADATA_SECONDS: Final = 5.0
 COMMIT_SECONDS: Final = 5.0
 """Longest wait for a commit, a thousand times what one takes. That it is given up too early does no harm, whatever the
 broker makes of it later: the new producer's ``init_transactions`` waits for its end or fences it, and then the restore
@@ -54,6 +55,7 @@ class KafkaTransaction:
         self._name = transactional_id
         self._changelog = changelog
         self._positions: dict[int, int] = {}
+        self._counts: dict[str, int] = {}
         self._open = False
         self.broken = False
         """The producer cannot be used any more; only a new one can."""
@@ -68,6 +70,14 @@ class KafkaTransaction:
     def sink(self) -> Sink:
         produce: Sink = self._producer.produce
         return produce
+
+    def partitions(self, topic: str) -> int:
+        if topic not in self._counts:
+            found = self._producer.list_topics(topic, METADATA_SECONDS).topics[topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            self._counts[topic] = len(found.partitions)
+        return self._counts[topic]
 
     def begin(self) -> None:
         self._positions = {}

@@ -50,6 +50,10 @@ class Transaction(Protocol):
     @property
     def sink(self) -> Sink: ...
 
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has."""
+        ...
+
     def changelog(self, partition: int, changes: Sequence[Change]) -> None:
         """Send the rows to the agent's changelog partition and note the position after the last one."""
         ...
@@ -139,7 +143,8 @@ class Turn:
         for task, sources in batch.parts:
             clock = perf_counter()
             most = self._most_fired - report.timers
-            task.begin(sink, wall, wall if self._live else self._received_at, self._live, not sources, most)
+            received_at = wall if self._live else self._received_at
+            task.begin(sink, wall, received_at, self._live, not sources, most, transaction.partitions)
             left, all_fired = _fold(task, sources, isolated)
             report.timers += most - task.may_fire
             report.more |= not all_fired

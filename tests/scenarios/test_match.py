@@ -127,6 +127,26 @@ def test_the_alerts_of_a_run_are_told_in_steps_and_before_its_report(monkeypatch
     assert not runner.table("match", "fresh")
 
 
+@pytest.mark.rule("FIN-04")
+def test_orders_that_agree_are_forgotten_in_steps_those_that_do_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dataclasses.replace(data.match_reports(), rows_per_step=2)
+    monkeypatch.setattr(sys.modules["streams.agents.match"], "_SETTINGS", settings)
+    desk = Desk(new_runner(partitions=1))
+    for n in range(5):
+        desk.sell(f"N{n}")
+    desk.sell("OPEN", 9000)
+    desk.until(T0 + 3 * DAY)
+    assert len(desk.runner.table("match", "orders")) == 6
+    later = T0 + (settings.forget_days + 2) * DAY
+    desk.sell("NEW", at=later).until(later + 2 * DAY)
+    guids = {state["order_guid"]: number for number, state in Played(desk.runner).states.items()}
+    assert {guids[guid] for guid in desk.runner.table("match", "orders")} == {"OPEN", "NEW"}
+    assert len(desk.runner.table("match", "made")) == 2
+    [row] = [row for row in json.loads(desk.reports("FIN-04")[-1]["rows"]) if "order_guid" in row]
+    assert guids[row["order_guid"]] == "OPEN"
+    assert [of for of, _ in row["vouchers"]] == ["sales", "receipt", "shipment"]
+
+
 @pytest.mark.rule("FIN-04", "FIN-05", "FIN-10")
 @pytest.mark.parametrize("seed", range(3))
 def test_reports_and_alerts_are_the_same_whatever_dies(seed: int) -> None:

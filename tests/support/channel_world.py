@@ -43,6 +43,8 @@ class World:
         """(when, channel, order number) of each order that went on to identity."""
         self.told: list[dict[str, Any]] = []
         self.findings: list[tuple[str, dict[str, Any]]] = []
+        self.parts: list[dict[str, Any]] = []
+        """Of the health report (FIN-09)."""
         self.refused: list[str] = []
         self.queue: list[tuple[str, dict[str, Any]]] = []
         self.writes = 0
@@ -113,6 +115,8 @@ class World:
                 self.queue.append((key, value))
             elif topic == outcome.BREAKS:
                 self.told.append(value)
+            elif topic == outcome.REPORTS:
+                self.parts.append(value)
             else:
                 assert topic == outcome.ALERTS
                 self.findings.append((key, value))

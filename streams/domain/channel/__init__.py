@@ -6,6 +6,7 @@
     backlog      BRK-06 and BRK-09   orders waiting in lanes, and what is switched off meanwhile
     requests     BRK-10   a slow or failing service
     health       BRK-12   share of good calls over 24 hours
+    failed       FIN-09   orders that should have been created and were not
     pushes       INV-12   stock pushes to channels without a live API
     values       what operations write into `value`; which channel a fact goes to
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from . import backlog, gate, health, outcome, pushes, requests, silence, suspension, values
+from . import backlog, failed, gate, health, outcome, pushes, requests, silence, suspension, values
 from .outcome import GATES, Get, Message, Outcome, Row
 from .settings import Settings
 from .values import concerns, key_of
@@ -30,7 +31,9 @@ WATCHED: Final = 64
 def passes(row: Row | None, channel: str, message: Message, settings: Settings) -> bool:
     """Whether the message is an order that goes on as it came, with nothing to note but that its interface lives (if
     there are `watched` ones): nearly every one."""
-    return row is not None and row["plain"] and message.get("do") == "event" and channel not in settings.qps
+    if row is None or not row["plain"] or message.get("do") != "event" or channel in settings.qps:
+        return False
+    return not failed.is_found(row, message["fact"])
 
 
 def step(get: Get, channel: str, message: Message, now: int, settings: Settings) -> Outcome:
@@ -41,6 +44,7 @@ def step(get: Get, channel: str, message: Message, now: int, settings: Settings)
     if do == "event":
         before = gate.held(row)
         row = gate.admit(out, get, channel, row or gate.NEW, message, now, settings)
+        row = failed.found(out, channel, row, message["fact"], now, settings)
         if row["since"] is not None:
             row = suspension.arrived(out, channel, row, message, now, settings)
         _alive(out, get, channel, row, message["fact"], now, settings)
@@ -73,6 +77,9 @@ def due(get: Get, kind: str, key: str, at: int, now: int, settings: Settings) ->
         backlog.calm_due(out, get, key, now, settings)
     elif kind == outcome.DEPTH:
         backlog.depths_due(out, get, key, now)
+    elif kind == outcome.HEALTH_DUE:
+        channel, _, month = key.partition("\0")
+        failed.due(out, channel, get(GATES, channel), month, at, settings.health)
     elif kind == outcome.PUSH:
         pushes.due(out, get, key, at, now, settings)
     else:
@@ -122,11 +129,12 @@ def _heartbeat(out: Outcome, get: Get, channel: str, row: Row | None, fact: Mess
 
 
 def _miss(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
-    suspension.miss(out, channel, row, fact, s)
+    suspension.miss(out, channel, failed.missed(out, channel, row or gate.NEW, fact, now, s), fact, s)
 
 
 def _refused(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
-    suspension.refused(out, channel, row or gate.NEW, fact, now, s)
+    row = suspension.refused(out, channel, row or gate.NEW, fact, now, s)
+    failed.refused(out, channel, row, fact, now, s)
 
 
 def _ticket(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:

@@ -17,6 +17,7 @@ Row of a channel:
     limited   told on channel-breaks that orders wait for tokens
     qps       a limit set by operations: None is the configured one, 0 none at all
     watched   interfaces that have sent a heartbeat (BRK-02)
+    failed, gone, health   see failed; not there before the first
     plain     nothing of this but `watched` is to be looked at: the next order passes
 """
 

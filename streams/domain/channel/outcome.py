@@ -14,6 +14,7 @@ FACTS: Final = "channel-facts"
 ORDERS: Final = "identity-facts"
 BREAKS: Final = "channel-breaks"
 ALERTS: Final = "alert-facts"
+REPORTS: Final = "report-facts"
 
 GATES: Final = "gates"
 HELD: Final = "held"
@@ -33,6 +34,7 @@ LATE: Final = "late"
 CALM: Final = "calm"
 DEPTH: Final = "depth"
 PUSH: Final = "push"
+HEALTH_DUE: Final = "health"
 
 
 @dataclass(slots=True)

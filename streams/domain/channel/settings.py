@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from .. import calendar
+from ..report.health import HealthReports
+
+_HEALTH: Final = HealthReports(day=4, hour=6, grace_ms=600_000, late_ms=3_600_000, kept_days=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Settings:
     stock_push_ms     INV-12: a stock push older than this is late
     without_api       INV-12: channels without a live API; `reference_set` adds to them
     depth_every_ms    BRK-06: the depth of a lane that changes is told this often at most
+    health            FIN-09: when the month's failures are told
     """
 
     misses: int = 3
@@ -59,3 +64,4 @@ class Settings:
     stock_push_ms: int = 5 * calendar.MINUTE_MS
     without_api: tuple[str, ...] = ()
     depth_every_ms: int = 10_000
+    health: HealthReports = _HEALTH

@@ -29,10 +29,8 @@ RULE: Final = "BRK-01"
 _CODES: Final = (ids.ORDER_NO, ids.PLATFORM_TXN_NO, ids.INTERNAL_NO)
 
 
-def miss(out: Outcome, channel: str, row: Row | None, fact: Message, settings: Settings) -> None:
+def miss(out: Outcome, channel: str, row: Row, fact: Message, settings: Settings) -> None:
     """A payment's order has not come in time."""
-    if row is None:
-        row = gate.NEW
     # A payment that names no channel is told under who speaks, mostly a payment platform: no orders come from there.
     if not fact.get("channel") and not row["orders"]:
         return

@@ -22,7 +22,8 @@ STATED: Final = "_bi_total"
 """The same of what a BI system says a channel has sold in a period (FIN-08)."""
 
 KEYS: Final = tuple(f"period/{number}" for number in range(1024))
-"""Its keys: so many that every partition of a topic of up to 64 gets one of them, wherever a key falls."""
+"""Its keys: so many that every partition of a topic of up to 64 has one of them, wherever a key falls. Told by one key
+per partition; the first is always among them, and what is to be done once is done where that one falls."""
 
 NONE: Final = -1
 """No month is locked."""

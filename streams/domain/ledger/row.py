@@ -9,6 +9,7 @@
     refused                   {key: digest} of money that was refused
     picked, signed, confirmed, resolved, marked     earliest pickup, courier's signature, word of the customer, manual
                               resolution of a conflict, cancel mark
+    closed, trouble           1 once its channel calls it closed; once there was a complaint or a courier's exception
     triggers                  keys of the events that told the word of the customer
     done, gen                 when revenue was recognised, if it is; how often that was reversed (see entries)
     raised, uneven            rules of the alerts that are open; since when money has not added up without one
@@ -46,10 +47,12 @@ _MONEY: Final[Mapping[str, str]] = {
 }
 _KINDS: Final = frozenset(
     {*_MONEY, CREATED, "cancel_marked", "buyer_confirmed", "confirmation_scanned", "voice_call_result", CONFIRM_TIMEOUT}
-    | {"picked_up", "scanned", "out_for_delivery", "signed", "manual_command"}
+    | {"picked_up", "scanned", "out_for_delivery", "signed", "manual_command", "exception", "complaint"}
 )
 _MOVES: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
 _MAPPED: Final = frozenset({"shipped", "logistics_signed", "customer_signed"})
+_TROUBLE: Final = frozenset({("couriers", "exception"), ("orders", "complaint")})
+CLOSED: Final = "closed"
 _SPEAK: Final = frozenset({"couriers", "orders", "service"})
 TRIGGERS: Final = 8
 """Words of the customer that are remembered of one order."""
@@ -60,7 +63,9 @@ def concerns(fact: Fact) -> bool:
     if fact["event_type"] in _KINDS:
         return True
     mapped = fact.get("mapped")
-    return mapped is not None and fact["topic"] in _SPEAK and mapped.get("state") in _MAPPED
+    if mapped is None or fact["topic"] not in _SPEAK:
+        return False
+    return mapped.get("state") in _MAPPED or (fact["topic"] == "orders" and CLOSED in (mapped.get("flags") or ()))
 
 
 def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None, str | None]:
@@ -140,6 +145,10 @@ def _money(row: Row, fact: Fact, settings: Settings) -> tuple[Row, str | None]:
 def _follow(row: Row, fact: Fact, settings: Settings) -> Row:
     """Where the order is, as far as revenue depends on it."""
     at, topic, needs = fact["event_time"], fact["topic"], settings.rule(row.get("channel")).needs
+    if "trouble" not in row and (topic, fact["event_type"]) in _TROUBLE:
+        row = {**row, "trouble": 1}
+    if CLOSED not in row and topic == "orders" and "mapped" in fact and CLOSED in (fact["mapped"].get("flags") or ()):
+        row = {**row, CLOSED: 1}
     if (
         fact["event_type"] in _MOVES
         and "mapped" not in fact

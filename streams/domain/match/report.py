@@ -5,10 +5,14 @@ Each partition keeps, as orders are compared, only what its next run has to say:
     open     level, size of the gap and guid -> an order that differs, worst first
     counts   channel -> [orders told to finance, orders listed]
     months   month of creation and currency -> [orders compared, sales, receipt, sold, shipped]
+    made     day of the creation and guid, for what is to be forgotten: nothing of it is open, nothing was heard of it
+             for `forget_days`
     fresh    guids of orders whose alert is to be raised, told anew or closed
 
 So a run looks at the orders that differ and at no other. It tells its alerts and then its part (see
 `report.assembly`), if anything has changed since the one before; for a partition without news its last part stands in.
+The audit is a series of its own: a partition that is days behind tells of runs that nobody asks for any more, but its
+part of the month must not be missing.
 In the totals an order counts once it is complete enough to be compared; what nobody told of it counts on neither side.
 """
 
@@ -17,18 +21,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from streams.domain import calendar
 from streams.domain.ledger import periods
+from streams.domain.ledger.row import DEPOSIT, RECEIPT, REFUND
 from streams.domain.report.assembly import Outcome, Part
 from streams.domain.report.record import percent, record_of
 
-from .compare import OVER, exceeds
-from .row import Row
-from .settings import MatchReports
+from .compare import FITS, OVER, exceeds
+from .row import SALES, Row, last_at
+from .settings import AuditReports, MatchReports
 
-SERIES: Final = "match"
+SERIES, AUDITS = "match", "audit"
 FACTS: Final = "report-facts"
 ALERTS: Final = "alert-facts"
 RULE, WATCH, AUDIT = "FIN-04", "FIN-05", "FIN-10"
@@ -37,6 +43,8 @@ CRITICAL, WARNING = "critical", "warning"
 
 _FIGURES: Final = ("sales", "receipt", "sold", "shipped")
 _WIDTH: Final = 17
+_VOUCHERS: Final = 12
+_COLUMNS: Final = ("order_guid", "channel", "currency", "sales_minor", "receipt_minor", "sold", "shipped", "gap_minor")
 _MOST: Final = 10**_WIDTH - 1
 
 Send = tuple[str, str, dict[str, Any]]
@@ -53,7 +61,39 @@ def open_key(guid: str, found: Mapping[str, Any]) -> str:
 
 def listed(guid: str, row: Row, found: Mapping[str, Any]) -> list[Any]:
     figures = [found[name] for name in _FIGURES]
-    return [guid, row.get("channel"), row["currency"], *figures, found["gap"], found["level"], found["cause"]]
+    about = [guid, row.get("channel"), row["currency"], *figures, found["gap"], found["level"], found["cause"]]
+    return [*about, vouchers(guid, row)]
+
+
+def vouchers(guid: str, row: Row) -> list[list[str]]:
+    """[what it is of, where it can be seen] of each voucher: the link its sender gave, else the record that keeps it,
+    by topic and key."""
+    links, audit = row.get("links", {}), f"audit-log/{guid}"
+    found = [["sales", links.get(SALES, audit)]]
+    for key, (kind, _, _) in row.get("money", {}).items():
+        booked = f"ledger-entries/{guid}/{kind}/{key}" if kind in (RECEIPT, DEPOSIT, REFUND) else audit
+        found.append(["receipt", links.get(key, booked)])
+    found += [["shipment", links.get(name, audit)] for name in row.get("parcels", {})]
+    return [[*one] for one in dict.fromkeys(map(tuple, found))][:_VOUCHERS]
+
+
+def made_key(at: int, guid: str) -> str:
+    """Sorts by day."""
+    return f"{calendar.day_number(at):07d}\0{guid}"
+
+
+def forget_until(at: int, settings: MatchReports) -> str:
+    """Behind the last key of `made` that is to be looked at, at `at` (ms)."""
+    return f"{calendar.day_number(at) - settings.forget_days + 1:07d}"
+
+
+def kept_until(row: Row, at: int, settings: MatchReports) -> int | None:
+    """When (ms) the order is to be looked at again; None if it can be forgotten at `at`."""
+    last = last_at(row)
+    if calendar.day_number(last) > calendar.day_number(at) - settings.forget_days:
+        return last
+    found = row.get("found")
+    return at if "due" in row or "told" in row or (found is not None and found["level"] != FITS) else None
 
 
 def month_key(row: Row) -> str:
@@ -135,14 +175,12 @@ def part(
 
 
 def records(outcome: Outcome, period: str, at: int, settings: MatchReports) -> list[dict[str, Any]]:
-    """FIN-04 of the run, in the last days of a month FIN-05, at its end FIN-10; `at` ms is when they were made."""
+    """FIN-04 of the run, in the last days of a month FIN-05; `at` ms is when they were made."""
     due = next(iter(outcome.parts.values()))["due"]
     parts = [*outcome.parts.values(), *outcome.carried.values()]
     found = [_deviations(parts, period, at, settings)]
     if due > _ends_at(periods.month_at(due - 1)) - settings.watch_days * calendar.DAY_MS:
         found.append(_watch([each for each in parts if each["month"] == month_of(due)], period, at, settings))
-    if due == audit_at(due - 1):
-        found.append(_audit(parts, month_of(due), at, settings))
     return found
 
 
@@ -156,9 +194,8 @@ def _deviations(parts: list[Part], period: str, at: int, settings: MatchReports)
         {"channel": channel or None, "alerted": over, "listed": few} for channel, (over, few) in sorted(counts.items())
     ]
     worst = sorted((entry for told in parts for entry in told["open"]), key=lambda one: (-one[8], -one[7], one[0]))
-    names = ("order_guid", "channel", "currency", "sales_minor", "receipt_minor", "sold", "shipped", "gap_minor")
     for entry in worst[: settings.listed]:
-        rows.append({**dict(zip(names, entry, strict=False)), "alert": entry[8] == OVER})
+        rows.append({**_named(entry), "alert": entry[8] == OVER, "vouchers": entry[10]})
     over, few = (sum(count[place] for count in counts.values()) for place in (0, 1))
     highlights = [f"{over} orders differ beyond the limits, {few} more by no more than {settings.pieces} units"]
     if over + few > settings.listed:
@@ -166,16 +203,26 @@ def _deviations(parts: list[Part], period: str, at: int, settings: MatchReports)
     return record_of(RULE, period, rows, highlights, at)
 
 
-def _audit(parts: list[Part], month: str, at: int, settings: MatchReports) -> dict[str, Any]:
+def _named(entry: list[Any]) -> dict[str, Any]:
+    """An order as `listed` has it, up to its gap."""
+    return dict(zip(_COLUMNS, entry, strict=False))
+
+
+def audit_part(due: int, place: int, open_: Iterable[list[Any]], settings: AuditReports) -> dict[str, Any]:
+    """FIN-10: what partition `place` tells as a month ends at `due`: of `open_`, the worst first, the largest."""
+    about = {"series": AUDITS, "period": month_of(due), "due": due, "at": due, "place": f"match/{place}"}
+    return {**about, "open": [entry for entry in islice(open_, settings.audited) if entry[8] == OVER]}
+
+
+def audits(outcome: Outcome, month: str, at: int, settings: AuditReports) -> list[dict[str, Any]]:
     """FIN-10: the largest differences that are open as the month ends, and whose fault they are."""
-    told = [entry for each in parts for entry in each["open"] if entry[8] == OVER]
+    told = [entry for each in outcome.parts.values() for entry in each["open"]]
     largest = sorted(told, key=lambda one: (-one[7], one[0]))[: settings.audited]
-    names = ("order_guid", "channel", "currency", "sales_minor", "receipt_minor", "sold", "shipped", "gap_minor")
-    rows = [{**dict(zip(names, entry, strict=False)), "cause": entry[9]} for entry in largest]
+    rows = [{**_named(entry), "cause": entry[9], "vouchers": entry[10]} for entry in largest]
     causes = Counter(row["cause"] for row in rows)
     highlights = [f"{month}: {len(rows)} differences are audited"]
     highlights += [f"{cause}: {count}" for cause, count in sorted(causes.items())]
-    return record_of(AUDIT, month, rows, highlights, at)
+    return [record_of(AUDIT, month, rows, highlights, at)]
 
 
 def _watch(parts: list[Part], period: str, at: int, settings: MatchReports) -> dict[str, Any]:

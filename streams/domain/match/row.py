@@ -6,9 +6,12 @@
     money                   {key of the event: [kind, amount, at]}
     parcels                 {kind NUL parcel NUL sku: [at, units or None]}, the last word of each
     shipped                 when it first was on its way, by the word of warehouse or courier
+    links                   {key of the event, "sales" or name of the parcel: where its voucher can be seen}
     manual                  1 once a person has moved or approved something of it by hand
     found, told             what the three differ by, and what people were told of it (see compare)
     due                     when its timer fires, if one is set
+
+A voucher's link is what a sender gives as `raw` in place of the payload, a pointer to it: https://...
 
 Which money counts is for the rules of `order` to say, and the price for the ledger, so that they never disagree.
 """
@@ -45,6 +48,9 @@ _MOVES: Final = frozenset({"picked_up", "scanned", "out_for_delivery", "signed"}
 _BY_HAND: Final = frozenset({"manual_command", "approval"})
 _KINDS: Final = frozenset({CREATED, *(kind for _, kind in MONEY), *PARCELS, *_MOVES, *_BY_HAND})
 _CARRIERS: Final = ("couriers", "wms")
+SALES: Final = "sales"
+LINK: Final = 512
+"""Characters of a link at most; one that is longer is a payload."""
 MOST: Final = LIMITS.amount
 """Units of an order at most, so that they fit in a row whatever was told."""
 
@@ -88,7 +94,7 @@ def _created(fact: Fact, settings: MatchReports) -> Row:
     if total is not None:
         row["total"] = total
     row["pieces"] = min(MOST, sum(line["quantity"] for line in fact.get("lines") or ()))
-    return row
+    return _linked(row, SALES, fact) if "raw" in fact else row
 
 
 def _money(row: Row, fact: Fact, kind: str) -> Row:
@@ -99,7 +105,8 @@ def _money(row: Row, fact: Fact, kind: str) -> Row:
         meaning, refusal = claims.read(fact)
         if refusal is not None or not meaning.money:
             return row
-    return {**row, "money": {**known, key: [kind, fact["amount_minor"], fact["event_time"]]}}
+    new = {**row, "money": {**known, key: [kind, fact["amount_minor"], fact["event_time"]]}}
+    return _linked(new, key, fact) if "raw" in fact else new
 
 
 def _parcel(row: Row, fact: Fact, kind: str) -> Row:
@@ -112,7 +119,23 @@ def _parcel(row: Row, fact: Fact, kind: str) -> Row:
     known, said = row.get("parcels", {}), [fact["event_time"], units]
     if name in known and _later(known[name]) >= _later(said):
         return row
-    return {**row, "parcels": {**known, name: said}}
+    new = {**row, "parcels": {**known, name: said}}
+    return _linked(new, name, fact) if "raw" in fact else new
+
+
+def _linked(row: Row, name: str, fact: Fact) -> Row:
+    raw = fact["raw"]
+    if len(raw) > LINK or not raw.startswith(("https://", "http://")) or not raw.isprintable() or " " in raw:
+        return row
+    return {**row, "links": {**row.get("links", {}), name: raw}}
+
+
+def last_at(row: Row) -> int:
+    """When (ms) something was last heard of the order."""
+    times: list[int] = [at for _, _, at in row.get("money", {}).values()]
+    times += [at for at, _ in row.get("parcels", {}).values()]
+    times += [row[name] for name in ("at", "shipped") if name in row]
+    return max(times)
 
 
 def _later(said: list[Any]) -> tuple[int, int]:

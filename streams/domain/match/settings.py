@@ -12,15 +12,35 @@ from streams.domain.report.settings import ReportError
 
 
 @dataclass(frozen=True, slots=True)
+class AuditReports:
+    """FIN-10: as a month ends, the `audited` largest differences are listed with their causes, when all partitions have
+    told their part, or after `grace_ms`; a late part is added for `kept_days`."""
+
+    grace_ms: int
+    kept_days: int
+    audited: int
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> AuditReports:
+        """From the `audit` part of the file. ReportError if a number cannot be."""
+        try:
+            found = cls(**document)
+        except TypeError as error:
+            raise ReportError(f"audit of the month: {error}") from None
+        if not all(type(number) is int and number >= 1 for number in (found.grace_ms, found.kept_days, found.audited)):
+            raise ReportError("audit of the month: a number is none, or below 1")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class MatchReports:
     """A run every `every_ms` of Asia/Shanghai; times in ms. The report goes out when all partitions have told their
     part, or after `grace_ms`; a late part is added for `kept_days`. `listed`: orders of a list, `rows_per_step`: alerts
-    told in one turn, at most.
+    told in one turn, at most. An order of which nothing is open is forgotten `forget_days` after its last event.
 
     FIN-04: an order is compared when it has been paid and shipped for `settle_ms`, or either for `age_ms`. Alerted is
     what differs by more than `amount_per_1000` of the price, or by more than `pieces`.
     FIN-05: in the last `watch_days` of a month its totals may differ by `warn_per_1000`, and by `critical_per_1000`.
-    FIN-10: as a month ends, the `audited` largest differences are listed with their causes.
     """
 
     every_ms: int
@@ -35,7 +55,7 @@ class MatchReports:
     watch_days: int
     warn_per_1000: int
     critical_per_1000: int
-    audited: int
+    forget_days: int
     money: Money
 
     @classmethod
@@ -50,10 +70,14 @@ class MatchReports:
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ReportError("three-way match: a number is none, or below 0")
         counts = (found.every_ms, found.grace_ms, found.kept_days, found.listed, found.rows_per_step, found.watch_days)
-        if min(counts) < 1 or not 1 <= found.audited <= found.listed:
-            raise ReportError("three-way match: audited orders are no part of the listed, or a number out of range")
+        if min(counts) < 1:
+            raise ReportError("three-way match: a number out of range")
         if found.grace_ms >= found.every_ms or calendar.DAY_MS % found.every_ms:
             raise ReportError("three-way match: every_ms is no part of a day, or a number out of range")
+        if found.forget_days * calendar.DAY_MS < max(62 * calendar.DAY_MS, 2 * found.age_ms):
+            raise ReportError(
+                "three-way match: forget_days is within the time in which orders are compared and audited"
+            )
         if found.age_ms < found.settle_ms or found.critical_per_1000 < found.warn_per_1000:
             raise ReportError("three-way match: age_ms is below settle_ms, or critical_per_1000 below warn_per_1000")
         return found

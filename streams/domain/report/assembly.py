@@ -7,6 +7,8 @@ A part is what one partition of an agent tells at the report's hour, on `report-
 A partition in which nothing happened for a day tells nothing. So nobody can know how many parts will come: the report
 goes out as soon as every partition that ever told a part has told this one, else when the grace is over, and once more
 for every part that comes later. For a partition that was silent its last part stands in: what was open there still is.
+In a backlog partitions come to a time days apart. So the last word of each is kept however old it is, and where an
+older one stands in for it in the newest report, that one is made again.
 
     index        {"places": {place: its last period}, "open": {period: {"due": ms, "places": [...], "carried": {place:
                  period of the part that stands in}, "out": whether the report went out}}}
@@ -33,13 +35,15 @@ EMPTY: Final[Index] = {"places": {}, "open": {}}
 
 @dataclass(slots=True)
 class Outcome:
-    """The index to keep; parts to write (None deletes); when the grace of the period is over, if that matters; and
-    whether the report of the period goes out now: of `parts`, and `carried` for the silent partitions, both by place.
+    """The index to keep; parts to write (None deletes); when (ms) the grace of the period is over, if that matters, and
+    `again`, (period, ms), of another one that is made once more; and whether the report of the period goes out now: of
+    `parts`, and `carried` for the silent partitions, both by place.
     """
 
     index: Index
     writes: list[tuple[str, Part | None]] = field(default_factory=list)
     grace_over: int | None = None
+    again: tuple[str, int] | None = None
     out: bool = False
     parts: dict[str, Part] = field(default_factory=dict)
     carried: dict[str, Part] = field(default_factory=dict)
@@ -50,13 +54,13 @@ def row_key(period: str, place: str) -> str:
 
 
 def step(index: Index, get: Get, part: Part, settings: Waiting) -> Outcome:
-    """A part has come. One that its place told before is replaced; one from too long ago changes nothing."""
+    """A part has come. One that its place told before is replaced; one from too long ago opens no report any more."""
     period, place, due = part["period"], part["place"], part["due"]
     newest = max((entry["due"] for entry in index["open"].values()), default=due)
     oldest = max(newest, due) - settings.kept_days * DAY_MS
-    if due <= oldest:
-        return Outcome(index)
     known = index["places"]
+    if due <= oldest:
+        return Outcome(index) if known.get(place, "") >= period else _stands_in(index, part, settings)
     entry = index["open"].get(period) or {"due": due, "places": [], "carried": {}, "out": False}
     told = entry["places"] if place in entry["places"] else [*entry["places"], place]
     spoke_before = any(last < period for last in known.values())  # else nobody knows yet who will speak
@@ -67,13 +71,48 @@ def step(index: Index, get: Get, part: Part, settings: Waiting) -> Outcome:
         "places": {**known, place: max(period, known.get(place, ""))},
         "open": {**still, period: {"due": due, "places": told, "carried": carried, "out": out}},
     }
-    done = Outcome(after, [(row_key(period, place), part)])
-    done.writes += [(key, None) for key in sorted(_needed(index) - _needed(after))]
+    done = _kept(index, after, part)
     if out:
         _gather(done, get, period, {place: part})
     else:
         done.grace_over = due + settings.grace_ms
+    newer = _outdated(after, part)
+    if newer is not None:
+        done.index = _again(after, newer)
+        done.again = newer, after["open"][newer]["due"] + settings.grace_ms
     return done
+
+
+def _stands_in(index: Index, part: Part, settings: Waiting) -> Outcome:
+    """The last word of a place, from too long ago for a report of its own."""
+    after = {**index, "places": {**index["places"], part["place"]: part["period"]}}
+    newer = _outdated(after, part)
+    if newer is None:
+        return _kept(index, after, part)
+    done = _kept(index, _again(after, newer), part)
+    done.again = newer, after["open"][newer]["due"] + settings.grace_ms
+    return done
+
+
+def _kept(index: Index, after: Index, part: Part) -> Outcome:
+    done = Outcome(after, [(row_key(part["period"], part["place"]), part)])
+    done.writes += [(key, None) for key in sorted(_needed(index) - _needed(after))]
+    return done
+
+
+def _outdated(index: Index, part: Part) -> str | None:
+    """The newest report, if it went out with an older word of the part's place than this, or without any."""
+    newest = max(index["open"], default="", key=lambda period: index["open"][period]["due"])
+    entry = index["open"].get(newest)
+    place = part["place"]
+    if entry is None or not entry["out"] or place in entry["places"] or entry["due"] <= part["due"]:
+        return None
+    return newest if entry["carried"].get(place, "") < part["period"] else None
+
+
+def _again(index: Index, period: str) -> Index:
+    """The report of a period is to be made once more, as if its grace were not over."""
+    return {**index, "open": {**index["open"], period: {**index["open"][period], "out": False}}}
 
 
 def waited(index: Index, get: Get, period: str) -> Outcome | None:

@@ -20,16 +20,19 @@ from streams.domain.inventory.settings import Settings as InventorySettings
 from streams.domain.ledger.settings import Settings as LedgerSettings
 from streams.domain.logistics.arrival import Estimates
 from streams.domain.logistics.settings import Settings as LogisticsSettings
-from streams.domain.match.settings import MatchReports
+from streams.domain.match.settings import AuditReports, MatchReports
 from streams.domain.order import ManualRules, NodeRecords, OrderSettings, StockRules, TierRules
 from streams.domain.order.pushes import parse as parse_pushes
+from streams.domain.protected.settings import Protected
 from streams.domain.quality.settings import QualityReports
+from streams.domain.report.health import HealthReports
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
 from streams.domain.report.unconfirmed import UnconfirmedReports
 from streams.domain.report.variance import VarianceReports
 from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, Table, parse
+from streams.domain.systems import Register
 from streams.domain.tax.settings import Settings as TaxSettings
 
 FOLDER = Path(__file__).parent
@@ -121,7 +124,7 @@ def channels(path: Path = FOLDER / "limits.json") -> ChannelSettings:
     """The numbers of the channels' breakers."""
     document = _read(path)
     numbers = {**document["channels"], "payment_orphan_ms": document["identity"]["payment_orphan_ms"]}
-    return ChannelSettings(**{**numbers, "without_api": tuple(numbers["without_api"])})
+    return ChannelSettings(**{**numbers, "without_api": tuple(numbers["without_api"]), "health": health_reports()})
 
 
 @cache
@@ -209,6 +212,30 @@ def match_reports(path: Path = FOLDER / "reports.json") -> MatchReports:
 def variance_reports(path: Path = FOLDER / "reports.json") -> VarianceReports:
     """By how much GMV and booked amount may differ."""
     return VarianceReports.parse(_read(path)["variance"])
+
+
+@cache
+def protected(path: Path = FOLDER / "protected.json") -> Protected:
+    """DQ-11: fields that no step may change. ProtectedError names the entry that must not be used."""
+    return Protected.parse(_read(path))
+
+
+@cache
+def systems(path: Path = FOLDER / "systems.json") -> Register:
+    """DQ-10: what other systems demand. SystemsError names the entry that must not be used."""
+    return Register.parse(_read(path))
+
+
+@cache
+def health_reports(path: Path = FOLDER / "reports.json") -> HealthReports:
+    """When the month's health of the channels is reported."""
+    return HealthReports.parse(_read(path)["health"])
+
+
+@cache
+def audit_reports(path: Path = FOLDER / "reports.json") -> AuditReports:
+    """How many differences are audited as a month ends."""
+    return AuditReports.parse(_read(path)["audit"])
 
 
 @cache

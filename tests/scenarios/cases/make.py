@@ -15,6 +15,7 @@ from typing import Any
 from streams.convert.common import Line, compact, write
 from streams.data import FOLDER
 from tests.scenarios.cases.build import Order, at, iso, shipped
+from tests.scenarios.cases.money import case_01, case_25, case_29
 from tests.scenarios.cases.stock import case_15, case_19, case_26
 
 LOST, GHOSTS = 382, 1_327
@@ -205,12 +206,15 @@ def _notice(index: int) -> bytes:
 
 
 FILES: dict[str, Callable[[], list[Line]]] = {
+    "case-01-month-close.jsonl.gz": case_01,
     "case-03-gatekeeper.jsonl": case_03,
     "case-15-one-stock.jsonl.gz": case_15,
     "case-16-vanished-orders.jsonl.gz": case_16,
     "case-19-signed-not-confirmed.jsonl": case_19,
     "case-21-ghost-orders.jsonl.gz": case_21,
+    "case-25-counted-twice.jsonl.gz": case_25,
     "case-26-lucky-bag.jsonl.gz": case_26,
+    "case-29-bi-and-finance.jsonl.gz": case_29,
     "case-30-is-it-a-sale.jsonl": case_30,
     "case-32-finished-is-not-delivered.jsonl": case_32,
 }

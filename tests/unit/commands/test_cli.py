@@ -15,7 +15,7 @@ from streams.cli import app
 from streams.engine.codec import compiled
 
 COMMANDS = ["demo", "worker", "topics", "publish", "replay", "convert", "order", "stock", "deadletters", "doctor"]
-COMMANDS += ["notify"]
+COMMANDS += ["notify", "reports", "systems"]
 
 
 def oms(*arguments: object, **environ: str) -> Result:

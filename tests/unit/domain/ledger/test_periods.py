@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streams.agents.intake import _keys
 from streams.domain import calendar
 from streams.domain.ledger import periods
 from streams.engine.partitioner import partition_of
@@ -13,6 +14,9 @@ from streams.engine.partitioner import partition_of
 @pytest.mark.parametrize("partitions", range(1, 65))
 def test_the_keys_of_a_closing_fall_on_every_partition(partitions: int) -> None:
     assert {partition_of(key.encode(), partitions) for key in periods.KEYS} == {*range(partitions)}
+    keys = _keys(partitions)
+    assert sorted(partition_of(key.encode(), partitions) for key in keys) == [*range(partitions)]
+    assert keys[0] == periods.KEYS[0]
 
 
 @pytest.mark.rule("FIN-11")

@@ -11,7 +11,7 @@ import pytest
 from streams.domain import calendar
 from streams.domain.match import report
 from streams.domain.match.compare import FITS, LISTED, OVER, compare, due, ready_at, step
-from streams.domain.match.settings import MatchReports
+from streams.domain.match.settings import AuditReports, MatchReports
 from streams.domain.report.assembly import Outcome
 from streams.domain.report.settings import ReportError
 from streams.domain.rules import data
@@ -243,15 +243,52 @@ def test_an_alert_that_becomes_worse_is_closed_and_opens_anew_and_an_older_run_w
 @pytest.mark.rule("FIN-10")
 def test_the_ten_largest_differences_are_audited_as_the_month_ends() -> None:
     due = calendar.at(2026, 2, 1)
-    entries = [[f"G{n:02d}", "tmall", "CNY", 9000, 9000 - n, 1, 1, n, OVER, "system_defect"] for n in range(12)]
-    entries.append(["G99", "tmall", "CNY", 10**6, 10**6 - 99, 2, 1, 99, LISTED, "system_defect"])
-    parts: Any = {f"match/{n}": report.part(due, n, entries[n::2], [], [], SETTINGS) for n in range(2)}
-    audit = report.records(Outcome({}, parts=parts), "2026-02-01T00:00", due, SETTINGS)[-1]
+    entries = [[f"G{n:02d}", "tmall", "CNY", 9000, 9000 - n, 1, 1, n, OVER, "system_defect", []] for n in range(12)]
+    entries.append(["G99", "tmall", "CNY", 10**6, 10**6 - 99, 2, 1, 99, LISTED, "system_defect", []])
+    settings = data.audit_reports()
+    parts: Any = {f"match/{n}": report.audit_part(due, n, sorted(entries[n::2], key=lambda e: (-e[8], -e[7])), settings)
+                  for n in range(2)}  # fmt: skip
+    assert {part["period"] for part in parts.values()} == {"2026-01"}
+    [audit] = report.audits(Outcome({}, parts=parts), "2026-01", due, settings)
     assert audit["report_id"] == "FIN-10/2026-01"
     assert [row["order_guid"] for row in json.loads(audit["rows"])] == [f"G{n:02d}" for n in range(11, 1, -1)]
     assert audit["highlights"] == ["2026-01: 10 differences are audited", "system_defect: 10"]
-    names = [record["name"] for record in totals(10000, 10, due=due - 2 * HOUR)]
-    assert "FIN-10" not in names
+    for wrong in ({"audited": 0}, {"kept_days": True}, {"more": 1}):
+        with pytest.raises(ReportError):
+            AuditReports.parse({"grace_ms": 1, "kept_days": 1, "audited": 1, **wrong})
+
+
+@pytest.mark.rule("FIN-04")
+def test_each_voucher_has_a_link_its_senders_own_or_the_record_that_keeps_it() -> None:
+    seen = "https://vouchers.example.com/receipt.png"
+    long = "https://vouchers.example.com/" + "x" * 500
+    row = told(created(raw="the payload itself"), paid(9000, raw=seen), paid(1, 1, raw="https://a b"), paid(2, 2))
+    row = dict(step(row, say("loaded", 3, quantity=1, waybill_no="W", raw=long), LATER, SETTINGS) or {})
+    row = dict(step(row, paid(5, 4, kind="receipt_recorded", topic="finance", raw=seen + "2"), LATER, SETTINGS) or {})
+    links = report.vouchers("G", row)
+    assert links[0] == ["sales", "audit-log/G"]
+    assert ["receipt", seen] in links
+    assert ["receipt", seen + "2"] in links
+    booked = [link for of, link in links if of == "receipt" and link.startswith("ledger-entries/G/receipt/")]
+    assert len(booked) == 2
+    assert links[-1] == ["shipment", "audit-log/G"]
+    assert report.listed("G", row, row["found"])[-1] == links
+
+
+@pytest.mark.rule("FIN-04")
+def test_an_order_is_forgotten_when_nothing_of_it_is_open_and_nothing_was_heard_for_long() -> None:
+    days = SETTINGS.forget_days
+    fits = told(created(), paid(after=DAY), say("loaded", 2 * DAY, quantity=3))
+    over = told(created(), paid(1, DAY), say("loaded", 2 * DAY, quantity=3))
+    last = T0 + 2 * DAY
+    begin = calendar.day_start(last) + days * DAY
+    assert report.kept_until(fits, begin - 1, SETTINGS) == last
+    assert report.kept_until(fits, begin, SETTINGS) is None
+    assert report.kept_until(over, begin, SETTINGS) == begin, "it stays for as long as it is open"
+    assert report.kept_until({**fits, "told": {"sales": 1}}, begin, SETTINGS) == begin, "its alert is to be closed"
+    key = report.made_key(last, "G")
+    assert key >= report.forget_until(begin - 1, SETTINGS)
+    assert key < report.forget_until(begin, SETTINGS)
 
 
 def test_the_worst_come_first() -> None:
@@ -266,9 +303,9 @@ def test_the_worst_come_first() -> None:
         {"every_ms": 7 * HOUR},
         {"grace_ms": 7200000},
         {"rows_per_step": 0},
-        {"audited": 201},
         {"age_ms": 1},
         {"pieces": "1"},
+        {"forget_days": 61},
         {"more": 1},
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from random import Random
 from typing import Any
 
 import pytest
@@ -53,6 +54,8 @@ class Desk:
                 self.rows[key] = value
         if outcome.grace_over is not None:
             self.timers[period] = outcome.grace_over
+        if outcome.again is not None:
+            self.timers[outcome.again[0]] = outcome.again[1]
         if outcome.out:
             assert None not in (*outcome.parts.values(), *outcome.carried.values())
             carried = {place: each["period"] for place, each in outcome.carried.items()}
@@ -117,10 +120,44 @@ def test_a_part_from_too_long_ago_does_not_replace_a_full_report() -> None:
     for day in range(1, 10):
         desk.told(part("a", day), part("b", day))
     before = len(desk.out), dict(desk.rows)
-    desk.told(part("c"), part("a", 2))
+    desk.told(part("a", 2))
     assert (len(desk.out), desk.rows) == before
     desk.told(part("c", 3))
     assert desk.out[-1] == ("2026-01-27", ["a", "b", "c"], {})
+
+
+def test_the_last_word_of_a_partition_that_is_behind_stands_in_the_newest_report_however_old_it_is() -> None:
+    desk = Desk().told(part("a"), part("b")).grace_over()
+    for day in range(1, 20):
+        desk.told(part("a", day)).grace_over(day)
+    assert desk.out[-1] == ("2026-02-12", ["a"], {"b": "2026-01-24"})
+    desk.told(part("b", 3), part("b", 5), part("c", 2), part("b", 4))
+    assert desk.grace_over(19).out[-1] == ("2026-02-12", ["a"], {"b": "2026-01-29", "c": "2026-01-26"})
+    desk.told(part("b", 17)).grace_over(19)
+    assert desk.out[-1] == ("2026-02-12", ["a"], {"b": "2026-02-10", "c": "2026-01-26"})
+    count = len(desk.out)
+    desk.told(part("b", 19)).grace_over(19)
+    assert [told for _, told, _ in desk.out[count:]] == [["a", "b"]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_however_far_partitions_are_apart_the_newest_report_ends_with_the_last_word_of_each(seed: int) -> None:
+    chance = Random(seed)
+    queues = {place: [part(place, day) for day in range(30) if chance.random() < 0.6] for place in "abc"}
+    desk = Desk()
+    wanted = {place: queue[-1]["period"] for place, queue in queues.items()}
+    while any(queues.values()):
+        place = chance.choice([place for place, queue in queues.items() if queue])
+        for _ in range(min(chance.randrange(1, 12), len(queues[place]))):
+            desk.told(queues[place].pop(0))
+            for period in [*desk.timers]:
+                del desk.timers[period]
+                outcome = assembly.waited(desk.index, desk.rows.get, period)
+                if outcome is not None:
+                    desk._take(period, outcome)
+    newest = max(period for period, _, _ in desk.out)
+    _, told, carried = [entry for entry in desk.out if entry[0] == newest][-1]
+    assert {**dict.fromkeys(told, newest), **carried} == wanted
 
 
 def test_the_order_of_parts_does_not_matter_for_the_last_version() -> None:
