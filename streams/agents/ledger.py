@@ -13,11 +13,17 @@ from streams.domain import ledger as rules
 from streams.domain.ledger import periods
 from streams.domain.report import health, unconfirmed, variance
 from streams.domain.rules import data
-from streams.engine import Agent, Clock, Context
+from streams.engine import GATHERED, Agent, Clock, Context
 
 FACTS: Final = "order-facts"
 
-ledger = Agent("ledger", sources=(FACTS,), writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS), clock=Clock.EVENTS)
+ledger = Agent(
+    "ledger",
+    sources=(FACTS,),
+    writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS),
+    clock=Clock.EVENTS,
+    linger=GATHERED,
+)
 ORDERS = ledger.table("orders")
 CLOSED = ledger.table("closed")
 OPEN = ledger.table("open", kept=0.0)

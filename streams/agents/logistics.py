@@ -9,7 +9,7 @@ from streams.agents.outcome import send
 from streams.domain import logistics as rules
 from streams.domain.logistics import confirm
 from streams.domain.rules import data
-from streams.engine import Agent, Clock, Context
+from streams.engine import GATHERED, Agent, Clock, Context
 from streams.engine.agent import TableSpec
 
 FACTS: Final = "order-facts"
@@ -19,6 +19,7 @@ logistics = Agent(
     sources=(FACTS,),
     writes=(rules.CALLS, confirm.REQUESTS, rules.arrival.FACTS, rules.ALERTS, confirm.ORDERS),
     clock=Clock.EVENTS,
+    linger=GATHERED,
 )
 WAYBILLS = logistics.table("waybills")
 CONFIRMATIONS = logistics.table("confirmations")

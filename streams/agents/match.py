@@ -11,13 +11,14 @@ from typing import Any, Final
 from streams.domain.match import compare, report
 from streams.domain.match import row as rows
 from streams.domain.rules import data
-from streams.engine import Agent, Clock, Context
+from streams.engine import GATHERED, Agent, Clock, Context
 
 match: Final = Agent(
     "match",
     sources=("order-facts",),
     writes=(report.ALERTS, report.FACTS),
     clock=Clock.EVENTS,  # in a backlog, what an order waits for stands behind it
+    linger=GATHERED,
 )
 ORDERS: Final = match.table("orders", kept=0.5)
 OPEN: Final = match.table("open", kept=0.0)

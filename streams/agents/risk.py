@@ -14,7 +14,7 @@ from streams.agents.outcome import apply
 from streams.domain import risk as rules
 from streams.domain.risk import outcome as names
 from streams.domain.rules import data
-from streams.engine import Agent, Clock, Context
+from streams.engine import GATHERED, Agent, Clock, Context
 
 
 def make(settings: rules.Settings | None = None) -> Agent:
@@ -25,6 +25,7 @@ def make(settings: rules.Settings | None = None) -> Agent:
         sources=(names.ORDER_FACTS, names.FACTS),
         writes=(names.FACTS, names.ORDER_FACTS, names.WARNINGS, names.ALERTS, names.REPORT_FACTS),
         clock=Clock.EVENTS,  # waits of the world outside: a backlog must not make an order late
+        linger=GATHERED,
     )
     tables = {name: agent.table(name) for name in names.TABLES}
 
