@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from bench import build, close, compare, pipeline, recall, report, stock_broker, timers
+from bench import build, close, compare, connect, pipeline, recall, report, stock_broker, timers
 from bench.observe import Failed
 from bench.runners import BY_NAME, SYSTEMS
 from tests.servers.kafka import Missing
@@ -19,6 +19,7 @@ PARTS = {
     ),
     "timers": lambda options, say: timers.run(timers.Sizes.small() if options.quick else timers.Sizes(), say),
     "close": lambda options, say: close.run(close.Sizes.small() if options.quick else close.Sizes(), say),
+    "connect": lambda options, say: connect.run(connect.Sizes.small() if options.quick else connect.Sizes(), say),
     "recall": lambda options, say: recall.run(say, options.quick),
 }
 """What there is beside the comparison with the peers."""

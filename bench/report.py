@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import build, report_compare, report_pipeline, report_recall
-from tests.servers.kafka.install import java
+from streams.java import java
 
 HERE = Path(__file__).parent
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -25,6 +25,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "stock": report_pipeline.stock,
     "timers": report_pipeline.timers,
     "close": report_pipeline.close,
+    "connect": report_pipeline.connect,
     "recall": report_recall.section,
 }
 PACKAGES = ("confluent-kafka", "faust-streaming", "fastavro", "orjson", "rocksdict")

@@ -1,4 +1,4 @@
-"""The parts of the pipeline, the stock, the timers and the close of RESULTS.md: each figure beside its target."""
+"""The parts of RESULTS.md that are tables of figures, each beside its target."""
 
 from typing import Any
 
@@ -21,6 +21,11 @@ def timers(figures: dict[str, Any]) -> str:
 def close(figures: dict[str, Any]) -> str:
     """Markdown of the figures about the close of a month."""
     return _section("The close of a month of 420,000 orders", figures)
+
+
+def connect(figures: dict[str, Any]) -> str:
+    """Markdown of the figures about the sink into the database of finance."""
+    return _section("Kafka Connect: ledger entries into PostgreSQL", figures)
 
 
 def _section(title: str, figures: dict[str, Any]) -> str:

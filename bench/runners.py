@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench import build
-from tests.servers.kafka.install import java
+from streams.java import java
 
 FEW_EVENTS = 30_000  # for stock Faust, which would need half an hour for two million
 

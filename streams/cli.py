@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from streams.commands import (
+    connect,
     convert,
     couriers,
     deadletters,
@@ -27,6 +28,7 @@ from streams.commands import (
     risk,
     stock,
     systems,
+    tax,
     topics,
     worker,
 )
@@ -97,6 +99,8 @@ app.add_typer(reports.app, name="reports")
 app.add_typer(systems.app, name="systems")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(notify.app, name="notify")
+app.add_typer(connect.app, name="connect")
+app.add_typer(tax.app, name="tax")
 app.command("doctor")(doctor.doctor)
 
 

@@ -54,6 +54,20 @@ class ConfigError(OmsError):
         super().__init__(message, exit_code=2 if from_option else 1)
 
 
+class Secret:
+    """A text that no repr, log or error shows."""
+
+    __slots__ = ("reveal",)
+
+    def __init__(self, value: str) -> None:
+        self.reveal = value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One worker's settings. `broker` is a bootstrap list `host:port[,host:port]`; times are in milliseconds.
@@ -138,7 +152,7 @@ class _Reader:
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
         variable = f"OMS_{name.upper()}"
         option = name in self.overrides
-        text = str(self.overrides.pop(name)) if option else _value(self.env, variable)
+        text = str(self.overrides.pop(name)) if option else value_of(self.env, variable)
         if text is None or text == "":
             return default
         try:
@@ -148,7 +162,7 @@ class _Reader:
             raise ConfigError(f"{shown}: {error}", from_option=option) from None
 
 
-def _value(env: Mapping[str, str], variable: str) -> str | None:
+def value_of(env: Mapping[str, str], variable: str) -> str | None:
     """The variable's text, or the content of the file named by VARIABLE_FILE (trailing line ends cut off)."""
     path = env.get(f"{variable}_FILE")
     if not path:

@@ -7,6 +7,8 @@ release could register a schema that cannot read what lies in the topics; so eac
 from collections.abc import Iterator
 from typing import Final
 
+from streams.engine.codec.compatibility import problems
+from streams.engine.codec.errors import RegistryError
 from streams.engine.codec.registry import HttpRegistry, Schema
 from streams.topics_admin import Difference
 from streams.topology import Topology
@@ -28,21 +30,35 @@ def diff(topology: Topology) -> list[Difference]:
             found.append(Difference(topic, f"the registry requires {level} of {subject}, not {LEVEL}"))
         if level is None or not registry.has(subject, schema):
             found.append(Difference(topic, f"its schema is not in the registry as {subject}"))
+            found += _unreadable(registry, topic, subject, schema)
     return found
 
 
 def apply(topology: Topology) -> list[Difference]:
     """Register what is missing and set what is required; answers what was different. Safe to repeat.
 
-    Raises RegistryError, and registers nothing more, if the server finds a schema incompatible.
+    Raises RegistryError, naming the field, if a schema cannot read what an earlier version in the registry has written:
+    nothing is registered then. The server judges too, and has the last word.
     """
     found, registry = diff(topology), topology.registry
+    wrong = next((difference for difference in found if not difference.mendable), None)
+    if wrong is not None:
+        raise RegistryError(str(wrong))
     if isinstance(registry, HttpRegistry):
         different = {difference.topic for difference in found}
         for topic, subject, schema in _subjects(topology):
             if topic in different:
                 _mend(registry, subject, schema)
     return found
+
+
+def _unreadable(registry: HttpRegistry, topic: str, subject: str, schema: Schema) -> Iterator[Difference]:
+    """What a reader of `schema` could not read: the first field of each earlier version that stands in the way."""
+    for number, written in registry.versions(subject).items():
+        wrong = problems(schema, written)
+        if wrong:
+            text = f"its schema cannot read records of version {number} of {subject}: {wrong[0]}"
+            yield Difference(topic, text, mendable=False)
 
 
 def _mend(registry: HttpRegistry, subject: str, schema: Schema) -> None:

@@ -22,6 +22,8 @@ from streams.errors import OmsError
 
 Cleanup = Literal["delete", "compact"]
 JSON: Final = "json"
+BYTES: Final = "bytes"
+"""Whatever came: nothing is encoded or decoded."""
 EXTERNAL: Final = "external"
 _DAY_MS: Final = 86_400_000
 _UNITS: Final = {"d": _DAY_MS, "h": 3_600_000, "min": 60_000}
@@ -59,8 +61,8 @@ class Topic:
 
     @property
     def subject(self) -> str | None:
-        """The registry's subject of the values; None for JSON."""
-        return None if self.schema == JSON else f"{self.schema}-value"
+        """The registry's subject of the values; None for JSON and bytes."""
+        return None if self.schema in (JSON, BYTES) else f"{self.schema}-value"
 
 
 class Topology:
@@ -97,8 +99,8 @@ class Topology:
     def schema(self, name: str) -> Schema:
         """The present Avro schema of a topic; TopologyError if it has none."""
         topic = self.topic(name)
-        if topic.schema == JSON:
-            raise TopologyError(f"topic {name} holds JSON and has no Avro schema")
+        if topic.subject is None:
+            raise TopologyError(f"topic {name} holds {topic.schema.replace(JSON, 'JSON')} and has no Avro schema")
         path = self.schemas_folder / f"{topic.schema}.avsc"
         try:
             return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
@@ -146,9 +148,13 @@ class Topology:
 
     def _make_encoder(self, name: str) -> Callable[[Any], bytes]:
         subject = self.topic(name).subject
+        if self.topic(name).schema == BYTES:
+            return bytes
         return json_codec.encode if subject is None else avro.encoder(self.registry, subject, self.schema(name))
 
     def _make_decoder(self, name: str, drop_nulls: bool) -> Callable[[bytes], Any]:
+        if self.topic(name).schema == BYTES:
+            return bytes
         if self.topic(name).schema == JSON:
             return json_codec.decode
         return avro.decoder(self.registry, self.schema(name), drop_nulls=drop_nulls)

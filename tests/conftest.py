@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import apicurio, kafka
+from streams.connect import install
+from tests.servers import apicurio, kafka, postgres
 from tests.servers.apicurio import ApicurioServer
 from tests.servers.kafka import KafkaServer, Missing
 
@@ -17,6 +18,7 @@ NEEDS = {
     "integration": ("real broker", kafka.missing),
     "chaos": ("real broker", kafka.missing),
     "registry": ("real registry", apicurio.missing),
+    "connect": ("database of finance", lambda: apicurio.missing() or install.missing() or postgres.missing()),
 }
 
 

@@ -7,6 +7,7 @@ from streams.agents.estimates import estimates
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.agents.inventory import inventory
+from streams.agents.invoices import invoices
 from streams.agents.ledger import ledger
 from streams.agents.logistics import logistics
 from streams.agents.match import match
@@ -22,6 +23,7 @@ ALL = (
     orders,
     ledger,
     match,
+    invoices,
     inventory,
     logistics,
     calls,

@@ -15,6 +15,7 @@ from streams.domain.protected.seal import SEAL
 from streams.domain.risk import chats
 from streams.domain.rules import data
 from streams.domain.status_map import StatusMaps, masked, may_be_signed, missing_key, speakers
+from streams.domain.tax import integrity
 from streams.engine import Agent, Context
 from streams.engine.partitioner import partition_of
 
@@ -34,6 +35,7 @@ def make(maps: StatusMaps | None = None) -> Agent:
             "channel-facts",
             "courier-facts",
             "order-facts",
+            "invoice-facts",
             "risk-facts",
             "alert-facts",
         ),
@@ -73,6 +75,8 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
     raw_status = fact.get("raw_status")
     if raw_status is not None:
         _map(ctx, maps, topic, fact, raw_status)
+    if "invoice" in fact:
+        fact["invoice"] = integrity.sealed(fact["invoice"], fact.get("raw"))  # TAX-10: from here on nobody may alter it
     route = SPECS[topic][fact["event_type"]].route
     if route == "order" or route == "perhaps_order":
         if route == "perhaps_order" and fact.get("command") == alert.CLOSE_COMMAND:
@@ -116,6 +120,9 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
         return
     elif route == "period":
         _tell_all(ctx, fact)
+        return
+    elif route == "tax":
+        ctx.emit("invoice-facts", fact["reply_to"], {**fact, "do": "answer", "at": fact["event_time"]})
         return
     ctx.emit("channel-facts", channel.key_of(fact), fact)
 

@@ -2,7 +2,7 @@
 
     order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
                                                   -> order-pushes, warehouse-requests
-                                                  -> stock-commands, channel-facts, alert-facts
+                                                  -> stock-commands, channel-facts, alert-facts, invoice-facts
                                 -> table "parked" -> order-facts, once a status table knows the word (ST-03)
 """
 
@@ -37,6 +37,7 @@ from streams.domain.order import (
     due,
     due_at,
     from_row,
+    invoicing,
     learn,
     record,
     reduce,
@@ -59,7 +60,7 @@ MAPS: Final = "maps"
 """Timer kind: events that wait are looked through, from the one whose name is the timer's key."""
 LOOKED_AT: Final = 200
 """Waiting events that are looked at in one turn."""
-OTHERS: Final = (messages.COMMANDS, "channel-facts", messages.ALERTS, PUSHES, WAREHOUSE)
+OTHERS: Final = (messages.COMMANDS, "channel-facts", messages.ALERTS, invoicing.TOPIC, PUSHES, WAREHOUSE)
 
 
 _END: Final = "\U0010ffff"

@@ -11,9 +11,10 @@ from streams.domain.quality import record as quality_record
 from streams.domain.report import assembly, health, repair, stock, unconfirmed, variance
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
-from streams.engine import Agent, Context
+from streams.domain.tax import report as invoices
+from streams.engine import GATHERED, Agent, Context
 
-reports: Final = Agent("reports", sources=("report-facts",), writes=("reports", "alert-facts"))
+reports: Final = Agent("reports", sources=("report-facts",), writes=("reports", "alert-facts"), linger=GATHERED)
 INDEX: Final = reports.table("index")
 PARTS: Final = reports.table("parts", kept=0.1)
 TOLD: Final = reports.table("told")
@@ -29,6 +30,7 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     health.SERIES: (data.health_reports(), health.records),
     match.SERIES: (data.match_reports(), match.records),
     match.AUDITS: (data.audit_reports(), match.audits),
+    invoices.SERIES: (data.tax(), invoices.records),
 }
 """Series -> its settings, and what makes its records."""
 _TELL: Final[Mapping[str, Callable[..., Any]]] = {

@@ -13,7 +13,10 @@ import typer
 from streams.config import Settings
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
     from rich.console import Console
+
+    from streams.datadir import DataDirLock
 
 Broker = Annotated[
     str | None,
@@ -46,6 +49,36 @@ def moment_of(option: str, text: str | None) -> int:
     """The same, and now without one."""
     at = time_of(option, text)
     return time.time_ns() // 1_000_000 if at is None else at
+
+
+def alone(settings: Settings, command: str) -> DataDirLock:
+    """Holds the folder of a process of which there may be one. OmsError if another has it."""
+    from streams.datadir import DataDirError, lock_data_dir
+    from streams.errors import OmsError
+
+    try:
+        return lock_data_dir(settings)
+    except DataDirError as error:
+        if "in use" not in str(error):
+            raise
+        raise OmsError(f"another {command} uses {settings.data_dir}; there may be one") from None
+
+
+def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
+    """Serve /metrics at OMS_WEB_HOST and OMS_WEB_PORT from a thread, for a process that is no worker. OmsError if it
+    cannot."""
+    import logging
+
+    from prometheus_client import start_http_server
+
+    from streams.errors import OmsError
+
+    try:
+        server, _ = start_http_server(settings.web_port, settings.web_host, registry)
+    except OSError as error:
+        raise OmsError(f"{settings.web_host}:{settings.web_port}: {error.strerror}; set OMS_WEB_PORT") from None
+    address = f"http://{settings.web_host}:{server.server_port}/metrics"
+    logging.getLogger(__name__).info("metrics at %s", address)
 
 
 def note(text: str) -> None:

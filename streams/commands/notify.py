@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.commands.common import Broker, note, settings_of
+from streams.commands.common import Broker, alone, note, serve_metrics, settings_of
 from streams.errors import OmsError, UsageError
 
 if TYPE_CHECKING:
     from streams.config import Settings
-    from streams.datadir import DataDirLock
     from streams.domain.notify.text import Message
-    from streams.notify.metrics import NotifyMetrics
     from streams.notify.outbox import Waiting
     from streams.notify.requests import Outcome
     from streams.notify.settings import NotifySettings, Target
@@ -89,7 +87,7 @@ def _run(settings: Settings, config: NotifySettings, *, once: bool, dry_run: boo
 
     decode = topology.load(registry=settings.registry).decoder("alerts")
     metrics = NotifyMetrics()
-    with nullcontext() if dry_run else _alone(settings):
+    with nullcontext() if dry_run else alone(settings, "oms notify"):
         outbox = Outbox(None if dry_run else settings.data_dir / OUTBOX, wall_ms())
         reader = TopicReader(settings, decode)
         try:
@@ -98,35 +96,11 @@ def _run(settings: Settings, config: NotifySettings, *, once: bool, dry_run: boo
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: notifier.stop())
             if not once and not dry_run:
-                _serve(settings, metrics)
+                serve_metrics(settings, metrics.registry)
             return notifier.run(once=once, wait_s=wait_s)
         finally:
             reader.close()
             outbox.close()
-
-
-def _alone(settings: Settings) -> DataDirLock:
-    from streams.datadir import DataDirError, lock_data_dir
-
-    try:
-        return lock_data_dir(settings)
-    except DataDirError as error:
-        if "in use" not in str(error):
-            raise
-        raise OmsError(f"another oms notify uses {settings.data_dir}; there may be one") from None
-
-
-def _serve(settings: Settings, metrics: NotifyMetrics) -> None:
-    import logging
-
-    from prometheus_client import start_http_server
-
-    try:
-        server, _ = start_http_server(settings.web_port, settings.web_host, metrics.registry)
-    except OSError as error:
-        raise OmsError(f"{settings.web_host}:{settings.web_port}: {error.strerror}; set OMS_WEB_PORT") from None
-    address = f"http://{settings.web_host}:{server.server_port}/metrics"
-    logging.getLogger(__name__).info("metrics at %s", address)
 
 
 class _Printer:

@@ -90,6 +90,8 @@ def show(console: Console, order: Mapping[str, Any]) -> None:
     console.print(f"  [bold]money[/bold]      {paid} paid of {total}{back}")
     if order.get("money"):
         console.print(f"  [bold]revenue[/bold]    {escape(revenue(order['money'], state))}")
+    if invoice := invoice_sentence(state):
+        console.print(f"  [bold]invoice[/bold]    {escape(invoice)}")
     others = {kind: codes for kind, codes in codes_of(state).items() if kind not in ("order_guid", "order_no")}
     for kind, codes in others.items():
         console.print(f"  [bold]code[/bold]       {kind} {escape(', '.join(codes))}")
@@ -117,6 +119,18 @@ def revenue(found: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     if found["advances_minor"]:
         said += f"; {money(found['advances_minor'], currency)} customer advances"
     return said + (f"; {money(found['fees_minor'], currency)} fees" if found["fees_minor"] else "")
+
+
+def invoice_sentence(state: Mapping[str, Any]) -> str:
+    """TAX-08, TAX-09: how far the invoice is, with the codes of all and of the red ones; "" where nobody wants one."""
+    found = state.get("invoice")
+    if not found:
+        return ""
+    said = str(found["status"]) + (f": {found['reason']}" if found.get("reason") else "")
+    codes = [str(each["code"]) for each in found["invoices"] if each.get("code")]
+    reds = [str(code) for each in found["invoices"] for code in each["red_codes"]]
+    said += f"; {', '.join(codes)}" if codes else ""
+    return said + (f"; red {', '.join(reds)}" if reds else "")
 
 
 def _way(console: Console, state: Mapping[str, Any]) -> None:

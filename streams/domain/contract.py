@@ -46,6 +46,10 @@ class Refusal:
 
 LIMITS: Final = Limits()
 STOCK_POOLS: Final = ("sales", "reserved", "quality_check", "in_transit")
+INVOICE: Final = (
+    "kind", "type", "name", "tax_number", "tax_number_hash", "licence_no", "bank", "bank_account", "address", "phone",
+    "place",
+)  # fmt: skip
 SALES_TYPES: Final = ("normal", "presale", "custom", "cross_border")
 
 _Check = Callable[[Any], str | None]
@@ -165,6 +169,7 @@ _SHORT: Final = (
     "event_id", "event_type", "source", "channel", *ids.KINDS, "operator", "customer_id", "customer_tier", "city_tier",
     "ip", "activity", "currency", "warehouse", "carrier", "raw_status", "raw_field", "courier", "sign_type", "sku",
     "scanned_code", "scanner_id", "ticket_code", "command", "target", "request_id", "period", "fee_type",
+    "invoice_code", "invoice_number", "error_code", "interface", "tax_number",
 )  # fmt: skip
 
 
@@ -186,6 +191,7 @@ class Contract:
         words = {"sku": word, "name": text, "text": text}
         line = _record({**amounts, **words, "is_gift": _flag}, ("sku", "quantity"), unknown)
         discount = _record({**amounts, **words}, ("amount_minor",), unknown)
+        invoice = dict.fromkeys(INVOICE, word)
         place = dict.fromkeys(("province", "city", "district", "street", "receiver", "phone"), text)
         self._fields: dict[str, _Check] = {
             **dict.fromkeys(_SHORT, word),
@@ -196,9 +202,11 @@ class Contract:
             "sales_type": _one_of(SALES_TYPES),
             "lines": _items(line, limits.items),
             "discounts": _items(discount, limits.items),
+            "invoice": _record(invoice, (), unknown),
+            "pdf_url": text,
             "address": _record({**place, "lat": _number, "lon": _number}, (), unknown),
             **dict.fromkeys(
-                ("amount_minor", "total_minor", "coupon_count", "duration_ms", "quantity", "line_no"), money
+                ("amount_minor", "total_minor", "coupon_count", "duration_ms", "quantity", "line_no", "attempt"), money
             ),
             "page_dwell_s": _number,
             **dict.fromkeys(("promised_ship_at", "promised_delivery_at"), time),

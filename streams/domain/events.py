@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 from . import ids
 
 Fact = dict[str, Any]
-Route = Literal["order", "perhaps_order", "stock", "cart", "set", "channel", "period"]
+Route = Literal["order", "perhaps_order", "stock", "cart", "set", "channel", "period", "tax"]
 """order = the event must name one; perhaps_order = to the order if it names one, else to its channel; set = to whom its
-value is about; period = to every order."""
+value is about; period = to every order; tax = to the invoice that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,9 @@ _SPECS: Final = (
     Spec("finance", "settled", "order"),
     Spec("finance", "bi_total", "period", ("channel", "amount_minor", "currency", "period")),
     Spec("finance", "period_closed", "period", ("period",)),
+    Spec("tax", "invoice_issued", "tax", ("request_id", "reply_to", "invoice_code")),
+    Spec("tax", "invoice_rejected", "tax", ("request_id", "reply_to", "error_code")),
+    Spec("tax", "attempt_failed", "tax", ("request_id", "reply_to", "error_code")),
 )
 
 SPECS: Final[Mapping[str, Mapping[str, Spec]]] = {

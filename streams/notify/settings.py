@@ -23,27 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from streams.config import ConfigError
+from streams.config import ConfigError, Secret
 from streams.domain.alert import SEVERITIES
 from streams.domain.notify.pace import Limits
 from streams.domain.notify.routing import ALL, Route
 
 VARIABLE: Final = "OMS_NOTIFY_CONFIG"
 _SMTP_TLS: Final = ("starttls", "ssl", "none")
-
-
-class Secret:
-    """A text that no repr, log or error shows."""
-
-    __slots__ = ("reveal",)
-
-    def __init__(self, value: str) -> None:
-        self.reveal = value
-
-    def __repr__(self) -> str:
-        return "***"
-
-    __str__ = __repr__
 
 
 @dataclass(frozen=True, slots=True)

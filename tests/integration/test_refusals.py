@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.tether import free_ports
 from tests.integration.conftest import Family
 from tests.integration.program import topics
 from tests.integration.test_engine import assigned, events
-from tests.servers.tether import free_ports
 from tests.support.process import ROOT
 from tests.support.progress import wait_until
 from tests.support.records import create_topics

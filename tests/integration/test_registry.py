@@ -126,6 +126,29 @@ def test_topics_apply_registers_the_schemas_and_requires_that_new_ones_read_the_
     assert {there.required(subject) for subject in subjects} == {"BACKWARD_TRANSITIVE"}
 
 
+def test_topics_apply_registers_no_schema_when_another_is_refused(
+    oms: Callable[..., Result], registry: ApicurioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transitive: the version in between could still be read."""
+    there = HttpRegistry(registry.url)
+    in_between = schema("oversell-breaks", {"name": "must", "type": "string", "default": "-"})
+    assert oms("topics", "apply").exit_code == 0
+    there.id_of("oversell-breaks-value", in_between)
+    known = there.versions("oversell-breaks-value")
+    assert [*known] == [1, 2]
+    assert known[2]["fields"][-1]["name"] == "must"
+
+    real = topology.Topology.schema
+    changed = {"oversell-breaks": schema("oversell-breaks", MUST), "alerts": schema("alerts", MAY)}
+    monkeypatch.setattr(topology.Topology, "schema", lambda self, name: changed.get(name) or real(self, name))
+    refused = oms("topics", "apply")
+    assert refused.exit_code == 1
+    assert "of version 1 of oversell-breaks-value: OversellBreaks.must: new and without a default" in refused.stderr
+    assert not there.has("alerts-value", changed["alerts"])
+    assert there.versions("oversell-breaks-value") == known
+    assert there.versions("nobody-value") == {}
+
+
 def test_topics_apply_makes_no_topic_when_the_registry_refuses_a_schema(
     oms: Callable[..., Result], registry: ApicurioServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,8 +162,12 @@ def test_topics_apply_makes_no_topic_when_the_registry_refuses_a_schema(
         patch.setattr(topology.Topology, "schema", changed)
         refused = oms("topics", "apply", "--broker", f"kafka://{empty.url}")
         assert refused.exit_code == 1
-        assert refused.stderr.count("\n") == 1
-        assert "answers 409 to /subjects/reports-value/versions" in refused.stderr
+        assert refused.stderr == (
+            "oms: reports: its schema cannot read records of version 1 of reports-value: "
+            "Reports.must: new and without a default\n"
+        )
+        shown = oms("topics", "diff", "--broker", f"kafka://{empty.url}")
+        assert "reports: its schema cannot read records of version 1 of reports-value: Reports.must" in shown.stdout
         patch.undo()
         assert "orders: missing" in oms("topics", "diff", "--broker", f"kafka://{empty.url}").stdout
 

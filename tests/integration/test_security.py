@@ -17,8 +17,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from streams.tether import free_ports
 from tests.servers.kafka import KafkaServer
-from tests.servers.tether import free_ports
 from tests.support.process import OMS
 from tests.support.progress import wait_until
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from tests.servers.tether import spawn
+from streams.tether import spawn
 
 ROOT = Path(__file__).resolve().parents[2]
 OMS = [sys.executable, "-m", "streams.cli"]

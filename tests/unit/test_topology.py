@@ -15,7 +15,7 @@ DAY = 86_400_000
 def test_inputs_outputs_and_internal_topics_are_told_apart() -> None:
     topics = topology.load().topics
     inputs = {name for name, topic in topics.items() if topic.is_input}
-    assert inputs == {"orders", "payments", "couriers", "wms", "service", "ops", "finance"}
+    assert inputs == {"orders", "payments", "couriers", "wms", "service", "ops", "finance", "tax"}
     assert topics["order-states"].is_output
     assert not topics["order-facts"].is_output
     assert all(sum((t.is_input, t.is_output, t.internal)) == 1 for t in topics.values())

@@ -7,6 +7,7 @@
                     {"kind": "courier_interface", "courier", "whitelist", "callback", "exit_ips", "expected_callback",
                      "retired_domains"}                       LOG-07: see domain/logistics/interfaces.py
                     {"kind": "warehouse", "warehouse", "lat", "lon"}, {"kind": "channel", "channel", ...}
+                    kinds invoice_profile, tax_code, invoice_cap and contract: see domain/tax/references.py
     quota_set       {"sku", "channel", "activity", "warehouse", "quota"}             at least one of the three; quota
                     null removes it
     activity_set    {"activity", "sku" or "skus": [...], "starts_at", "ends_at", "freeze_ratio": 1, "flash": false}
@@ -21,7 +22,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
+from streams.domain import identity
+from streams.domain.events import primary_code
 from streams.domain.logistics import interfaces
+from streams.domain.tax import references as invoices
 
 from .stock import POOLS
 
@@ -147,8 +151,10 @@ def _wrong(value: Mapping[str, Any], needed: tuple[str, ...], checks: Mapping[st
 
 def _reference(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
     kind = value.get("kind")
+    if type(kind) is str and kind in invoices.KINDS:
+        return _invoicing(fact, value)
     if type(kind) is not str or kind not in _REFERENCES:
-        return "value has no kind that is known: " + ", ".join(_REFERENCES)
+        return "value has no kind that is known: " + ", ".join((*_REFERENCES, *invoices.KINDS))
     needed, checks = _REFERENCES[kind]
     wrong = _wrong(value, needed, checks)
     if wrong is not None:
@@ -165,6 +171,18 @@ def _reference(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
     elif kind == "warehouse":
         found.append((CHANNELS, fact.get("channel") or fact["source"], dict(fact)))
     return found
+
+
+def _invoicing(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
+    wrong = invoices.wrong(value)
+    if wrong is not None:
+        return wrong
+    if value["kind"] != "contract":
+        return [invoices.message(fact, value)]
+    code = primary_code(fact)
+    if code is None:
+        return "a contract names no order: no code it could be found by"
+    return [(identity.FACTS, code[2], identity.event_message(code, invoices.contract(fact, value)))]
 
 
 def _quota(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:

@@ -1,6 +1,6 @@
 """What only some orders have, kept in one place so that the others pay nothing for it. Its compact row.
 
-All three tuples are never changed, only replaced. Times are ms after the order's creation.
+All these tuples are never changed, only replaced. Times are ms after the order's creation.
 """
 
 from __future__ import annotations
@@ -50,6 +50,15 @@ class Request(NamedTuple):
     has_expired: bool = False
 
 
+class Invoice(NamedTuple):
+    """TAX-08: how far its invoice is, by the word of the invoices agent; `reason` where nothing becomes of it."""
+
+    status: str
+    reason: str | None = None
+    issued: Mapping[str, list[Any]] = {}
+    """Invoice id -> [status, code, pdf_url, red codes]."""
+
+
 class Aside(NamedTuple):
     """`warehouse`: [when told, name], the newest. `shown`: [when told, rank] of the last state its channel showed."""
 
@@ -59,6 +68,7 @@ class Aside(NamedTuple):
     lag: Lag | None = None
     requests: Mapping[str, Request] | None = None
     """By request_id, in the order in which they were heard of."""
+    invoice: Invoice | None = None
 
 
 NONE: Final = Aside()
@@ -66,7 +76,7 @@ NONE: Final = Aside()
 
 def is_same_due(new: Aside | None, old: Aside | None) -> bool:
     """Whether the same things are due."""
-    return new is old or (NONE if new is None else new)[2:] == (NONE if old is None else old)[2:]
+    return new is old or (NONE if new is None else new)[2:5] == (NONE if old is None else old)[2:5]
 
 
 def next_due(aside: Aside) -> int | None:
@@ -102,6 +112,7 @@ def to_row(aside: Aside) -> list[Any]:
         None if aside.label is None else [*aside.label],
         None if aside.lag is None else [*aside.lag],
         None if aside.requests is None else {name: [*request] for name, request in aside.requests.items()},
+        None if aside.invoice is None else [*aside.invoice],
     ]
     while row and row[-1] is None:
         row.pop()
@@ -110,11 +121,12 @@ def to_row(aside: Aside) -> list[Any]:
 
 def from_row(row: list[Any]) -> Aside:
     """The inverse of `to_row`."""
-    warehouse, shown, label, lag, requests = [*row, *[None] * 5][:5]
+    warehouse, shown, label, lag, requests, invoice = [*row, *[None] * 6][:6]
     return Aside(
         warehouse,
         shown,
         None if label is None else Label(*label),
         None if lag is None else Lag(*lag),
         None if requests is None else {name: Request(*request) for name, request in requests.items()},
+        None if invoice is None else Invoice(*invoice),
     )

@@ -20,6 +20,7 @@ from streams.domain.order import (
     codes,
     dedup,
     flags,
+    invoicing,
     labels,
     lag,
     manual,
@@ -42,6 +43,7 @@ from streams.domain.status_map import may_be_signed
 
 CREATED: Final = "order_created"
 CODE_REJECTED: Final = "_code_rejected"
+ADDRESS_CHANGED: Final = "address_changed"
 
 DAY_MS: Final = 86_400_000
 
@@ -91,6 +93,8 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
             return _weighed(state, fact, now, settings)
         if fact["event_type"] == CONFIRM_TIMEOUT and "digest" not in fact:
             return _timed_out(state, fact, now, settings)
+        if fact["event_type"] == invoicing.TOLD and "digest" not in fact:
+            return _invoiced(state, fact, settings)
     if state is None:
         if fact["event_type"] != CREATED:
             raise UnknownOrder(f"{fact['event_type']} for an order that was never created")
@@ -156,6 +160,12 @@ def _fold(
             decision, rule = audit.ACCEPTED, "LOG-05"
             reason = f"{refusal}; until one is, it counts as a signature of a paid order"
 
+    if fact["event_type"] in invoicing.KINDS and refusal is None:
+        before, rule = new.aside, "TAX-01" if fact["event_type"] == invoicing.REQUESTED else "TAX-13"
+        refusal = reason = invoicing.take(new, fact)
+        changed |= new.aside is not before
+    if fact["event_type"] == ADDRESS_CHANGED and fact.get("address"):
+        changed |= invoicing.move(new, fact["address"], at)
     events: list[dict[str, Any]] = []
     if refusal is None:
         decision = audit.ACCEPTED
@@ -222,6 +232,8 @@ def _follow(
             labels.watch(guid, new, at, now, settings.nodes, sends)
         if aside.shown is not None:
             lag.watch(guid, new, at, now, settings.shown_ms, settings.nodes.history_ms, sends)
+        if aside.invoice is not None:
+            invoicing.follow(state, new, fact, sends)
     return sends
 
 
@@ -292,10 +304,14 @@ def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
     sends: list[Send] = []
     if fact.get("warehouse"):
         asides.stay(new, fact["warehouse"], 0)
+    if fact.get("address"):
+        new.address = [0, invoicing.place(fact["address"])]
     reason = saga.begin(new, fact, now, settings.tiers, settings.stock, sends)
     if settings.pushes:
         pushes.created(new, fact, settings.pushes, sends)
     sla.watch(fact["order_guid"], new, at, now, settings.nodes, sends)
+    if "invoice" in fact:
+        invoicing.begin(new, fact, sends)
     if fact.get("mapped") is None:
         new.version = 1
         row = audit.row(fact, "ST-01", audit.ACCEPTED, None, audit.text(new), reason)
@@ -330,6 +346,13 @@ def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings
     reason = f"{kind} {code} is bound to {bound_to}: the first binding holds"
     row = audit.row(fact, "ID-04", audit.REFUSED, audit.text(state), audit.text(new), reason)
     return Decision(new, row, [], changed)
+
+
+def _invoiced(state: OrderState | None, fact: Fact, settings: OrderSettings) -> Decision:
+    if state is None:
+        raise UnknownOrder("an invoice of an order that was never created")
+    new, row, events, changed = invoicing.learn(state, fact, settings.seen_memory_ms)
+    return Decision(new, row, events, changed)
 
 
 def _weighed(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> Decision:

@@ -111,6 +111,8 @@ class OrderState:
     """What only some orders have; what is due in it was told when `wait` was."""
     arrivals: dict[str, list[Any]] = field(default_factory=dict)
     """Waybill -> [picked up, arrives, basis], by the estimates agent: follows from the parcels told of by then."""
+    address: list[Any] | None = None
+    """[when told, fingerprint] of the shipping address told last (TAX-07)."""
 
     def copy(self) -> OrderState:
         """A shallow copy: replace its dicts and lists, do not change them."""
@@ -151,6 +153,7 @@ class OrderState:
             self.error,
             self.aside,
             self.arrivals,
+            self.address,
         )
 
 
@@ -191,13 +194,18 @@ def to_row(state: OrderState) -> list[Any]:
         state.lane,
         state.risk,
     ]
-    if state.wait is not None or state.error is not None or state.aside is not None or state.arrivals:
-        row += [None if state.wait is None else [*state.wait], state.error]
-        if state.aside is not None or state.arrivals:
-            row.append(None if state.aside is None else asides.to_row(state.aside))
-        if state.arrivals:
-            row.append(state.arrivals)
-    return row
+    tail = [
+        None if state.wait is None else [*state.wait],
+        state.error,
+        None if state.aside is None else asides.to_row(state.aside),
+        state.arrivals,
+        state.address,
+    ]
+    while tail and not tail[-1]:
+        tail.pop()
+    if len(tail) == 1:
+        tail.append(None)  # older programs read both or none
+    return row + tail
 
 
 def from_row(row: list[Any]) -> OrderState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.domain.order import claims, codes, manual, parked, sla, tiers
+from streams.domain.order import claims, codes, invoicing, manual, parked, sla, tiers
 from streams.domain.order.arrival import expected, sentence
 from streams.domain.order.flags import PROVISIONAL, names
 from streams.domain.order.lanes import LANES, TIERS
@@ -58,6 +58,7 @@ def record(
         "pending_approvals": None if state.aside is None else manual.waiting(state, by_hand),
         "estimated_arrival_at": None if arrives is None else arrives[0],
         "estimate_basis": None if arrives is None else arrives[1],
+        "invoice": None if state.aside is None else invoicing.view(state.aside.invoice),
         "customer_text": None if arrives is None else f"parcel sent, {sentence(arrives[0], state.updated_at + t0)}",
     }
 

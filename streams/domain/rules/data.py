@@ -33,6 +33,7 @@ from streams.domain.report.variance import VarianceReports
 from streams.domain.risk.settings import Settings as RiskSettings
 from streams.domain.status_map import MapError, StatusMaps, Table, parse
 from streams.domain.systems import Register
+from streams.domain.tax.settings import Settings as TaxSettings
 
 FOLDER = Path(__file__).parent
 STATUS = FOLDER / "status"
@@ -235,3 +236,9 @@ def health_reports(path: Path = FOLDER / "reports.json") -> HealthReports:
 def audit_reports(path: Path = FOLDER / "reports.json") -> AuditReports:
     """How many differences are audited as a month ends."""
     return AuditReports.parse(_read(path)["audit"])
+
+
+@cache
+def tax(path: Path = FOLDER / "tax.json") -> TaxSettings:
+    """The numbers and words of the invoices. TaxError names what must not be used."""
+    return TaxSettings.parse(_read(path), ledger().rounding_minor)

@@ -191,6 +191,17 @@ class HttpRegistry:
         """Whether `schema` is a version of `subject`; registers nothing."""
         return self._ask(f"/subjects/{_quoted(subject)}?normalize=true", _body(schema), absent=_NOT_FOUND) is not None
 
+    def versions(self, subject: str) -> dict[int, Schema]:
+        """Every version of `subject` by its number, oldest first; {} if the server has no such subject."""
+        path = f"/subjects/{_quoted(subject)}/versions"
+        numbers = self._ask(path, kind=list)
+        found = {}
+        for number in numbers or ():
+            answer = self._ask(f"{path}/{number}")
+            if answer is not None:  # else it was deleted meanwhile
+                found[int(number)] = json.loads(answer["schema"])
+        return found
+
     def required(self, subject: str) -> str | None:
         """The compatibility that the server requires of new versions of `subject`; None if it has no such subject."""
         answer = self._ask(f"/config/{_quoted(subject)}?defaultToGlobal=true")
@@ -207,9 +218,10 @@ class HttpRegistry:
         *,
         method: str | None = None,
         absent: frozenset[int] = frozenset(),
-    ) -> dict[str, Any] | None:
-        """The JSON answer; None if what is asked for is not there, which an `absent` status says of a request with a
-        body. RegistryUnavailableError if the server is away or unwell."""
+        kind: type = dict,
+    ) -> Any:
+        """The JSON answer, of type `kind`; None if what is asked for is not there, which an `absent` status says of a
+        request with a body. RegistryUnavailableError if the server is away or unwell."""
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = self._headers | ({"Content-Type": "application/vnd.schemaregistry.v1+json"} if data else {})
         request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
@@ -221,13 +233,14 @@ class HttpRegistry:
                 if error.code in (_NO_SUCH_ID if data is None else absent):
                     return None
                 said = _message_of(error.read(2000))
-            kind = RegistryUnavailableError if error.code >= 500 or error.code == 429 else RegistryError
-            raise kind(f"registry {self.url} answers {error.code} to {path.partition('?')[0]}{said}") from None
+            sort = RegistryUnavailableError if error.code >= 500 or error.code == 429 else RegistryError
+            raise sort(f"registry {self.url} answers {error.code} to {path.partition('?')[0]}{said}") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise RegistryUnavailableError(f"registry {self.url} cannot be reached: {reason}") from None
-        if not isinstance(answer, dict):
-            raise RegistryError(f"registry {self.url}: its answer to {path.partition('?')[0]} is not an object")
+        if not isinstance(answer, kind):
+            what = "a list" if kind is list else "an object"
+            raise RegistryError(f"registry {self.url}: its answer to {path.partition('?')[0]} is not {what}")
         return answer
 
 

@@ -11,9 +11,9 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 
+from streams.java import java
+from streams.tether import free_ports, spawn
 from tests.servers.apicurio.install import jar
-from tests.servers.kafka.install import java
-from tests.servers.tether import free_ports, spawn
 
 START_SECONDS = 60.0
 # Small, and quick to start: it serves a few dozen requests and never gets warm.

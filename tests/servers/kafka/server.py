@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from streams.tether import free_ports, spawn
 from tests.servers.kafka.install import HERE, classpath, java
-from tests.servers.tether import free_ports, spawn
 
 READY = b"Kafka Server started"
 START_SECONDS = 60.0

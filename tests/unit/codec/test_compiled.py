@@ -20,7 +20,7 @@ from streams.engine.codec.shape import Record, shape_of
 from tests.unit.codec.strategies import values
 
 TOPOLOGY = topology.load()
-AVRO_TOPICS = sorted(name for name, topic in TOPOLOGY.topics.items() if topic.schema != topology.JSON)
+AVRO_TOPICS = sorted(name for name, topic in TOPOLOGY.topics.items() if topic.subject is not None)
 
 QUICK = settings(
     max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True

@@ -29,6 +29,9 @@ NEEDED = {
     "request_id": "r-1",
     "value": "{}",
     "period": "2026-01",
+    "reply_to": "customer/C",
+    "invoice_code": "F1",
+    "error_code": "busy",
 }
 
 

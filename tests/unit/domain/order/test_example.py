@@ -94,6 +94,7 @@ def test_five_events_out_of_order_end_in_the_state_of_the_example() -> None:
         "estimated_arrival_at": None,
         "estimate_basis": None,
         "customer_text": None,
+        "invoice": None,
     }
 
 

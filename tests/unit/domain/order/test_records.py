@@ -56,7 +56,12 @@ def test_the_audit_names_who_when_what_before_and_after() -> None:
 @pytest.mark.rule("ST-06")
 @pytest.mark.parametrize(
     ("topic", "event_type"),
-    [(topic, event_type) for topic, types in SPECS.items() for event_type in types if event_type != "order_created"],
+    [
+        (topic, event_type)
+        for topic, types in SPECS.items()
+        for event_type, spec in types.items()
+        if event_type != "order_created" and spec.route != "tax"  # which answers an invoice, not an order
+    ],
 )
 def test_every_event_type_of_the_contract_is_audited_and_accepted_if_acted_on(topic: str, event_type: str) -> None:
     order, _ = fold([created(), paid()])

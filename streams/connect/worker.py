@@ -1,0 +1,160 @@
+"""The Connect worker's process: its properties, its environment and its life."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from streams.config import ConfigError, Settings
+from streams.connect.settings import ConnectSettings, registry_of
+from streams.java import java
+from streams.tether import spawn
+
+GROUP: Final = "oms-connect"
+STOP_S: Final = 20.0
+HERE: Final = Path(__file__).parent
+# Secrets stand in the worker's environment: its properties, and the configurations it keeps in a topic, name them.
+_SASL_PASSWORD: Final = "OMS_CONNECT_SASL_PASSWORD"
+_PLAIN: Final = frozenset({"security.protocol", "sasl.mechanism", "sasl.mechanisms", "ssl.ca.location"})
+_CLIENTS: Final = ("", "consumer.", "producer.", "admin.")
+_LOGINS: Final = {
+    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
+    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
+    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
+}
+
+
+def properties(settings: Settings, connect: ConnectSettings, home: Path, copies: int) -> dict[str, str]:
+    """The worker's properties; `copies`: of the topics it keeps its own affairs in. Raises ConfigError."""
+    address = urlsplit(connect.url)
+    found = {
+        "bootstrap.servers": settings.broker,
+        "group.id": GROUP,
+        "listeners": connect.url,
+        "rest.advertised.host.name": str(address.hostname),
+        "rest.advertised.port": str(address.port),
+        "config.storage.topic": f"{GROUP}-configs",
+        "offset.storage.topic": f"{GROUP}-offsets",
+        "status.storage.topic": f"{GROUP}-status",
+        "config.storage.replication.factor": str(copies),
+        "offset.storage.replication.factor": str(copies),
+        "status.storage.replication.factor": str(copies),
+        "offset.storage.partitions": "4",
+        "status.storage.partitions": "2",
+        "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+        "value.converter": "org.apache.kafka.connect.storage.StringConverter",
+        "plugin.path": str(home / "plugins"),
+        "plugin.discovery": "service_load",
+        "offset.flush.interval.ms": "5000",
+        "consumer.isolation.level": "read_committed",
+        "consumer.auto.offset.reset": "earliest",
+        "connector.client.config.override.policy": "All",
+        "config.providers": "env",
+        "config.providers.env.class": "org.apache.kafka.common.config.provider.EnvVarConfigProvider",
+        "config.providers.env.param.allowlist.pattern": "OMS_CONNECT_.*",
+        # A worker that was killed is out of the group after this; the one that comes after it waits for that.
+        "session.timeout.ms": "6000",
+        "heartbeat.interval.ms": "2000",
+        "scheduled.rebalance.max.delay.ms": "0",
+    }
+    for key, value in _security(settings.kafka).items():
+        found |= {f"{client}{key}": value for client in _CLIENTS}
+    return found
+
+
+def environment(settings: Settings, connect: ConnectSettings) -> dict[str, str]:
+    """What the worker's process finds in its environment. Raises ConfigError."""
+    database = connect.needed_database
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OMS_")}
+    return kept | {
+        "OMS_CONNECT_DB_URL": database.jdbc,
+        "OMS_CONNECT_DB_USER": database.user,
+        "OMS_CONNECT_DB_PASSWORD": database.password.reveal,
+        "OMS_CONNECT_REGISTRY_URL": registry_of(settings.registry),
+        _SASL_PASSWORD: settings.kafka.get("sasl.password", ""),
+    }
+
+
+def _security(kafka: Mapping[str, str]) -> dict[str, str]:
+    """The Java clients' words for what librdkafka is told by OMS_KAFKA_*."""
+    for key in kafka:
+        if key.startswith(("ssl.", "sasl.")) and key not in {*_PLAIN, "sasl.username", "sasl.password"}:
+            raise ConfigError(f"OMS_KAFKA_{key.upper().replace('.', '_')}: not carried over to Connect")
+    found = {}
+    if "security.protocol" in kafka:
+        found["security.protocol"] = kafka["security.protocol"]
+    if "ssl.ca.location" in kafka:
+        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": kafka["ssl.ca.location"]}
+    mechanism = kafka.get("sasl.mechanism", kafka.get("sasl.mechanisms"))
+    if mechanism is not None:
+        if mechanism not in _LOGINS:
+            raise ConfigError(f"OMS_KAFKA_SASL_MECHANISM: {mechanism} is not carried over to Connect")
+        user = kafka.get("sasl.username", "").replace("\\", "\\\\").replace('"', '\\"')
+        found["sasl.mechanism"] = mechanism
+        found["sasl.jaas.config"] = (
+            f'{_LOGINS[mechanism]} required username="{user}" password="${{env:{_SASL_PASSWORD}}}";'
+        )
+    return found
+
+
+class Worker:
+    """The worker's process; it dies with this one. Its log is `log`, rolled at 20 MB."""
+
+    def __init__(self, settings: Settings, connect: ConnectSettings, home: Path, copies: int) -> None:
+        self.folder = settings.data_dir
+        self.log = self.folder / "worker.log"
+        self._out = self.folder / "worker.out"
+        self._environment = environment(settings, connect)
+        self._properties = properties(settings, connect, home, copies)
+        self._command = [
+            java(), *connect.java,
+            # The sink writes times in the JVM's zone into columns that have none.
+            "-Duser.timezone=UTC",
+            f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}", f"-Doms.log={self.log}",
+            "-cp", str(home / "libs" / "*"), "org.apache.kafka.connect.cli.ConnectDistributed",
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it; ready it is when it answers. From the main thread."""
+        path = self.folder / "worker.properties"
+        path.touch(mode=0o600)
+        lines = (f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in self._properties.items())
+        path.write_text("".join(lines), encoding="utf-8")
+        with self._out.open("wb") as out:
+            self._process = spawn([*self._command, str(path)], cwd=self.folder, log=out, env=self._environment)
+
+    def ended(self) -> int | None:
+        """Its exit code once it has ended."""
+        return None if self._process is None else self._process.poll()
+
+    def last_words(self) -> str:
+        """The last error line of its log, or what it said outside it."""
+        for path in (self.log, self._out):
+            if path.is_file():
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-200:]
+                told = [line for line in lines if " ERROR " in line or "Exception" in line or path == self._out]
+                if told:
+                    return told[-1].strip()[:300]
+        return "it said nothing"
+
+    def stop(self) -> None:
+        """End it: offsets are committed, its place in the group is given up. Killed if that takes too long."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

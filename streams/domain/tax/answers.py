@@ -1,0 +1,119 @@
+"""What the tax service answers (TAX-08, TAX-09, TAX-10, TAX-16).
+
+An answer comes once or several times, and the first word on a request is the last: `done` in its row. Each attempt that
+failed is told too, and counted by interface.
+"""
+
+from __future__ import annotations
+
+from . import orders, report
+from .desk import FACTS, INVOICES, ORDERS, REQUESTS, Desk, Row
+from .integrity import SERVICE
+from .invoice import BLUE, RED_KIND, keep
+from .states import ISSUED, PARTLY_RED, RED, REJECTED
+
+ISSUED_EVENT, REJECTED_EVENT, FAILED_EVENT = "invoice_issued", "invoice_rejected", "attempt_failed"
+"""The events of the topic `tax`."""
+ALTERED_CODE = "tax_number_altered"
+"""Error of the adapter: the number it was to send does not fit its seal."""
+INTERFACE = "interface/"
+
+
+def take(desk: Desk, message: Row) -> None:
+    """An event of the topic `tax`, as a message."""
+    request_id, kind = message["request_id"], message["event_type"]
+    request = desk.row(REQUESTS, request_id)
+    if request is None:
+        desk.refusal = "an answer to a request that was never made"
+        return
+    if request.get("done"):
+        _again(desk, request_id, request, message)
+        return
+    attempt = max(message.get("attempt") or 0, 1)
+    if attempt > request["attempts"]:
+        error = None if kind == ISSUED_EVENT else message["error_code"]
+        interface = f"{INTERFACE}{request['interface']}"
+        count = {"do": "count", "at": desk.at, "interface": request["interface"], "error": error}
+        desk.send(FACTS, interface, count)
+    request = {**request, "attempts": max(attempt, request["attempts"])}
+    if kind != FAILED_EVENT:
+        request["done"] = kind
+        if kind == ISSUED_EVENT:
+            request["code"] = message["invoice_code"]
+    desk.put(REQUESTS, request_id, request)
+    if kind == FAILED_EVENT:
+        return
+    invoice_id = request["invoice"]
+    if request["kind"] == RED_KIND:
+        _red(desk, request_id, invoice_id, message)
+    elif kind == ISSUED_EVENT:
+        _issued(desk, invoice_id, message)
+    else:
+        _rejected(desk, invoice_id, message)
+
+
+def _issued(desk: Desk, invoice_id: str, message: Row) -> None:
+    invoice = desk.row(INVOICES, invoice_id)
+    known, printed = invoice["buyer"].get("tax_number"), message.get("tax_number")
+    if printed is not None and printed != known:
+        detail = f"{SERVICE} printed another tax number on invoice {invoice_id} than it was asked for"
+        about = {"detail": detail, "order_guid": invoice["guids"][0]}
+        desk.alert("TAX-10", invoice_id, do="open", title="tax_number_altered", **about)
+    said = {"code": message["invoice_code"], "number": message.get("invoice_number"), "pdf_url": message.get("pdf_url")}
+    new = {**invoice, **said, "status": ISSUED, "issued_at": desk.at}
+    keep(desk, invoice_id, new)
+    rates = [(line["rate_per_10000"], line["amount_minor"]) for line in new["lines"]]
+    report.list_row(desk, invoice_id, new["buyer"]["name"], new["code"], rates)
+    for guid in new["guids"]:
+        orders.follow(desk, guid, "TAX-08", None, invoice_id)
+
+
+def _rejected(desk: Desk, invoice_id: str, message: Row) -> None:
+    invoice = desk.row(INVOICES, invoice_id)
+    error = f"{message['error_code']}: {message.get('error') or 'no reason given'}"[:300]
+    keep(desk, invoice_id, {**invoice, "status": REJECTED, "error": error})
+    # The service's own words may name the buyer: they stay with the invoice and the audit.
+    detail = f"invoice {invoice_id} was rejected, {message['error_code']}"
+    about = {"detail": detail, "order_guid": invoice["guids"][0]}
+    desk.alert("TAX-16", f"rejected/{invoice_id}", do="open", title="invoice rejected", **about)
+    if message["error_code"] == ALTERED_CODE:
+        desk.alert("TAX-10", invoice_id, do="open", title="tax_number_altered", **about)
+    for guid in invoice["guids"]:
+        row = dict(desk.row(ORDERS, guid))
+        back = [
+            [line["line_no"], line["sku"], line["quantity"] or 1, line["left"]]
+            for line in invoice["lines"]
+            if line["guid"] == guid
+        ]
+        row["open"] = [*(row.get("open") or ()), *back]
+        desk.put(ORDERS, guid, row)
+        orders.follow(desk, guid, "TAX-16", error, invoice_id)
+
+
+def _red(desk: Desk, request_id: str, invoice_id: str, message: Row) -> None:
+    invoice, number = desk.row(INVOICES, invoice_id), request_id.rpartition("/")[2]
+    entry = invoice["reds"][number]
+    if message["event_type"] == REJECTED_EVENT:
+        keep(desk, invoice_id, {**invoice, "reds": {**invoice["reds"], number: {**entry, "status": REJECTED}}})
+        detail = f"red invoice {request_id} was rejected, {message['error_code']}"
+        about = {"title": "red invoice rejected", "detail": detail, "order_guid": entry["guid"]}
+        desk.alert("TAX-09", request_id, do="open", **about)
+        orders.follow(desk, entry["guid"], "TAX-09", detail, invoice_id)
+        return
+    entry = {**entry, "status": ISSUED, "code": message["invoice_code"]}
+    red = invoice["red"] + entry["amount"]
+    status = RED if red == invoice["amount"] else PARTLY_RED
+    new = {**invoice, "red": red, "status": status, "reds": {**invoice["reds"], number: entry}}
+    keep(desk, invoice_id, new)
+    rates = [(rate, -amount) for rate, amount in entry["lines"]]
+    report.list_row(desk, request_id, new["buyer"]["name"], entry["code"], rates)
+    orders.follow(desk, entry["guid"], "TAX-09", f"red invoice {entry['code']}", invoice_id)
+
+
+def _again(desk: Desk, request_id: str, request: Row, message: Row) -> None:
+    """Told once more: nothing, unless it is another invoice."""
+    code = message.get("invoice_code")
+    if message["event_type"] == ISSUED_EVENT and code != request.get("code"):
+        what = "red invoice" if request["kind"] != BLUE else "invoice"
+        detail = f"{request_id} was answered twice: {request.get('code') or request['done']}, then {code}"
+        desk.alert("TAX-08", f"twice/{request_id}", do="open", title=f"{what} issued twice", detail=detail)
