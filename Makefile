@@ -54,7 +54,7 @@ bench: $(DEV) ## throughput and latency beside the peers; writes bench/RESULTS.m
 	@$(PY) -m bench $(ARGS)
 
 soak: $(DEV) ## the long simulations and fuzz runs
-	@OMS_SOAK=1 $(PY) -m pytest -q -m "slow and not chaos and not integration" $(ARGS)
+	@OMS_SOAK=1 $(PY) -m pytest -q -m "not ($(SERVERS))" tests/property tests/simulation tests/scenarios tests/unit/codec $(ARGS)
 
 chaos: $(DEV) ## 20 kills, a broker restart and a zombie on the real broker
 	@OMS_CHAOS=long $(PY) -m pytest -q -s -m chaos tests/chaos $(ARGS)

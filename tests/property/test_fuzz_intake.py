@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from itertools import islice
@@ -13,6 +12,7 @@ from streams import agents, topology
 from streams.agents.intake import intake
 from streams.engine.local import LocalRunner
 from tests.property.mutate import Record, mutations
+from tests.support.effort import SOAK, tries
 
 NORMAL, LONG = 5_000, 200_000
 TOGETHER = 2_500
@@ -84,7 +84,7 @@ def test_what_passes_intake_never_fails_in_the_agents_behind_it(seed: int) -> No
     codecs = topology.load()
     runner = LocalRunner(agents.ALL, codecs, partitions=2, received_at=RECEIVED_AT)
     likely = (record for kind, record in mutations(codecs, seed) if kind in LIKELY_TO_PASS)
-    for topic, payload, key in islice(likely, NORMAL):
+    for topic, payload, key in islice(likely, tries(NORMAL)):
         runner.send_bytes(topic, payload, key)
         runner.run()
     runner.advance(2 * RECEIVED_AT)
@@ -96,6 +96,6 @@ def test_what_passes_intake_never_fails_in_the_agents_behind_it(seed: int) -> No
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(not os.environ.get("OMS_SOAK"), reason="a long run: set OMS_SOAK=1")
+@pytest.mark.skipif(not SOAK, reason="a long run: set OMS_SOAK=1")
 def test_two_hundred_thousand_mutated_payloads_are_accounted_for() -> None:
     check(fuzz(LONG, seed=5), LONG)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.channel_world import SETTINGS, World, missed, ops, order
+from tests.support.effort import tries
 
 T0 = 1_769_220_000_000
 ORPHAN = 500
@@ -121,7 +122,7 @@ def new_channels() -> dict[str, Channel]:
 
 @pytest.mark.rule("BRK-01")
 @pytest.mark.rule("BRK-03")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(actions=ACTIONS)
 def test_every_order_goes_when_the_oracle_says_if_tokens_are_used_one_by_one(actions: list[Action]) -> None:
     world, channels = World(replace(SMALL, batches=10)), new_channels()
@@ -137,7 +138,7 @@ def test_every_order_goes_when_the_oracle_says_if_tokens_are_used_one_by_one(act
 
 @pytest.mark.rule("BRK-01")
 @pytest.mark.rule("BRK-03")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(actions=ACTIONS, batches=st.integers(1, 3))
 def test_in_batches_too_nothing_is_lost_doubled_or_overtaken_and_no_second_sees_too_many(
     actions: list[Action], batches: int

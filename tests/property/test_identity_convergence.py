@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from streams.domain import calendar, ids
 from streams.domain.events import PAID_TYPES, primary_code
 from tests.property.identity_world import play
+from tests.support.effort import tries
 
 T0 = calendar.at(2026, 1, 24, 10)
 ORDERS = ("a", "b", "c")
@@ -99,7 +100,7 @@ def check_nothing_lost(facts: list[dict[str, Any]], world: Any) -> None:
 
 @pytest.mark.rule("ID-01")
 @pytest.mark.rule("ID-08")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(facts=streams(mixed=False), choices=picks)
 def test_bindings_and_deliveries_do_not_depend_on_the_order_of_arrival(
     facts: list[dict[str, Any]], choices: list[int]
@@ -118,7 +119,7 @@ def test_bindings_and_deliveries_do_not_depend_on_the_order_of_arrival(
 
 
 @pytest.mark.rule("ID-04")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(facts=streams(mixed=True), choices=picks)
 def test_conflicting_codes_lose_nothing_and_change_no_binding(facts: list[dict[str, Any]], choices: list[int]) -> None:
     world = play(facts, choices)

@@ -16,6 +16,7 @@ from streams.agents.match import match
 from streams.agents.reports import reports
 from streams.domain import calendar
 from streams.engine.local import LocalRunner
+from tests.support.effort import tries
 
 CODECS = topology.load()
 START = calendar.at(2026, 1, 20)
@@ -101,7 +102,7 @@ def said(kind: str, own: list[Event]) -> int | None:
 
 
 @pytest.mark.rule("FIN-04", "FIN-05")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 @given(EVENTS, st.data())
 def test_the_last_run_reports_what_all_facts_say(events: list[Event], draws: st.DataObject) -> None:
     arrived = draws.draw(st.permutations([*events, *events[:3]]))

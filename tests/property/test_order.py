@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from streams.domain.order import OrderSettings, OrderState, from_row, record, reduce, to_row
 from streams.domain.order.asides import Lag
 from tests.property import order_oracle as oracle
+from tests.support.effort import tries
 from tests.unit.domain.order.facts import GUID, MINUTE, SETTINGS, T0, Fact, fold, mapped, verdicts
 
 TYPES = {
@@ -132,7 +133,7 @@ def without_memory(state: OrderState) -> OrderState:
 @pytest.mark.rule("ST-01")
 @pytest.mark.rule("ST-02")
 @pytest.mark.rule("ST-05")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(histories())
 def test_the_state_is_what_the_rules_say_of_the_bag_of_events(history: list[Fact]) -> None:
     state, _ = fold(history)
@@ -147,7 +148,7 @@ def test_the_state_is_what_the_rules_say_of_the_bag_of_events(history: list[Fact
 
 @pytest.mark.rule("ST-05")
 @pytest.mark.rule("ID-05")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(arrivals())
 def test_order_of_arrival_and_repetition_change_nothing(both: tuple[list[Fact], list[Fact]]) -> None:
     history, arrived = both
@@ -172,7 +173,7 @@ def learned(draw: st.DrawFn) -> tuple[list[Fact], list[Fact]]:
 
 
 @pytest.mark.rule("ST-03", "LOG-05")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(learned())
 def test_a_word_that_is_learned_late_ends_as_if_it_had_been_known(both: tuple[list[Fact], list[Fact]]) -> None:
     late, always = both

@@ -17,6 +17,7 @@ from streams.agents.reports import reports
 from streams.domain import calendar
 from streams.domain.rules import data
 from streams.engine.local import LocalRunner
+from tests.support.effort import tries
 
 CODECS = topology.load()
 SETTINGS = data.quality_reports()
@@ -177,7 +178,7 @@ def told(record: dict[str, Any]) -> Any:
 
 
 @pytest.mark.rule("ST-07", "DQ-06", "LOG-12", "FIN-14", "ST-03")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(EVENTS, st.data())
 def test_the_last_report_of_each_day_is_that_of_all_its_events(events: list[Event], draws: st.DataObject) -> None:
     events = [*dict.fromkeys(events)]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.domain import calendar
+from tests.support.effort import tries
 from tests.unit.domain.risk.desk import DAY, HOUR, MINUTE, PEAK, SETTINGS, T0, Desk, created, fact, paid
 
 GUIDS = ("DB20260512AAAAAAAAAAAA", "DB20260512BBBBBBBBBBBB", "DB20260512CCCCCCCCCCCC")
@@ -70,7 +71,7 @@ def naive(events: list[Event], order: int, start: int) -> set[str]:
 @pytest.mark.rule("RSK-01")
 @pytest.mark.rule("RSK-02")
 @pytest.mark.rule("RSK-03")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(EVENTS, st.sampled_from([T0, PEAK]), st.data())
 def test_signals_and_crossings_do_not_depend_on_the_order_of_arrival(
     events: list[Event], start: int, data: st.DataObject

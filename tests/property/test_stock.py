@@ -6,7 +6,6 @@ twice; expiries fall where they fall; the worker dies at any step of any turn.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from random import Random
@@ -21,6 +20,7 @@ from streams.agents.inventory import inventory
 from streams.engine.local import Abort, Crash, LocalRunner
 from tests.property.stock_histories import T0, Message, history
 from tests.property.stock_oracle import DAY, HOLD, Oracle, Sku
+from tests.support.effort import SOAK
 
 CODECS = topology.load()
 NORMAL, LONG = 2_000, 100_000
@@ -216,7 +216,7 @@ def test_the_histories_lead_everywhere() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@pytest.mark.skipif(not os.environ.get("OMS_SOAK"), reason="a long run: set OMS_SOAK=1")
+@pytest.mark.skipif(not SOAK, reason="a long run: set OMS_SOAK=1")
 def test_a_hundred_thousand_long_histories() -> None:
     random = Random(11)
     for seed in range(LONG):

@@ -185,7 +185,8 @@ def test_what_operations_say_wrongly_goes_to_the_dead_letters_with_a_reason() ->
         ("rule", "qps is not a whole number of orders a second"),
         (
             "contract",
-            "value has no kind that is known: stock, alternative, channel_stock, warehouse, channel, courier_interface",
+            "value has no kind that is known: stock, alternative, channel_stock, warehouse, channel, "
+            "courier_interface, invoice_profile, tax_code, invoice_cap, contract",
         ),
     ]
 

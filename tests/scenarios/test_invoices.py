@@ -396,6 +396,8 @@ def test_a_rejected_invoice_is_told_and_may_be_asked_for_again() -> None:
     assert office.status() == "rejected"
     [alert] = [alert for alert in office.alerts("TAX-16") if "rejected" in alert["alert_key"]]
     assert (alert["status"], alert["recipient"]) == ("open", "finance and tech lead")
+    assert "unknown bank" not in str(alert), "a service may name the buyer"
+    assert [row["error"] for row in office.invoices.values()] == ["E7: unknown bank"]
     office.request("A", SIGNED + 2 * HOUR, **{**ENTERPRISE, "bank": "工商银行"}).until(SIGNED + 2 * HOUR + MINUTE)
     assert [ask["invoice_id"][-4:] for ask in office.asks] == [office.asks[0]["invoice_id"][-4:], "/1~2"]
     office.answer(SIGNED + 3 * HOUR)

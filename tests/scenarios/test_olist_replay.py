@@ -19,6 +19,7 @@ from streams.convert.olist import convert
 from streams.data import SAMPLE
 from streams.lines import BadLine, Line, read_lines
 from tests.scenarios.play import BY_ARRIVAL, Played, play, records
+from tests.support.effort import SOAK
 
 RANKS = ("pending_payment", "paid", "shipped", "logistics_signed", "customer_signed")
 LATER = 400
@@ -164,6 +165,7 @@ def test_shuffled_and_doubled_events_end_in_the_same_states(sample: Played, tmp_
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.skipif(not SOAK, reason="a long run: set OMS_SOAK=1")
 def test_the_whole_extract_gives_the_same_bytes_twice_and_the_same_states_when_shuffled(tmp_path: Path) -> None:
     root = Path(os.environ.get("OMS_REFERENCE") or Path(__file__).resolve().parents[3] / "shared") / "data" / "olist"
     if not root.is_dir():

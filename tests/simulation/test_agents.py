@@ -16,8 +16,9 @@ from streams import agents, data, topology
 from streams.engine.table import Table
 from tests.scenarios.play import Record, records
 from tests.simulation.schedule import Mismatch, Plan, Simulation, same
+from tests.support.effort import SOAK
 
-SCHEDULES = max(1, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 80)
+SCHEDULES = max(1, int(os.environ.get("SIMULATION_SCHEDULES", "2000")) // 160)
 ONLY = os.environ.get("SIMULATION_SEED")
 PARTS = 4
 PARTITIONS = 4
@@ -137,7 +138,7 @@ def test_the_reducers_never_change_a_value_they_got(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-@pytest.mark.skipif(not os.environ.get("OMS_SOAK"), reason="a long run: set OMS_SOAK=1")
+@pytest.mark.skipif(not SOAK, reason="a long run: set OMS_SOAK=1")
 def test_the_whole_sample_survives_a_schedule() -> None:
     for seed in (1, 2):
         run(seed, whole=True)

@@ -179,6 +179,8 @@ def _fold(
             changed = True
             if meaning.money == REFUND:
                 events.append(atomic.record(new, fact, atomic.REFUNDED))
+                if new.refunded_minor > new.paid_minor:  # the money did move: nothing is refused, but it is said
+                    reason = reason or "more is refunded than was paid so far"
         if meaning.mark:
             changed |= flags.mark(new, meaning.mark, at)
         if fact["topic"] == "wms":

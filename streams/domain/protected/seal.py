@@ -45,6 +45,8 @@ def digest(value: Any) -> str:
     """16 hex digits. Of text its bytes as they are; text and a number of the same look are different values."""
     if value.__class__ is str:
         return blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8, person=b"text").hexdigest()
+    if value.__class__ is int:  # most of them: as JSON would write it
+        return blake2b(b"%d" % value, digest_size=8, person=b"json").hexdigest()
     written = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return blake2b(written.encode(), digest_size=8, person=b"json").hexdigest()
 

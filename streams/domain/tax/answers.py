@@ -72,7 +72,9 @@ def _rejected(desk: Desk, invoice_id: str, message: Row) -> None:
     invoice = desk.row(INVOICES, invoice_id)
     error = f"{message['error_code']}: {message.get('error') or 'no reason given'}"[:300]
     keep(desk, invoice_id, {**invoice, "status": REJECTED, "error": error})
-    about = {"detail": f"invoice {invoice_id} was rejected, {error}", "order_guid": invoice["guids"][0]}
+    # The service's own words may name the buyer: they stay with the invoice and the audit.
+    detail = f"invoice {invoice_id} was rejected, {message['error_code']}"
+    about = {"detail": detail, "order_guid": invoice["guids"][0]}
     desk.alert("TAX-16", f"rejected/{invoice_id}", do="open", title="invoice rejected", **about)
     if message["error_code"] == ALTERED_CODE:
         desk.alert("TAX-10", invoice_id, do="open", title="tax_number_altered", **about)

@@ -29,9 +29,9 @@ from streams.engine.codec import avro, compile_decode, compile_encode, compiled,
 from streams.engine.codec.errors import CodecError, DecodeError, EncodeError
 from streams.engine.codec.shape import Array, Map, Nullable, Record, Shape, shape_of
 from tests.conftest import IN_CI
+from tests.support.effort import SOAK
 from tests.unit.codec.strategies import schemas, values
 
-SOAK = os.environ.get("OMS_SOAK") == "1"
 EXAMPLES = settings(
     max_examples=3000 if SOAK else 60,
     deadline=None,

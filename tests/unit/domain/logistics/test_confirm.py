@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from streams.domain.logistics import Settings, confirm
 from streams.domain.rules import data
+from tests.support.effort import tries
 from tests.unit.domain.logistics.watched import DAY, HOUR, MINUTE, T0
 
 SETTINGS = data.logistics()
@@ -243,7 +244,7 @@ words = st.tuples(
 
 
 @pytest.mark.rule("LOG-15")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 @given(st.lists(words, max_size=5), st.data())
 def test_when_it_times_out_does_not_depend_on_what_is_read_first(said: list[tuple[str, int]], choice: Any) -> None:
     """Oracle: no word in time; a ticket, by its last opening and closing, holds it up to its end."""

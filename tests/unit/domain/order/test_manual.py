@@ -16,6 +16,7 @@ from streams.domain.order import ManualRules, from_row, to_row
 from streams.domain.order.manual import ELSEWHERE, MAX_REQUESTS, ManualError
 from streams.domain.rules import data
 from streams.domain.rules.nodes import NODES
+from tests.support.effort import tries
 from tests.unit.domain.order.facts import DAY, GUID, HOUR, MINUTE, T0, Fact, Run, created, fact, paid, step
 
 SETTINGS = data.order_settings()
@@ -254,7 +255,7 @@ def stories(draw: st.DrawFn) -> list[Fact]:
 
 
 @pytest.mark.rule("ST-09")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 @given(stories(), st.data())
 def test_whatever_comes_first_the_same_two_others_move_the_order(story: list[Fact], choice: st.DataObject) -> None:
     """Oracle: two of the people other than the requester said so at the limit at the latest."""
