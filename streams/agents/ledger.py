@@ -92,15 +92,8 @@ def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rule
     """`timer`: when the order's timer fires so far, ms."""
     assert outcome.row is not None
     row = ctx[ORDERS][guid] = outcome.row
-    adds = variance.changed(before, row)
-    if adds is not None:
-        books, day = ctx[BOOKS], variance.book_key(row)
-        sums = books.get(day)
-        books[day] = adds if sums is None else [*map(add, sums, adds)]
-        _tell_again(ctx, row)
-    adds = health.changed(before, row, _SETTINGS.rounding_minor)
-    if adds is not None:
-        _weigh(ctx, row, adds)
+    if before is None or any(before.get(name) is not row.get(name) for name in health.LOOKED_AT):
+        _count(ctx, before, row)
     if outcome.entries:
         for entry in outcome.entries:
             ctx.emit(rules.ENTRIES, entry["entry_id"], entry)
@@ -113,6 +106,19 @@ def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rule
     wake = outcome.row.get("due")
     if wake is not None and wake != timer:
         ctx.timers.set(TIMER, guid, wake)
+
+
+def _count(ctx: Context, before: dict[str, Any] | None, row: dict[str, Any]) -> None:
+    """The order counts differently in the books of its day (FIN-08) and in the health of its channel (FIN-09)."""
+    adds = variance.changed(before, row)
+    if adds is not None:
+        books, day = ctx[BOOKS], variance.book_key(row)
+        sums = books.get(day)
+        books[day] = adds if sums is None else [*map(add, sums, adds)]
+        _tell_again(ctx, row)
+    adds = health.changed(before, row, _SETTINGS.rounding_minor)
+    if adds is not None:
+        _weigh(ctx, row, adds)
 
 
 def _compare(ctx: Context, fact: dict[str, Any]) -> None:
