@@ -87,6 +87,13 @@ def test_a_profile_fills_in_what_the_request_lacks_and_a_special_invoice_without
     assert office.audit()[1] == ("TAX-01", "accepted", "profile version 1")
 
 
+@pytest.mark.rule("TAX-01", "TAX-02")
+def test_an_empty_wish_at_the_order_has_the_customers_profile() -> None:
+    office = Office().set(T0 - DAY, kind="invoice_profile", customer_id="C", **ENTERPRISE)
+    office.buy("A", invoice={}).pay("A", 10000).sign("A").until(SIGNED + HOUR)
+    assert [ask["tax_number"] for ask in office.asks] == [USCC]
+
+
 @pytest.mark.rule("TAX-02")
 def test_the_newest_profile_counts_whatever_comes_first_and_another_buyer_is_not_it() -> None:
     office = Office()
@@ -180,6 +187,15 @@ def test_the_vector_of_three_orders_of_one_day_and_address() -> None:
     assert two["waybills"] == ["W-N1", "W-N2"]
     office.answer(SIGNED + HOUR)
     assert [office.status(f"N{n}") for n in range(3)] == ["issued"] * 3
+
+
+@pytest.mark.rule("TAX-07")
+def test_orders_stand_on_an_invoice_in_the_order_of_their_signatures() -> None:
+    office = Office().sell("LATER", signed=SIGNED + MINUTE).sell("FIRST").until(SIGNED + 2 * HOUR)
+    guids = {state["order_no"]: guid for guid, state in office.states.items()}
+    [ask] = office.asks
+    assert ask["order_guids"] == [guids["FIRST"], guids["LATER"]]
+    assert ask["invoice_id"] == f"{guids['FIRST']}/1"
 
 
 @pytest.mark.rule("TAX-07")
