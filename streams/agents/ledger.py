@@ -5,18 +5,27 @@ It reads the facts of the orders in a group of its own, so that the orders agent
 
 from __future__ import annotations
 
+from operator import add
 from typing import Any, Final
 
+from streams.agents.outcome import FOR_THE_ORDER
 from streams.domain import calendar
 from streams.domain import ledger as rules
 from streams.domain.ledger import periods
 from streams.domain.report import health, unconfirmed, variance
 from streams.domain.rules import data
-from streams.engine import Agent, Clock, Context
+from streams.engine import GATHERED, Agent, Clock, Context
 
 FACTS: Final = "order-facts"
 
-ledger = Agent("ledger", sources=(FACTS,), writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS), clock=Clock.EVENTS)
+ledger = Agent(
+    "ledger",
+    sources=(FACTS,),
+    writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS),
+    clock=Clock.EVENTS,
+    skips=FOR_THE_ORDER,
+    linger=GATHERED,
+)
 ORDERS = ledger.table("orders")
 CLOSED = ledger.table("closed")
 OPEN = ledger.table("open", kept=0.0)
@@ -44,6 +53,7 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
         outcome = rules.step(before, fact, ctx.now, _locked(ctx), _SETTINGS)
         if outcome.row is not before:
             _apply(ctx, guid, before, outcome, None if before is None else before.get("due"))
+            assert outcome.row is not None
             _hold_open(ctx, guid, before, outcome.row)
     elif fact["event_type"] == rules.CLOSED:
         month = periods.month_of(fact["period"])
@@ -78,15 +88,16 @@ def time_of(fact: dict[str, Any]) -> int:
 def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rules.Outcome, timer: int | None) -> None:
     """`timer`: when the order's timer fires so far, ms."""
     assert outcome.row is not None
-    ctx[ORDERS][guid] = outcome.row
-    adds = variance.changed(before, outcome.row)
+    row = ctx[ORDERS][guid] = outcome.row
+    adds = variance.changed(before, row)
     if adds is not None:
-        day = variance.book_key(outcome.row)
-        ctx[BOOKS][day] = [one + two for one, two in zip(ctx[BOOKS].get(day, [0] * len(adds)), adds, strict=True)]
-        _tell_again(ctx, outcome.row)
-    adds = health.changed(before, outcome.row, _SETTINGS.rounding_minor)
+        books, day = ctx[BOOKS], variance.book_key(row)
+        sums = books.get(day)
+        books[day] = adds if sums is None else [*map(add, sums, adds)]
+        _tell_again(ctx, row)
+    adds = health.changed(before, row, _SETTINGS.rounding_minor)
     if adds is not None:
-        _weigh(ctx, outcome.row, adds)
+        _weigh(ctx, row, adds)
     for entry in outcome.entries:
         ctx.emit(rules.ENTRIES, entry["entry_id"], entry)
     for topic, name, value in outcome.sends:
@@ -102,6 +113,7 @@ def _compare(ctx: Context, fact: dict[str, Any]) -> None:
     known = ctx[STATED].get(key)
     if known is None or variance.version(fact) > variance.version(known):
         ctx[STATED][key] = variance.stated(fact)
+        _stated(ctx).add(key)
         _tell(ctx, key)
 
 
@@ -113,10 +125,12 @@ def _tell(ctx: Context, key: str) -> None:
 
 def _tell_again(ctx: Context, row: dict[str, Any]) -> None:
     """The books of the order's day are others now: so may be the reports about it."""
+    known = _stated(ctx)
+    if not known:
+        return
     for key in variance.concerned(row):
-        fact = ctx[STATED].get(key)
-        if fact is not None and ctx.timers.due(BOOK, key) is None:
-            at = variance.tells_again_at(fact, ctx.now, _VARIANCE)
+        if key in known and ctx.timers.due(BOOK, key) is None:
+            at = variance.tells_again_at(ctx[STATED][key], ctx.now, _VARIANCE)
             if at is not None:
                 ctx.timers.set(BOOK, key, at)
 
@@ -124,7 +138,8 @@ def _tell_again(ctx: Context, row: dict[str, Any]) -> None:
 def _weigh(ctx: Context, row: dict[str, Any], adds: list[int]) -> None:
     """FIN-09: an order counts differently in its month and channel, which are told when the month is over."""
     key = health.key(row)
-    ctx[HEALTH][key] = [one + two for one, two in zip(ctx[HEALTH].get(key, [0] * len(adds)), adds, strict=True)]
+    sums = ctx[HEALTH].get(key)
+    ctx[HEALTH][key] = adds if sums is None else [*map(add, sums, adds)]
     month = key[:7]
     if ctx.memo.get(month, 0) > ctx.now:
         return
@@ -146,10 +161,20 @@ def _tell_health(ctx: Context, month: str, due: int) -> None:
         del ctx[HEALTH][key]
 
 
-def _hold_open(ctx: Context, guid: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+def _stated(ctx: Context) -> set[str]:
+    """Keys of the totals that were told: few, and asked for at every change of an order."""
+    known: set[str] | None = ctx.memo.get(STATED)
+    if known is None:
+        known = ctx.memo[STATED] = {key for key, _ in ctx[STATED].scan()}
+    return known
+
+
+def _hold_open(ctx: Context, guid: str, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
     """FIN-14: keep the list of the orders that wait for the customer's word alone."""
+    if "signed" not in after or (before is not None and "confirmed" in before):
+        return  # not delivered yet, or confirmed by then: nothing takes that back
     old = None if before is None else rules.held_open(before, _SETTINGS)
-    new = None if after is None else rules.held_open(after, _SETTINGS)
+    new = rules.held_open(after, _SETTINGS)
     if old == new:
         return
     for row, since, sign in ((before, old, -1), (after, new, 1)):

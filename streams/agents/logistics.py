@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from streams.agents.outcome import send
+from streams.agents.outcome import FOR_THE_ORDER, send
 from streams.domain import logistics as rules
 from streams.domain.logistics import confirm
 from streams.domain.rules import data
-from streams.engine import Agent, Clock, Context
+from streams.engine import GATHERED, Agent, Clock, Context
 from streams.engine.agent import TableSpec
 
 FACTS: Final = "order-facts"
@@ -18,7 +18,9 @@ logistics = Agent(
     "logistics",
     sources=(FACTS,),
     writes=(rules.CALLS, confirm.REQUESTS, rules.arrival.FACTS, rules.ALERTS, confirm.ORDERS),
+    skips=FOR_THE_ORDER,
     clock=Clock.EVENTS,
+    linger=GATHERED,
 )
 WAYBILLS = logistics.table("waybills")
 CONFIRMATIONS = logistics.table("confirmations")

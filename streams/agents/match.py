@@ -8,16 +8,19 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, Final
 
+from streams.agents.outcome import FOR_THE_ORDER
 from streams.domain.match import compare, report
 from streams.domain.match import row as rows
 from streams.domain.rules import data
-from streams.engine import Agent, Clock, Context
+from streams.engine import GATHERED, Agent, Clock, Context
 
 match: Final = Agent(
     "match",
     sources=("order-facts",),
     writes=(report.ALERTS, report.FACTS),
+    skips=FOR_THE_ORDER,
     clock=Clock.EVENTS,  # in a backlog, what an order waits for stands behind it
+    linger=GATHERED,
 )
 ORDERS: Final = match.table("orders", kept=0.5)
 OPEN: Final = match.table("open", kept=0.0)
@@ -25,9 +28,11 @@ COUNTS: Final = match.table("counts")
 MONTHS: Final = match.table("months")
 FRESH: Final = match.table("fresh", kept=0.0)
 MADE: Final = match.table("made", kept=0.0)
+READY: Final = match.table("ready", kept=0.0)
 
-ORDER, RUN, STEP = "order", "run", "step"
-"""Kinds of timers: an order is complete enough to be compared; a run (by its time); the next alerts of a run."""
+LOOK, RUN, STEP = "look", "run", "step"
+"""Kinds of timers, by the time of a run: orders may be complete by then, which makes it a run if they are; a run; its
+next step. An order has none of its own: what it is found to be matters from the next run on, so it waits in a row."""
 _SETTINGS: Final = data.match_reports()
 _AUDIT: Final = data.audit_reports()
 
@@ -46,33 +51,78 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
     before = ctx[ORDERS].get(guid)
     after = compare.step(before, fact, ctx.now, _SETTINGS)
     if after is not None and after is not before:
-        _keep(ctx, guid, before or {}, after, (before or {}).get("due"))
+        _keep(ctx, guid, before or {}, after)
+        if (before or {}).get("found") != after.get("found"):
+            run = _SETTINGS.next_run(ctx.now)
+            _at(ctx, RUN, run)
+            _also(ctx, run, after)
 
 
 @match.on_timer
 def due(ctx: Context, kind: str, key: str, due: int) -> None:
-    if kind == ORDER:
-        before = ctx[ORDERS].get(key)
-        if before is not None:
-            _keep(ctx, key, before, compare.due(before, due, _SETTINGS), None)
-        return
-    _run(ctx, int(key))
+    run = int(key)
+    ctx.memo.pop((kind, run), None)
+    if kind == LOOK:
+        changed, more = _compare(ctx, run)
+        if changed:
+            ctx.timers.set(RUN, key, run)
+        elif more:
+            ctx.timers.set(LOOK, key, ctx.now + 1)
+    else:
+        _run(ctx, run)
 
 
-def _keep(ctx: Context, guid: str, before: rows.Row, after: rows.Row, timer: int | None) -> None:
-    """`timer`: when the order's timer fires so far, ms."""
+def _keep(ctx: Context, guid: str, before: rows.Row, after: rows.Row) -> None:
     ctx[ORDERS][guid] = after
     if not before:
         ctx[MADE].add(report.made_key(after["at"], guid), 1)
-    wake = after.get("due")
-    if wake is not None and wake != timer:
-        ctx.timers.set(ORDER, guid, wake)
+    old, new = before.get("due"), after.get("due")
+    if old != new:
+        if old is not None:
+            del ctx[READY][report.ready_key(old, guid)]
+        if new is not None:
+            ctx[READY].add(report.ready_key(new, guid), 1)
+            _at(ctx, LOOK, _SETTINGS.next_run(new))
     if before.get("found") != after.get("found"):
         _index(ctx, guid, before, after)
 
 
+def _at(ctx: Context, kind: str, run: int) -> None:
+    if (kind, run) not in ctx.memo:
+        ctx.timers.set(kind, str(run), run)
+        ctx.memo[kind, run] = True
+
+
+def _also(ctx: Context, run: int, row: rows.Row) -> None:
+    """The month of the order is watched and audited too: without news it is looked at all the same before it closes."""
+    for at in (report.watch_from(row, _SETTINGS), report.audit_at(run - 1)):
+        if at > run:
+            _at(ctx, RUN, at)
+
+
+def _compare(ctx: Context, run: int) -> tuple[bool, bool]:
+    """Compare orders that are complete by the time of the run, a step of them; whether one of them counts differently
+    now, and whether there may be more."""
+    # What lies before the last run was compared then; a scan would have to step over what was deleted.
+    low, high = ctx.memo.get(READY, ""), report.ready_key(run, "")
+    names = [name for name, _ in islice(ctx[READY].range(low, high), _SETTINGS.rows_per_step)]
+    changed = False
+    for name in names:
+        guid = report.guid_of(name)
+        before = ctx[ORDERS][guid]
+        after = compare.due(before, run, _SETTINGS)
+        _keep(ctx, guid, before, after)
+        if before.get("found") != after.get("found"):
+            _also(ctx, run, after)
+            changed = True
+    more = len(names) == _SETTINGS.rows_per_step
+    if not more:
+        ctx.memo[READY] = max(low, high)
+    return changed, more
+
+
 def _index(ctx: Context, guid: str, before: rows.Row, after: rows.Row) -> None:
-    """Keep what the next run has to say, and see to it that there is one."""
+    """Keep what the next run has to say."""
     old, new = before.get("found"), after.get("found")
     counts = ctx[COUNTS].get(after.get("channel") or "", (0, 0))
     for found, sign in ((old, -1), (new, 1)):
@@ -92,12 +142,6 @@ def _index(ctx: Context, guid: str, before: rows.Row, after: rows.Row) -> None:
         ctx[FRESH][guid] = 1
     elif report.to_tell(before) != before.get("told"):
         del ctx[FRESH][guid]
-    run, watch = _SETTINGS.next_run(ctx.now), report.watch_from(after, _SETTINGS)
-    ctx.timers.set(RUN, str(run), run)
-    audit = report.audit_at(ctx.now)
-    for other in (watch, audit):  # a month without news is looked at all the same before it closes
-        if other > run:
-            ctx.timers.set(RUN, str(other), other)
 
 
 def _count(ctx: Context, channel: str, counts: Any) -> None:
@@ -125,7 +169,10 @@ def _forget(ctx: Context, due: int) -> bool:
 
 
 def _run(ctx: Context, due: int) -> None:
-    """The next alerts of a run; the last ones end it."""
+    """The next step of a run: orders that are to be compared by now, then alerts; when there are no more, its part."""
+    if _compare(ctx, due)[1]:
+        ctx.timers.set(STEP, str(due), ctx.now + 1)  # in the next turn: others are waiting
+        return
     guids = [guid for guid, _ in islice(ctx[FRESH].scan(), _SETTINGS.rows_per_step)]
     for guid in guids:
         row = ctx[ORDERS][guid]

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from streams.domain.inventory.messages import STOCK_FACT
+from streams.domain.logistics.arrival import ESTIMATED
 from streams.domain.rules import data
 from streams.engine import Context
 from streams.engine.agent import TableSpec
 
 _SYSTEMS: Final = data.systems()
+FOR_THE_ORDER: Final = tuple(f'{{"event_type":"{kind}"'.encode() for kind in (STOCK_FACT, ESTIMATED))
+"""How facts on order-facts begin that other agents tell the orders agent alone: nearly every second one."""
 
 
 class Outcome(Protocol):

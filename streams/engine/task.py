@@ -184,10 +184,12 @@ class Task:
         False: it stopped before a record that more timers come before than may fire in one turn; ``next`` is there.
         """
         ctx, fold, time_of, timers = self.ctx, self._fold, self._time_of, self.timers
-        decode = self._decoders[topic]
+        decode, skips = self._decoders[topic], self.agent.skips
         for record in records:
-            ctx.record = record
             value = record.value()
+            if skips and value is not None and value.startswith(skips):
+                continue
+            ctx.record = record
             try:
                 if value is None:
                     raise DecodeError("no value (a tombstone)")

@@ -84,6 +84,9 @@ def paid_in_full(row: Row, rounding: int) -> int | None:
         return created
     missing = max(total - rounding, 1)
     moved = row.get("money", {}).values()
+    if len(moved) == 1:  # most orders: one payment, and no more money yet
+        [(kind, amount, _, only)] = moved
+        return int(only) if kind == RECEIPT and amount >= missing else None
     final = min((at for kind, _, _, at in moved if kind == RECEIPT), default=None)
     if final is None:
         return None

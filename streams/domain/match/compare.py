@@ -37,7 +37,7 @@ def step(row: Row | None, fact: Fact, now: int, settings: MatchReports) -> Row |
 
 
 def due(row: Row, at: int, settings: MatchReports) -> Row:
-    """The order's timer fires, at `at` (ms)."""
+    """The order has waited until it is complete, which it is by `at` (ms)."""
     return _judged({name: value for name, value in row.items() if name != "due"}, at, settings)
 
 

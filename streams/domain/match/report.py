@@ -5,6 +5,7 @@ Each partition keeps, as orders are compared, only what its next run has to say:
     open     level, size of the gap and guid -> an order that differs, worst first
     counts   channel -> [orders told to finance, orders listed]
     months   month of creation and currency -> [orders compared, sales, receipt, sold, shipped]
+    ready    when it is complete enough to be compared, and guid: of an order that is not yet
     made     day of the creation and guid, for what is to be forgotten: nothing of it is open, nothing was heard of it
              for `forget_days`
     fresh    guids of orders whose alert is to be raised, told anew or closed
@@ -44,6 +45,7 @@ CRITICAL, WARNING = "critical", "warning"
 _FIGURES: Final = ("sales", "receipt", "sold", "shipped")
 _WIDTH: Final = 17
 _VOUCHERS: Final = 12
+_DIGITS: Final = 14
 _COLUMNS: Final = ("order_guid", "channel", "currency", "sales_minor", "receipt_minor", "sold", "shipped", "gap_minor")
 _MOST: Final = 10**_WIDTH - 1
 
@@ -75,6 +77,16 @@ def vouchers(guid: str, row: Row) -> list[list[str]]:
         found.append(["receipt", links.get(key, booked)])
     found += [["shipment", links.get(name, audit)] for name in row.get("parcels", {})]
     return [[*one] for one in dict.fromkeys(map(tuple, found))][:_VOUCHERS]
+
+
+def ready_key(at: int, guid: str) -> str:
+    """Sorts by time (ms)."""
+    return f"{at:0{_DIGITS}}{guid}"
+
+
+def guid_of(ready: str) -> str:
+    """The order of such a key."""
+    return ready[_DIGITS:]
 
 
 def made_key(at: int, guid: str) -> str:

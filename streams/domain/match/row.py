@@ -9,7 +9,7 @@
     links                   {key of the event, "sales" or name of the parcel: where its voucher can be seen}
     manual                  1 once a person has moved or approved something of it by hand
     found, told             what the three differ by, and what people were told of it (see compare)
-    due                     when its timer fires, if one is set
+    due                     when it will be complete enough to be compared, if it is not yet
 
 A voucher's link is what a sender gives as `raw` in place of the payload, a pointer to it: https://...
 

@@ -111,7 +111,8 @@ def observe(row: Row | None, fact: Fact, taken_in: int, known: Callable[[str], b
             new["signed"] = signed
     if new:
         seen.row = {**row, **new}
-        before, after = waiting(row), waiting(seen.row)
+        moved = "reached" in new or "closed" in new or "channel" in new
+        before, after = (waiting(row), waiting(seen.row)) if moved else (None, None)
         since = at
         if "channel" in new:  # what came before its creation counts from now on
             since = min(at, *(time for time in seen.row["reached"] if time is not None))

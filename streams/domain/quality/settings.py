@@ -10,6 +10,8 @@ from streams.domain import calendar
 from streams.domain.report.settings import ReportError
 
 _MOST: Final = 100_000
+_FIRST: Final = calendar.DAY_MS - calendar.SHANGHAI_OFFSET_MS
+"""Midnight after day 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +71,4 @@ class QualityReports:
 
     def first_day(self, at: int) -> int:
         """The first day whose report sees an event of that time, ms: until its hour, that of the day before."""
-        return -((self.due(0) - at) // calendar.DAY_MS)
+        return -((_FIRST + self.hour * calendar.HOUR_MS - at) // calendar.DAY_MS)

@@ -97,8 +97,10 @@ def month_of(at: int) -> str:
 
 def changed(before: Row | None, after: Row, rounding: int) -> list[int] | None:
     """By how much an order changes the sums of its month and channel, as ITEMS; None for not at all."""
-    if before is not None and all(before.get(name) == after.get(name) for name in _LOOKED_AT):
-        return None
+    if before is not None and all(before.get(name) is after.get(name) for name in _LOOKED_AT):
+        return None  # as for most facts: what they leave as it is, is the same object
+    if before is None:
+        return _counted(after, rounding)
     one, two = _counted(before, rounding), _counted(after, rounding)
     return None if one == two else [new - old for old, new in zip(one, two, strict=True)]
 
@@ -106,9 +108,7 @@ def changed(before: Row | None, after: Row, rounding: int) -> list[int] | None:
 _LOOKED_AT: Final = ("money", "done", "marked", "closed", "trouble")
 
 
-def _counted(row: Row | None, rounding: int) -> list[int]:
-    if row is None:
-        return [0] * len(ITEMS)
+def _counted(row: Row, rounding: int) -> list[int]:
     done, split, took = row.get("done"), 0, 0
     if done is not None:
         paid = paid_in_full(row, rounding)
@@ -118,13 +118,14 @@ def _counted(row: Row | None, rounding: int) -> list[int]:
 
 def is_abnormal(row: Row) -> bool:
     """As the module says."""
-    kinds = {kind for kind, *_ in row.get("money", {}).values()}
-    ended = "marked" in row or "closed" in row
-    return "trouble" in row or REFUND in kinds or (ended and not kinds.isdisjoint(RECEIPTS))
+    if "trouble" in row:
+        return True
+    kinds = [kind for kind, _, _, _ in row["money"].values()] if "money" in row else ()
+    return REFUND in kinds or (("marked" in row or "closed" in row) and any(kind in RECEIPTS for kind in kinds))
 
 
 def key(row: Row) -> str:
-    return f"{month_of(row['at'])}\0{row.get('channel') or ''}"
+    return f"{periods.label_of(periods.month_at(row['at']))}\0{row.get('channel') or ''}"
 
 
 # -- parts and the record ---------------------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ def changed(before: Row | None, after: Row) -> list[int] | None:
     money, done = (None, None) if before is None else (before.get("money"), before.get("done"))
     if after.get("money") is money and after.get("done") == done:
         return None
+    if money is None:
+        return None if (two := _counted(after)) == _NOTHING else two
     one, two = _counted(before), _counted(after)
     return None if one == two else [new - old for old, new in zip(one, two, strict=True)]
 
@@ -79,7 +81,10 @@ def _counted(row: Row | None) -> list[int]:
         found = bridge(row)
         if found is not None:
             return [1, *found.values()]
-    return [0] * len(ITEMS)
+    return _NOTHING
+
+
+_NOTHING: Final = [0] * len(ITEMS)
 
 
 def book_key(row: Row) -> str:

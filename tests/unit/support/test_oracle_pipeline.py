@@ -24,7 +24,7 @@ def test_the_oracle_and_the_runner_agree_on_every_topic() -> None:
     chosen = [agent for agent in catalogue.choose(None) if len(agent.sources) == 1 or not agent.tables]
     codecs, agents = topology.load(), [patient if a.name == patient.name else a for a in chosen]
     runner = LocalRunner(agents, codecs, partitions=1, received_at=NOW_MS)
-    for topic, key, event in islice(inputs(seed=1, now=NOW_MS), 2000):
+    for topic, key, event in islice(inputs(seed=1, now=NOW_MS), 1000):
         name = None if key is None else key.decode()
         if isinstance(event, bytes):
             runner.send_bytes(topic, event, name)
@@ -38,7 +38,7 @@ def test_the_oracle_and_the_runner_agree_on_every_topic() -> None:
     for agent in agents:
         for output in recompute(agent, codecs, records, received_at=NOW_MS):
             sent[output.topic].append(output)
-    assert len(records["audit-log"]) > 1500
+    assert len(records["audit-log"]) > 700
     assert records["dead-letters"]
     found = [text for topic in sent for text in differences(topic, records[topic], sent[topic], codecs.decoder(topic))]
     assert found == []
