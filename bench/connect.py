@@ -33,7 +33,7 @@ SINK, TOPIC = "ledger-entries", "ledger-entries"
 TRANSACTION = 1_000
 ABORT_EVERY = 10
 POLL_S = 0.5  # to count is work for the database
-STALL_S = 120.0
+STALL_S = 300.0
 
 METHOD = """
 One task of the Debezium sink in a Connect worker that `oms connect up` has started, PostgreSQL with its settings as
