@@ -24,7 +24,7 @@ from bench.observe import Failed
 from bench.processes import cpu_seconds
 from streams import topology
 from streams.cli import app
-from streams.connect import connectors
+from streams.connect import connectors, install
 from tests.servers.finance import Finance, jvm, wait_running
 from tests.support import entries
 from tests.support.process import WorkerProcess
@@ -33,7 +33,7 @@ SINK, TOPIC = "ledger-entries", "ledger-entries"
 TRANSACTION = 1_000
 ABORT_EVERY = 10
 POLL_S = 0.5  # to count is work for the database
-STALL_S = 120.0
+STALL_S = 300.0
 
 METHOD = """
 One task of the Debezium sink in a Connect worker that `oms connect up` has started, PostgreSQL with its settings as
@@ -59,6 +59,7 @@ class Sizes:
 
 def run(sizes: Sizes, say: Say) -> dict[str, Any]:
     """All measurements; figures and rows for the report, ready for JSON."""
+    install.bring()
     with tempfile.TemporaryDirectory(prefix="oms-bench-") as folder, Finance(Path(folder), fast=False) as one:
         CliRunner(env=one.env).invoke(app, ["topics", "apply"])
         began = time.monotonic()

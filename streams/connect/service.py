@@ -63,7 +63,7 @@ class Service:
         self._stopping.set()
 
     def run(self) -> None:
-        """Until stopped. Raises OmsError for what waiting does not mend: no topic, no database, a refused connector."""
+        """Until stopped. Raises OmsError if it cannot begin: no topic, no database, a refused connector."""
         try:
             with Lag(self.settings, self.wanted) as lag:
                 prepare(self.settings, self.connect, self.wanted)
@@ -82,6 +82,7 @@ class Service:
             if (code := self.worker.ended()) is not None:
                 raise OmsError(f"the Connect worker ended with {code} at its start: {self.worker.last_words()}")
             if time.monotonic() > deadline:
+                self.worker.stop()
                 raise OmsError(f"the Connect worker was not ready in {READY_S:g} s: {self.worker.last_words()}")
             self._stopping.wait(0.1)
         log.info("ready at %s", self.connect.url)
@@ -89,22 +90,22 @@ class Service:
     def _watch(self, lag: Lag) -> None:
         began, delay, sampled = time.monotonic(), _FIRST_DELAY_S, 0.0
         while not self._stopping.wait(_LOOK_S):
-            if (code := self.worker.ended()) is not None:
-                self.metrics.up.set(0)
-                now = time.monotonic()
-                delay = _FIRST_DELAY_S if now - began > _SETTLED_S else delay
-                log.error("the worker ended with %d; started again in %g s", code, delay)
-                if self._stopping.wait(delay):
-                    return
-                began, delay = now, min(2 * delay, _LONGEST_DELAY_S)
-                self._start()
             try:
+                if (code := self.worker.ended()) is not None:
+                    self.metrics.up.set(0)
+                    now = time.monotonic()
+                    delay = _FIRST_DELAY_S if now - began > _SETTLED_S else delay
+                    log.error("the worker ended with %d; started again in %g s", code, delay)
+                    if self._stopping.wait(delay):
+                        return
+                    began, delay = now, min(2 * delay, _LONGEST_DELAY_S)
+                    self._start()
                 self._tend()
                 if time.monotonic() - sampled > _SAMPLE_S:
                     sampled = time.monotonic()
                     self._sample(lag)
             except OmsError as error:
-                # The worker is dividing its tasks, or the broker is away: the next look shows.
+                # The worker does not start or is dividing its tasks, or the broker is away: the next look shows.
                 self.metrics.up.set(0)
                 log.warning("%s", error)
 

@@ -4,7 +4,8 @@
     integrity   TAX-10: a tax number is the same bytes at each hop
     buyer       TAX-01 to TAX-04, TAX-12: who an invoice is for
     codes       TAX-05: under which tax code goods are invoiced
-    orders      TAX-08, TAX-09: how far the invoice of an order is, and what becomes of refunds
+    orders      TAX-08: how far the invoice of an order is        standing  what it is about and waits for
+    refunds, reds  TAX-09: what is taken back, and of which lines
     groups      TAX-07: orders that wait for one invoice      closing, split  TAX-06: invoices made of them
     invoice     one invoice, its record and requests          answers  what the tax service says
     profiles    TAX-02, TAX-14                                match  TAX-13      report  TAX-13 to TAX-15, by month

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import codes, invoice, orders
+from . import codes, invoice, orders, standing
 from .desk import GROUPS, ORDERS, Desk, Row
 from .split import Line, greedy, tax_within
 from .states import GROUPED, REQUESTED
@@ -31,7 +31,7 @@ def close(desk: Desk, name: str) -> None:
     ]
     first, lead = members[0]
     again = lead.get("gen", 0)
-    parts = greedy(lines, orders.cap_of(desk, lead))
+    parts = greedy(lines, standing.cap_of(desk, lead))
     ids = [f"{first}/{n}" + (f"~{again + 1}" if again else "") for n in range(1, len(parts) + 1)]
     refs = {ref: value for _, row in members for ref, value in row["refs"].items()}
     orders_ = dict(members)
@@ -46,7 +46,7 @@ def close(desk: Desk, name: str) -> None:
         row.update(status=REQUESTED, open=[], invoices=[*row.get("invoices", ()), *holds[guid]], gen=again + 1)
         for invoice_id in holds[guid]:
             note = "TAX-06" if len(parts) > 1 else "TAX-07" if len(members) > 1 else "TAX-08"
-            orders.tell(desk, guid, row, note, None, invoice_id)
+            standing.tell(desk, guid, row, note, None, invoice_id)
         orders.settle(desk, guid, row)
 
 
