@@ -30,8 +30,8 @@ All facts of a month's orders lie in `order-facts` (12 of each order, in order o
 some orders paid too little, some never confirmed, some partly refunded, some complained about), then the closing of the
 month and what a BI system says each channel sold, as events of `finance`. One process of `oms worker` with the agents
 that make the month's reports ({AGENTS}) starts with an empty folder. The clock runs from its first committed turn until
-a read_committed reader has the last of the reports: FIN-04 and FIN-05 of the last run, FIN-08 of each channel, FIN-09,
-FIN-10 and FIN-14. Their figures must be those that were counted when the facts were made, or the run is void.
+a read_committed reader has the last of the reports: FIN-04 and FIN-05 of the last run, FIN-08 of each channel, FIN-09
+to FIN-11 and FIN-14. Their figures must be those that were counted when the facts were made, or the run is void.
 """.strip()
 
 Say = Callable[[str], None]
@@ -83,7 +83,7 @@ def closing(codecs: topology.Topology, wanted: dict[str, Any]) -> Iterator[load.
 
 def names() -> set[str]:
     """Ids of the reports that end the close, but for those of the last run."""
-    monthly = ("FIN-09", "FIN-10", "FIN-14")
+    monthly = ("FIN-09", "FIN-10", "FIN-11", "FIN-14")
     return {f"FIN-08/{MONTH}/{channel}" for channel in CHANNELS} | {f"{name}/{MONTH}" for name in monthly}
 
 
@@ -146,6 +146,8 @@ def check(reports: Reports, wanted: dict[str, Any]) -> None:
     _same("FIN-10", [row["gap_minor"] for row in audit], [month.SHORT] * min(10, wanted["told"]))
     held = json.loads(reports[f"FIN-14/{MONTH}"]["rows"])
     _same("FIN-14", sum(row["orders"] for row in held if "orders" in row), wanted["held_open"])
+    books = json.loads(reports[f"FIN-11/{MONTH}"]["rows"])
+    _same("FIN-11, debited", sum(row["debit_minor"] for row in books), sum(row["credit_minor"] for row in books))
     runs = [record for record in reports.values() if record["name"] == "FIN-04"]
     newest = json.loads(max(runs, key=lambda record: record["period"])["rows"])
     _same("FIN-04", sum(row["alerted"] for row in newest if "alerted" in row), wanted["told"])

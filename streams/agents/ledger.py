@@ -12,7 +12,7 @@ from streams.agents.outcome import FOR_THE_ORDER
 from streams.domain import calendar
 from streams.domain import ledger as rules
 from streams.domain.ledger import periods
-from streams.domain.report import health, unconfirmed, variance
+from streams.domain.report import balance, health, unconfirmed, variance
 from streams.domain.rules import data
 from streams.engine import GATHERED, Agent, Clock, Context
 
@@ -34,6 +34,7 @@ BOOKS = ledger.table("books")
 STATED = ledger.table("stated")
 
 HEALTH: Final = ledger.table("health")
+SUMS: Final = ledger.table("sums")
 
 TIMER, BOOK, MONTH = "order", "book", "month"
 """Kinds of timers: an order's, a part about a total that is told again, and about the channels' month."""
@@ -62,6 +63,8 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
             open_, days, at = ctx[OPEN].scan(), ctx[OPEN_DAYS].scan(), fact["event_time"]
             part = unconfirmed.part(open_, days, fact["period"], ctx.partition, at, _UNCONFIRMED)
             ctx.emit(unconfirmed.FACTS, unconfirmed.SERIES, part)
+            sums = ctx[SUMS].scan(f"{fact['period']}\0")
+            ctx.emit(balance.FACTS, balance.SERIES, balance.part(fact["period"], ctx.partition, sums, at))
     elif fact["event_type"] == rules.STATED:
         _compare(ctx, fact)
 
@@ -89,6 +92,24 @@ def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rule
     """`timer`: when the order's timer fires so far, ms."""
     assert outcome.row is not None
     row = ctx[ORDERS][guid] = outcome.row
+    if before is None or any(before.get(name) is not row.get(name) for name in health.LOOKED_AT):
+        _count(ctx, before, row)
+    if outcome.entries:
+        for entry in outcome.entries:
+            ctx.emit(rules.ENTRIES, entry["entry_id"], entry)
+        table = ctx[SUMS]
+        for name, more in balance.added(outcome.entries).items():
+            known = table.get(name)
+            table[name] = more if known is None else [*map(add, known, more)]
+    for topic, name, value in outcome.sends:
+        ctx.emit(topic, name, value)
+    wake = outcome.row.get("due")
+    if wake is not None and wake != timer:
+        ctx.timers.set(TIMER, guid, wake)
+
+
+def _count(ctx: Context, before: dict[str, Any] | None, row: dict[str, Any]) -> None:
+    """The order counts differently in the books of its day (FIN-08) and in the health of its channel (FIN-09)."""
     adds = variance.changed(before, row)
     if adds is not None:
         books, day = ctx[BOOKS], variance.book_key(row)
@@ -98,13 +119,6 @@ def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rule
     adds = health.changed(before, row, _SETTINGS.rounding_minor)
     if adds is not None:
         _weigh(ctx, row, adds)
-    for entry in outcome.entries:
-        ctx.emit(rules.ENTRIES, entry["entry_id"], entry)
-    for topic, name, value in outcome.sends:
-        ctx.emit(topic, name, value)
-    wake = outcome.row.get("due")
-    if wake is not None and wake != timer:
-        ctx.timers.set(TIMER, guid, wake)
 
 
 def _compare(ctx: Context, fact: dict[str, Any]) -> None:

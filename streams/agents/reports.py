@@ -8,7 +8,7 @@ from typing import Any, Final
 from streams.domain.match import report as match
 from streams.domain.quality import look as quality
 from streams.domain.quality import record as quality_record
-from streams.domain.report import assembly, health, repair, stock, unconfirmed, variance
+from streams.domain.report import assembly, balance, health, repair, stock, unconfirmed, variance
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.domain.tax import report as invoices
@@ -27,6 +27,7 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     quality.SERIES: (data.quality_reports(), quality_record.records),
     unconfirmed.SERIES: (data.unconfirmed_reports(), unconfirmed.records),
     variance.SERIES: (data.variance_reports(), variance.records),
+    balance.SERIES: (data.balance_reports(), balance.records),
     health.SERIES: (data.health_reports(), health.records),
     match.SERIES: (data.match_reports(), match.records),
     match.AUDITS: (data.audit_reports(), match.audits),

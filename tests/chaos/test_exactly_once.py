@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from streams import catalogue, topics_admin, topology
+from streams.domain.match.report import AUDITS
 from streams.domain.match.report import SERIES as MATCH
 from streams.domain.quality.look import SERIES as QUALITY
 from streams.domain.risk.outcome import RISK_FACT, SERIES
@@ -161,7 +162,7 @@ def _said_by_others(record: Record) -> bool:
     said: dict[str, Any] = json.loads(record.value or b"{}")
     if record.topic == "risk-facts":
         return bool(said["do"] != "chat")  # which is intake's; all else is risk's
-    return said.get("event_type") == RISK_FACT or said.get("series") in (SERIES, QUALITY, MATCH)
+    return said.get("event_type") == RISK_FACT or said.get("series") in (SERIES, QUALITY, MATCH, AUDITS)
 
 
 def versions(states: list[Record], codecs: Topology) -> list[str]:

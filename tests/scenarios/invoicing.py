@@ -110,6 +110,11 @@ class Office(Shop):
     def invoices(self) -> dict[str, dict[str, Any]]:
         return {value["invoice_id"]: value for value in self.out("invoices")}
 
+    @property
+    def states(self) -> dict[str, dict[str, Any]]:
+        """By guid."""
+        return {state["order_guid"]: state for state in Played(self.runner).states.values()}
+
     def invoice(self, order_no: str = "A") -> dict[str, Any] | None:
         found: dict[str, Any] | None = Played(self.runner).states[order_no]["invoice"]
         return found

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import random
+import sys
 from typing import Any
 
 import pytest
 
 from streams.commands.order_view import invoice_sentence
 from streams.domain import calendar
+from streams.domain.rules import data
 from streams.engine.local import Abort, Crash
 from tests.scenarios.invoicing import ADDRESS, CODE, DAY, ENTERPRISE, HOUR, MINUTE, SIGNED, T0, USCC, Office, line
 from tests.scenarios.play import Played, new_runner
@@ -81,6 +85,13 @@ def test_a_profile_fills_in_what_the_request_lacks_and_a_special_invoice_without
     assert [ask["buyer_licence_no"] for ask in office.asks] == ["L"]
     assert [alert["status"] for alert in office.alerts("TAX-03")] == ["closed"]
     assert office.audit()[1] == ("TAX-01", "accepted", "profile version 1")
+
+
+@pytest.mark.rule("TAX-01", "TAX-02")
+def test_an_empty_wish_at_the_order_has_the_customers_profile() -> None:
+    office = Office().set(T0 - DAY, kind="invoice_profile", customer_id="C", **ENTERPRISE)
+    office.buy("A", invoice={}).pay("A", 10000).sign("A").until(SIGNED + HOUR)
+    assert [ask["tax_number"] for ask in office.asks] == [USCC]
 
 
 @pytest.mark.rule("TAX-02")
@@ -176,6 +187,15 @@ def test_the_vector_of_three_orders_of_one_day_and_address() -> None:
     assert two["waybills"] == ["W-N1", "W-N2"]
     office.answer(SIGNED + HOUR)
     assert [office.status(f"N{n}") for n in range(3)] == ["issued"] * 3
+
+
+@pytest.mark.rule("TAX-07")
+def test_orders_stand_on_an_invoice_in_the_order_of_their_signatures() -> None:
+    office = Office().sell("LATER", signed=SIGNED + MINUTE).sell("FIRST").until(SIGNED + 2 * HOUR)
+    guids = {state["order_no"]: guid for guid, state in office.states.items()}
+    [ask] = office.asks
+    assert ask["order_guids"] == [guids["FIRST"], guids["LATER"]]
+    assert ask["invoice_id"] == f"{guids['FIRST']}/1"
 
 
 @pytest.mark.rule("TAX-07")
@@ -376,6 +396,37 @@ def test_the_deduction_list_of_the_month_is_there_by_the_5th() -> None:
     ]
 
 
+@pytest.mark.rule("TAX-15", "TAX-13")
+def test_the_list_comes_in_pages_and_once_more_for_what_is_known_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = dataclasses.replace(data.tax(), page=2)
+    monkeypatch.setattr(sys.modules["streams.agents.invoices"], "_SETTINGS", small)
+    series = sys.modules["streams.agents.reports"]._SERIES
+    monkeypatch.setitem(series, "invoices", (small, series["invoices"][1]))
+    office = Office(new_runner(partitions=1))
+    for number in range(5):
+        office.sell(f"N{number}", customer_id=f"C{number}")
+    office.until(SIGNED + HOUR)
+    last = office.asks[-1]
+    for ask in office.asks[:-1]:
+        office.answered += 1
+        office.reply(ask, SIGNED + HOUR)
+    office.until(calendar.at(2026, 2, 3, 7))
+    pages = {row["report_id"]: json.loads(row["rows"]) for row in office.out("reports") if row["name"] == "TAX-15"}
+    assert {name: len(rows) for name, rows in pages.items()} == {"TAX-15/2026-01": 2, "TAX-15/2026-01/2": 2}
+    assert [row["wrong"] for row in office.report("TAX-13")].count("no invoice, no contract") == 1
+    office.reply(last, calendar.at(2026, 1, 31, 23), invoice_code="LATE").until(calendar.at(2026, 2, 3, 9))
+    pages = {row["report_id"]: json.loads(row["rows"]) for row in office.out("reports") if row["name"] == "TAX-15"}
+    assert sorted(len(rows) for rows in pages.values()) == [1, 2, 2]
+    assert [row["wrong"] for row in office.report("TAX-13")].count("no invoice, no contract") == 0
+
+
+@pytest.mark.rule("TAX-05")
+def test_every_sku_is_asked_for_though_no_price_was_told_and_little_is_paid_yet() -> None:
+    office = Office().buy("A", line(1, 0), line(2, 0, "CUP"), total_minor=None).pay("A", 1, T0 + 1)
+    office.request("A", **ENTERPRISE).until(SIGNED)
+    assert office.status() == "blocked", "nobody has set a code for CUP"
+
+
 @pytest.mark.rule("TAX-16")
 @pytest.mark.parametrize(("last", "told"), [(10 * MINUTE, 0), (10 * MINUTE - 1, 1)])
 def test_the_same_error_three_times_in_ten_minutes(last: int, told: int) -> None:
@@ -451,6 +502,22 @@ def test_an_answer_to_nothing_is_a_dead_letter_and_another_invoice_for_one_reque
         office.reply(ask, SIGNED + HOUR, invoice_code=code)
     assert [alert["title"] for alert in office.alerts("TAX-08")] == ["invoice issued twice"]
     assert [row["invoice_code"] for row in office.invoices.values()] == ["F1"]
+
+
+def test_events_told_twice_change_nothing() -> None:
+    class Twice(Office):
+        def say(self, *args: Any, **fields: Any) -> Office:
+            super().say(*args, **fields)
+            self.told -= 1
+            super().say(*args, **fields)
+            return self
+
+    def story(office: Office) -> list[dict[str, Any]]:
+        office.sell("A").sell("B", line(1, 70_000)).until(SIGNED + HOUR).answer(SIGNED + HOUR)
+        office.refund("B", 30_000, SIGNED + 2 * HOUR).answer(SIGNED + 3 * HOUR)
+        return [*office.asks, *office.invoices.values(), *office.alerts("TAX-09")]
+
+    assert story(Twice()) == story(Office())
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -178,3 +178,20 @@ def test_case_30_one_answer_for_finance_with_what_blocks_it() -> None:
     tiers = [state["tiers"] for state in (waits, travels, done)]
     assert all({*tier} == {"base", "business", "finance"} for tier in tiers)
     assert tiers[0]["finance"] != tiers[2]["finance"]
+
+
+# -- what is archived of a month --------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("FIN-11")
+@pytest.mark.parametrize("number", [1, 29])
+def test_the_closing_archives_a_trial_balance_of_all_that_was_posted_in_the_month(number: int) -> None:
+    run = played(number)
+    [report] = reports(run, "FIN-11")
+    assert report["period"] == MONTH
+    posted = [entry for entry in run.output("ledger-entries") if entry["period"] == MONTH]
+    told = rows(run, "FIN-11")
+    assert {row["account"]: row["balance_minor"] for row in told} == balances(posted)
+    assert sum(row["postings"] for row in told) == 2 * len(posted)
+    assert sum(row["debit_minor"] for row in told) == sum(row["credit_minor"] for row in told) > 0
+    assert report["highlights"][0].endswith("the books balance")

@@ -25,6 +25,7 @@ from streams.domain.order import ManualRules, NodeRecords, OrderSettings, StockR
 from streams.domain.order.pushes import parse as parse_pushes
 from streams.domain.protected.settings import Protected
 from streams.domain.quality.settings import QualityReports
+from streams.domain.report.balance import BalanceReports
 from streams.domain.report.health import HealthReports
 from streams.domain.report.repair import RepairReports
 from streams.domain.report.settings import StockReports
@@ -242,3 +243,9 @@ def audit_reports(path: Path = FOLDER / "reports.json") -> AuditReports:
 def tax(path: Path = FOLDER / "tax.json") -> TaxSettings:
     """The numbers and words of the invoices. TaxError names what must not be used."""
     return TaxSettings.parse(_read(path), ledger().rounding_minor)
+
+
+@cache
+def balance_reports(path: Path = FOLDER / "reports.json") -> BalanceReports:
+    """How the trial balance of a closed month waits for its parts."""
+    return BalanceReports.parse(_read(path)["balance"])

@@ -23,7 +23,7 @@ from .desk import FACTS, INVOICES, ORDERS, SLA, Desk, Row
 from .integrity import ORDERS as ORDERS_HOP
 from .integrity import checked
 from .refunds import refund
-from .standing import cap_of, is_paid, is_ready, lines, status_of, tell, waits_for
+from .standing import cap_of, is_paid, is_ready, lines, skus, status_of, tell, waits_for
 from .states import ACCEPTED, ASKABLE, BLOCKED, ENDED, GROUPED, NONE, REFUSED, REJECTED, WAITING
 
 
@@ -112,7 +112,7 @@ def _ask(desk: Desk, guid: str, row: Row, asked: Row) -> None:
         _refuse(desk, guid, row, verdict.rule, verdict.reason)
         return
     buyer = verdict.buyer
-    refs: dict[str, Any] = {f"{codes.SKU}{line[1]}": None for line in row.get("open") or lines(row)}
+    refs: dict[str, Any] = {f"{codes.SKU}{sku}": None for sku in skus(row)}
     if buyer["place"]:
         refs[f"{codes.PLACE}{buyer['place']}"] = None
     row.update(status=ACCEPTED, buyer=buyer, asked_at=desk.at, refs=refs)

@@ -31,16 +31,26 @@ def lines(row: Row) -> list[list[Any]]:
     """[line_no, sku, units, amount] of what the customer pays for: the price over the lines in proportion to what they
     are worth, so that discounts, freight and the like lie on them to the last fen (FIN-06)."""
     order = row["order"]
-    goods = [line for line in order["lines"] if not line[4]] or order["lines"]
-    weights = [line[2] * (line[3] or 0) for line in goods]
-    if not any(weights):
-        weights = [line[2] for line in goods]
+    goods = _goods(order)
     total = order["paid"] if order["total"] is None else order["total"]
-    if total == 0 and order["total"] is None:
-        total = sum(weights)  # nothing is known yet but what it is made of
-    numbers = [line[0] or n for n, line in enumerate(goods, 1)]
-    parts = zip(numbers, goods, split(total, weights), strict=True)
-    return [[number, line[1], line[2], amount] for number, line, amount in parts if amount]
+    parts = zip(goods, split(total, [weight for *_, weight in goods]), strict=True)
+    return [[number, sku, units, amount] for (number, sku, units, _), amount in parts if amount]
+
+
+def skus(row: Row) -> list[str]:
+    """Whatever may be on the invoice, however much of it turns out to be paid."""
+    return list(dict.fromkeys(sku for _, sku, _, _ in _goods(row["order"])))
+
+
+def _goods(order: Row) -> list[tuple[int, str, int, int]]:
+    """(line_no, sku, units, what it is worth) of lines that are worth anything; without prices, by units."""
+    found = [line for line in order["lines"] if not line[4]] or order["lines"]
+    priced = any(line[3] for line in found)
+    goods = [
+        (line[0] or number, line[1], line[2], line[2] * (line[3] or 0) if priced else line[2])
+        for number, line in enumerate(found, 1)
+    ]
+    return [each for each in goods if each[3]]
 
 
 def cap_of(desk: Desk, row: Row) -> int:
