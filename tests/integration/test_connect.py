@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from typing import Any
 
 import psycopg
@@ -32,12 +32,16 @@ from tests.support.process import ROOT, WorkerProcess
 from tests.support.progress import wait_until
 from tests.support.records import ends, produce, read
 from tests.support.tables import abort, committed, entry, letters, one, rows, tabled, wait_for
+from tests.support.unwell import Unwell
 
 pytestmark = [pytest.mark.integration, pytest.mark.connect]
 
 ORDERS = -(-100_000 // entries.PER_ORDER)
 ENTRIES = ORDERS * entries.PER_ORDER
 T0 = entries.T0
+
+Encode = Callable[[str, dict[str, Any]], bytes]
+Oms = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +61,12 @@ def connect(finance: Finance) -> WorkerProcess:
 
 
 @pytest.fixture
-def oms(finance: Finance) -> Callable[..., Result]:
+def oms(finance: Finance) -> Oms:
     return lambda *arguments, **more: CliRunner(env={**finance.env, **more}).invoke(app, list(arguments))
 
 
 @pytest.fixture
-def encode(finance: Finance) -> Callable[[str, dict[str, Any]], bytes]:
+def encode(finance: Finance) -> Encode:
     known = topology.load(registry=finance.registry.url)
     return lambda topic, value: known.encoder(topic)(value)
 
@@ -144,20 +148,16 @@ def test_finance_reads_views_and_neither_writes_nor_sees_tables(finance: Finance
         board = json.loads((ROOT / "docker/grafana/dashboards/business.json").read_text(encoding="utf-8"))
         for panel in board["panels"]:
             connection.execute(panel["targets"][0]["rawSql"].encode())
-        for refused in (
-            "SELECT count(*) FROM ledger_entries",
-            "SELECT count(*) FROM order_states",
-            "INSERT INTO ledger_entries (entry_id) VALUES ('x')",
-            "DELETE FROM finance.ledger",
-            "CREATE TABLE mine (x int)",
-            "CREATE VIEW finance.mine AS SELECT 1",
-        ):
+        reading = ("SELECT count(*) FROM ledger_entries", "SELECT count(*) FROM order_states")
+        writing = ("INSERT INTO ledger_entries (entry_id) VALUES ('x')", "DELETE FROM finance.ledger")
+        making = ("CREATE TABLE mine (x int)", "CREATE VIEW finance.mine AS SELECT 1")
+        for refused in (*reading, *writing, *making):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(refused.encode())
 
 
 def test_garbage_becomes_dead_letters_and_the_sink_goes_on(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, encode: Encode
 ) -> None:
     good = encode("ledger-entries", entry(1))
     far = encode("ledger-entries", entry(2, entry_id="far", recognized_at=9_000_000_000_000_000))
@@ -190,7 +190,7 @@ def test_garbage_becomes_dead_letters_and_the_sink_goes_on(
 
 
 def test_records_with_parts_become_flat_rows_and_tombstones_delete_them(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, encode: Encode
 ) -> None:
     state = {
         "order_guid": "DB1", "channel": "tmall", "state": "settled", "flags": ["gap", "refunded"],
@@ -234,7 +234,7 @@ def test_records_with_parts_become_flat_rows_and_tombstones_delete_them(
 
 @pytest.mark.rule("FIN-04")
 def test_open_triples_and_what_is_settled_are_views(
-    finance: Finance, posted: list[dict[str, Any]], encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, posted: list[dict[str, Any]], encode: Encode
 ) -> None:
     listed = (
         '[{"channel":"tmall","alerted":1,"listed":0},{"order_guid":"DB7","channel":"tmall","currency":"CNY",'
@@ -269,7 +269,7 @@ def test_open_triples_and_what_is_settled_are_views(
 
 
 def test_a_nullable_field_that_is_added_becomes_a_column(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, encode: Encode
 ) -> None:
     wider = copy.deepcopy(topology.load().schema("ledger-entries"))
     wider["fields"].append({"name": "cost_center", "type": ["null", "string"], "default": None, "doc": "Who pays."})
@@ -285,26 +285,13 @@ def test_a_nullable_field_that_is_added_becomes_a_column(
     ]
 
 
-class Unwell(BaseHTTPRequestHandler):
-    """A registry on a bad day."""
-
-    asked = 0
-
-    def do_GET(self) -> None:
-        Unwell.asked += 1
-        self.send_error(503)
-
-    def log_message(self, *_: object) -> None: ...
-
-
 def test_a_registry_that_is_unwell_is_waited_for_and_makes_no_dead_letters(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, encode: Encode
 ) -> None:
     (reports,) = (connector for connector in connectors.load() if connector.name == "reports")
     late = {**reports.config, "collection.name.format": "reports_late"}
     dead = sum(ends(finance.kafka.bootstrap, DEAD_LETTERS).values())
-    report = encode("reports", {"report_id": "late", "name": "late"})
-    produce(finance.kafka.bootstrap, [("reports", b"late", report)])
+    produce(finance.kafka.bootstrap, [("reports", b"late", encode("reports", {"report_id": "late", "name": "late"}))])
     wait_for(finance, "SELECT count(*) FROM reports WHERE report_id = 'late'", 1)
     with HTTPServer(("127.0.0.1", 0), Unwell) as unwell:
         threading.Thread(target=unwell.serve_forever, daemon=True).start()
@@ -326,24 +313,19 @@ def test_a_registry_that_is_unwell_is_waited_for_and_makes_no_dead_letters(
     assert sum(ends(finance.kafka.bootstrap, DEAD_LETTERS).values()) == dead
 
 
-def test_tables_are_made_as_the_sink_would_make_them(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
-) -> None:
+def test_tables_are_made_as_the_sink_would_make_them(finance: Finance, connect: WorkerProcess, encode: Encode) -> None:
     """So a column that the sink adds later is of the same kind."""
     shape = (
         "SELECT column_name, data_type, udt_name, is_nullable FROM information_schema.columns "
         "WHERE table_name = '{}' AND column_name <> 'cost_center' ORDER BY column_name"
     )
-    made: dict[str, dict[str, Any]] = {
-        "ledger-entries": entry(300),
-        "order-states": {"order_guid": "shape", "version": 1},
-        "alerts": {"alert_key": "shape", "status": "closed"},
-        "reports": {"report_id": "shape", "name": "shape"},
-    }
+    made: dict[str, dict[str, Any]] = {"ledger-entries": entry(300)}
+    made |= {"alerts": {"alert_key": "shape", "status": "closed"}, "reports": {"report_id": "shape", "name": "shape"}}
+    made["order-states"] = {"order_guid": "shape", "version": 1}
     for connector in connectors.load():
         value = made[connector.topic]
-        key = value[connector.key].encode()
-        produce(finance.kafka.bootstrap, [(connector.topic, key, encode(connector.topic, value))])
+        record = (connector.topic, value[connector.key].encode(), encode(connector.topic, value))
+        produce(finance.kafka.bootstrap, [record])
         table = f"{connector.table}_by_sink"
         finance.rest.put(f"{connector.name}-copy", {**connector.config, "collection.name.format": table})
     for connector in connectors.load():
@@ -353,7 +335,7 @@ def test_tables_are_made_as_the_sink_would_make_them(
 
 
 def test_a_task_that_fails_is_told_in_one_line_and_started_again(
-    finance: Finance, connect: WorkerProcess, oms: Callable[..., Result], encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, oms: Oms, encode: Encode
 ) -> None:
     fine = oms("connect", "status")
     assert (fine.exit_code, fine.stderr) == (0, "")
@@ -376,9 +358,7 @@ def test_a_task_that_fails_is_told_in_one_line_and_started_again(
     assert "alerts: what had failed is started again" in connect.text()
 
 
-def test_apply_mends_what_is_different_and_only_that(
-    finance: Finance, connect: WorkerProcess, oms: Callable[..., Result]
-) -> None:
+def test_apply_mends_what_is_different_and_only_that(finance: Finance, connect: WorkerProcess, oms: Oms) -> None:
     wanted = {connector.name: connector for connector in connectors.load()}
     finance.rest.put("reports", {**wanted["reports"].config, "batch.size": "7"})
     applied = oms("connect", "apply")
@@ -400,7 +380,7 @@ def test_apply_mends_what_is_different_and_only_that(
         ({"OMS_CONNECT_URL": "http://127.0.0.1:9"}, "no Connect worker at http://127.0.0.1:9"),
     ],
 )
-def test_what_is_away_or_set_wrongly_is_one_line(oms: Callable[..., Result], wrong: dict[str, str], says: str) -> None:
+def test_what_is_away_or_set_wrongly_is_one_line(oms: Oms, wrong: dict[str, str], says: str) -> None:
     refused = oms("connect", "apply", **wrong)
     assert refused.exit_code == 1
     assert says in refused.stderr
