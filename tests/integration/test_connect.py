@@ -10,13 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from typing import Any
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
-from psycopg.rows import dict_row
 from typer.testing import CliRunner, Result
 
 from streams import topology
@@ -33,12 +31,17 @@ from tests.support import entries
 from tests.support.process import ROOT, WorkerProcess
 from tests.support.progress import wait_until
 from tests.support.records import ends, produce, read
+from tests.support.tables import abort, committed, entry, letters, one, rows, tabled, wait_for
+from tests.support.unwell import Unwell
 
 pytestmark = [pytest.mark.integration, pytest.mark.connect]
 
 ORDERS = -(-100_000 // entries.PER_ORDER)
 ENTRIES = ORDERS * entries.PER_ORDER
 T0 = entries.T0
+
+Encode = Callable[[str, dict[str, Any]], bytes]
+Oms = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
@@ -58,80 +61,14 @@ def connect(finance: Finance) -> WorkerProcess:
 
 
 @pytest.fixture
-def oms(finance: Finance) -> Callable[..., Result]:
+def oms(finance: Finance) -> Oms:
     return lambda *arguments, **more: CliRunner(env={**finance.env, **more}).invoke(app, list(arguments))
 
 
 @pytest.fixture
-def encode(finance: Finance) -> Callable[[str, dict[str, Any]], bytes]:
+def encode(finance: Finance) -> Encode:
     known = topology.load(registry=finance.registry.url)
     return lambda topic, value: known.encoder(topic)(value)
-
-
-def rows(finance: Finance, query: str) -> list[dict[str, Any]]:
-    with psycopg.connect(finance.postgres.dsn, row_factory=dict_row) as connection:
-        return connection.execute(query.encode()).fetchall()
-
-
-def one(finance: Finance, query: str) -> Any:
-    """The one value of the first row; None without a row."""
-    return next((value for row in rows(finance, query) for value in row.values()), None)
-
-
-def wait_for(finance: Finance, query: str, wanted: Any, seconds: float = 60) -> None:
-    wait_until(lambda: bool(one(finance, query) == wanted), seconds, f"{query} gives {wanted}", every=0.25)
-
-
-def entry(number: int, **more: Any) -> dict[str, Any]:
-    """One that no order of the test has."""
-    return {
-        "entry_id": f"single/{number}", "order_guid": "single", "line_no": None, "channel": "tmall", "kind": "receipt",
-        "debit_account": "cash", "credit_account": "customer_advances", "amount_minor": 100, "currency": "CNY",
-        "period": "2025-12", "rule": "FIN-01", "recognized_at": T0, "reversal_of": None, **more,
-    }  # fmt: skip
-
-
-def abort(finance: Finance, encode: Callable[[Any], bytes], transactions: int, size: int) -> None:
-    """Entries that reach the topic and are never committed."""
-    producer = Producer({"bootstrap.servers": finance.kafka.bootstrap, "transactional.id": "test-aborts"})
-    producer.init_transactions(30)
-    for transaction in range(transactions):
-        producer.begin_transaction()
-        for number in range(size):
-            value = entry(number, entry_id=f"aborted/{transaction}/{number}", amount_minor=1_000_000)
-            producer.produce("ledger-entries", encode(value), value["entry_id"])
-        producer.flush(30)
-        producer.abort_transaction(30)
-
-
-def committed(finance: Finance) -> set[tuple[Any, ...]]:
-    """What a reader of committed data finds in the topic, the newest of each key."""
-    decode = topology.load(registry=finance.registry.url).decoder("ledger-entries")
-    newest = {record.key: record.value for record in read(finance.kafka.bootstrap, "ledger-entries")}
-    return {tuple(decode(value).values()) for value in newest.values() if value is not None}
-
-
-def tabled(finance: Finance) -> set[tuple[Any, ...]]:
-    names = [field["name"] for field in topology.load().schema("ledger-entries")["fields"]]
-    names[names.index("recognized_at")] = "(extract(epoch FROM recognized_at) * 1000)::bigint"
-    with psycopg.connect(finance.postgres.dsn) as connection:
-        return set(connection.execute(f"SELECT {', '.join(names)} FROM ledger_entries".encode()).fetchall())
-
-
-def letters(finance: Finance) -> dict[tuple[bytes | None, bytes | None], str]:
-    """(key, value) of what could not be written, and why."""
-    conf = {"bootstrap.servers": finance.kafka.bootstrap, "group.id": "test-letters", "enable.partition.eof": True}
-    consumer, found, left = Consumer(conf), {}, {0, 1, 2, 3}
-    consumer.assign([TopicPartition(DEAD_LETTERS, number, 0) for number in left])
-    while left:
-        for message in consumer.consume(100, 0.5):
-            if message.error() is not None:
-                left.discard(message.partition())
-            else:
-                said = {name: value or b"" for name, value in message.headers() or []}
-                found[message.key(), message.value()] = said["__connect.errors.exception.message"].decode()
-    consumer.close()
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -211,20 +148,16 @@ def test_finance_reads_views_and_neither_writes_nor_sees_tables(finance: Finance
         board = json.loads((ROOT / "docker/grafana/dashboards/business.json").read_text(encoding="utf-8"))
         for panel in board["panels"]:
             connection.execute(panel["targets"][0]["rawSql"].encode())
-        for refused in (
-            "SELECT count(*) FROM ledger_entries",
-            "SELECT count(*) FROM order_states",
-            "INSERT INTO ledger_entries (entry_id) VALUES ('x')",
-            "DELETE FROM finance.ledger",
-            "CREATE TABLE mine (x int)",
-            "CREATE VIEW finance.mine AS SELECT 1",
-        ):
+        reading = ("SELECT count(*) FROM ledger_entries", "SELECT count(*) FROM order_states")
+        writing = ("INSERT INTO ledger_entries (entry_id) VALUES ('x')", "DELETE FROM finance.ledger")
+        making = ("CREATE TABLE mine (x int)", "CREATE VIEW finance.mine AS SELECT 1")
+        for refused in (*reading, *writing, *making):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(refused.encode())
 
 
 def test_garbage_becomes_dead_letters_and_the_sink_goes_on(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, encode: Encode
 ) -> None:
     good = encode("ledger-entries", entry(1))
     far = encode("ledger-entries", entry(2, entry_id="far", recognized_at=9_000_000_000_000_000))
@@ -257,7 +190,7 @@ def test_garbage_becomes_dead_letters_and_the_sink_goes_on(
 
 
 def test_records_with_parts_become_flat_rows_and_tombstones_delete_them(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, encode: Encode
 ) -> None:
     state = {
         "order_guid": "DB1", "channel": "tmall", "state": "settled", "flags": ["gap", "refunded"],
@@ -301,7 +234,7 @@ def test_records_with_parts_become_flat_rows_and_tombstones_delete_them(
 
 @pytest.mark.rule("FIN-04")
 def test_open_triples_and_what_is_settled_are_views(
-    finance: Finance, posted: list[dict[str, Any]], encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, posted: list[dict[str, Any]], encode: Encode
 ) -> None:
     listed = (
         '[{"channel":"tmall","alerted":1,"listed":0},{"order_guid":"DB7","channel":"tmall","currency":"CNY",'
@@ -336,7 +269,7 @@ def test_open_triples_and_what_is_settled_are_views(
 
 
 def test_a_nullable_field_that_is_added_becomes_a_column(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, encode: Encode
 ) -> None:
     wider = copy.deepcopy(topology.load().schema("ledger-entries"))
     wider["fields"].append({"name": "cost_center", "type": ["null", "string"], "default": None, "doc": "Who pays."})
@@ -352,26 +285,13 @@ def test_a_nullable_field_that_is_added_becomes_a_column(
     ]
 
 
-class Unwell(BaseHTTPRequestHandler):
-    """A registry on a bad day."""
-
-    asked = 0
-
-    def do_GET(self) -> None:
-        Unwell.asked += 1
-        self.send_error(503)
-
-    def log_message(self, *_: object) -> None: ...
-
-
 def test_a_registry_that_is_unwell_is_waited_for_and_makes_no_dead_letters(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, encode: Encode
 ) -> None:
     (reports,) = (connector for connector in connectors.load() if connector.name == "reports")
     late = {**reports.config, "collection.name.format": "reports_late"}
     dead = sum(ends(finance.kafka.bootstrap, DEAD_LETTERS).values())
-    report = encode("reports", {"report_id": "late", "name": "late"})
-    produce(finance.kafka.bootstrap, [("reports", b"late", report)])
+    produce(finance.kafka.bootstrap, [("reports", b"late", encode("reports", {"report_id": "late", "name": "late"}))])
     wait_for(finance, "SELECT count(*) FROM reports WHERE report_id = 'late'", 1)
     with HTTPServer(("127.0.0.1", 0), Unwell) as unwell:
         threading.Thread(target=unwell.serve_forever, daemon=True).start()
@@ -393,24 +313,19 @@ def test_a_registry_that_is_unwell_is_waited_for_and_makes_no_dead_letters(
     assert sum(ends(finance.kafka.bootstrap, DEAD_LETTERS).values()) == dead
 
 
-def test_tables_are_made_as_the_sink_would_make_them(
-    finance: Finance, connect: WorkerProcess, encode: Callable[[str, dict[str, Any]], bytes]
-) -> None:
+def test_tables_are_made_as_the_sink_would_make_them(finance: Finance, connect: WorkerProcess, encode: Encode) -> None:
     """So a column that the sink adds later is of the same kind."""
     shape = (
         "SELECT column_name, data_type, udt_name, is_nullable FROM information_schema.columns "
         "WHERE table_name = '{}' AND column_name <> 'cost_center' ORDER BY column_name"
     )
-    made: dict[str, dict[str, Any]] = {
-        "ledger-entries": entry(300),
-        "order-states": {"order_guid": "shape", "version": 1},
-        "alerts": {"alert_key": "shape", "status": "closed"},
-        "reports": {"report_id": "shape", "name": "shape"},
-    }
+    made: dict[str, dict[str, Any]] = {"ledger-entries": entry(300)}
+    made |= {"alerts": {"alert_key": "shape", "status": "closed"}, "reports": {"report_id": "shape", "name": "shape"}}
+    made["order-states"] = {"order_guid": "shape", "version": 1}
     for connector in connectors.load():
         value = made[connector.topic]
-        key = value[connector.key].encode()
-        produce(finance.kafka.bootstrap, [(connector.topic, key, encode(connector.topic, value))])
+        record = (connector.topic, value[connector.key].encode(), encode(connector.topic, value))
+        produce(finance.kafka.bootstrap, [record])
         table = f"{connector.table}_by_sink"
         finance.rest.put(f"{connector.name}-copy", {**connector.config, "collection.name.format": table})
     for connector in connectors.load():
@@ -420,7 +335,7 @@ def test_tables_are_made_as_the_sink_would_make_them(
 
 
 def test_a_task_that_fails_is_told_in_one_line_and_started_again(
-    finance: Finance, connect: WorkerProcess, oms: Callable[..., Result], encode: Callable[[str, dict[str, Any]], bytes]
+    finance: Finance, connect: WorkerProcess, oms: Oms, encode: Encode
 ) -> None:
     fine = oms("connect", "status")
     assert (fine.exit_code, fine.stderr) == (0, "")
@@ -443,9 +358,7 @@ def test_a_task_that_fails_is_told_in_one_line_and_started_again(
     assert "alerts: what had failed is started again" in connect.text()
 
 
-def test_apply_mends_what_is_different_and_only_that(
-    finance: Finance, connect: WorkerProcess, oms: Callable[..., Result]
-) -> None:
+def test_apply_mends_what_is_different_and_only_that(finance: Finance, connect: WorkerProcess, oms: Oms) -> None:
     wanted = {connector.name: connector for connector in connectors.load()}
     finance.rest.put("reports", {**wanted["reports"].config, "batch.size": "7"})
     applied = oms("connect", "apply")
@@ -467,7 +380,7 @@ def test_apply_mends_what_is_different_and_only_that(
         ({"OMS_CONNECT_URL": "http://127.0.0.1:9"}, "no Connect worker at http://127.0.0.1:9"),
     ],
 )
-def test_what_is_away_or_set_wrongly_is_one_line(oms: Callable[..., Result], wrong: dict[str, str], says: str) -> None:
+def test_what_is_away_or_set_wrongly_is_one_line(oms: Oms, wrong: dict[str, str], says: str) -> None:
     refused = oms("connect", "apply", **wrong)
     assert refused.exit_code == 1
     assert says in refused.stderr
