@@ -63,6 +63,7 @@ class Table(MutableMapping[Any, Any]):
         "_store",
         "_unkey",
         "_young",
+        "generation",
         "kept_rows",
         "name",
     )
@@ -85,6 +86,8 @@ class Table(MutableMapping[Any, Any]):
         self._young: dict[Any, Any] = {}
         self._old: dict[Any, Any] = {}
         self._record: dict[Any, Any] | None = None
+        self.generation = 0
+        """Another number after each commit, roll back and dropped record: whoever looked ahead has to look again."""
 
     def get(self, key: Any, default: Any = None) -> Any:
         if self._record is not None:
@@ -156,6 +159,24 @@ class Table(MutableMapping[Any, Any]):
         del self[key]
         return value
 
+    def written(self, key: Any) -> bool | None:
+        """Whether this turn put the row (True) or deleted it (False); None if it has left it alone."""
+        value = _MISS if self._record is None else self._record.get(key, _MISS)
+        if value is _MISS:
+            value = self._batch.get(key, _MISS)
+        return None if value is _MISS else value is not _GONE
+
+    def put(self) -> list[Any]:
+        """Keys of the rows that this turn put, in no order."""
+        layers = (self._batch,) if self._record is None else (self._batch, self._record)
+        return [key for layer in layers for key in layer if self.written(key)]
+
+    def stored(self, low: Any) -> Iterator[Any]:
+        """Keys that the store holds from ``low`` on, in order, whatever this turn does with them."""
+        cut = len(self._prefix)
+        for full, _ in self._store.range(self._prefix + self._key(low), after(self._prefix)):
+            yield self._unkey(full[cut:])
+
     def scan(self, prefix: Any = None) -> Iterator[tuple[Any, Any]]:
         """Rows whose key begins with ``prefix``, in key order (all rows without one)."""
         low = self._key(prefix) if prefix is not None else b""
@@ -216,6 +237,7 @@ class Table(MutableMapping[Any, Any]):
 
     def committed(self) -> None:
         """The batch is durable: its rows become the kept ones."""
+        self.generation += 1
         young = self._young
         if self._batch:
             for key in [key for key, value in self._batch.items() if value is _GONE or type(value) is _Raw]:
@@ -230,6 +252,7 @@ class Table(MutableMapping[Any, Any]):
 
     def rolled_back(self) -> None:
         """The batch is void. Kept rows go too: a reducer that breaks its promise must not leave traces."""
+        self.generation += 1
         self._batch.clear()
         self._absent.clear()
         self._young.clear()
@@ -259,6 +282,7 @@ class Table(MutableMapping[Any, Any]):
         self._record = None
 
     def drop_record(self) -> None:
+        self.generation += 1
         self._record = None
 
 

@@ -359,6 +359,7 @@ class Task:
         """The turn is durable."""
         for table in self._all:
             table.committed()
+        self.timers.release()
         self._durable = dict(self.next), self.stream_time
         self._started = True
         self._reached, self._reached_at = self.ctx.now, self._wall
@@ -375,6 +376,7 @@ class Task:
         self.timers.refresh()
 
     def close(self) -> None:
+        self.timers.release()
         self.store.close()
 
 

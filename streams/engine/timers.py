@@ -7,9 +7,8 @@ setting or firing one commits with the turn that did it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from heapq import heappop, heappush
-from itertools import islice
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 from streams.engine.agent import TableSpec
@@ -18,12 +17,8 @@ from streams.engine.table import Table
 
 NEVER: Final = 2**63 - 1
 """Due time when no timer is set."""
-MOST_READ: Final = 10_000
-"""Due timers that are held in memory at once, however many there are."""
-
 _due = struct.Struct(">q")
 _EMPTY: Final = b"1"
-_END: Final = b"\xff"
 
 
 def _same(data: bytes) -> bytes:
@@ -31,16 +26,23 @@ def _same(data: bytes) -> bytes:
 
 
 class Timers:
-    """One timer per (kind, key). ``next_due`` is never later than the earliest: one int is compared per record."""
+    """One timer per (kind, key). ``next_due`` is never later than the earliest: one int is compared per record.
+
+    What is due next is the earlier of two heads: of the stored rows, read once in order from turn to turn, and of the
+    rows that this turn put. In a backlog timers fire one by one between records; a scan of all that the turn did, for
+    each of them, would take the square of the turn.
+    """
 
     def __init__(self, store: Store) -> None:
         self.by_due = Table(TableSpec("\1due", _same, _same, binary_keys=True), store, kept_rows=0)
         self.by_key = Table(TableSpec("\1timer", _same, _same, binary_keys=True), store)
         self.next_due = NEVER
-        self._firing: list[bytes] | None = None
-        self._bound = b""
-        self._touched: set[bytes] = set()
-        """Rows set or deleted while others fire; a failing callback's changes are dropped again."""
+        self._generation = -1
+        self._stored: Iterator[bytes] | None = None
+        self._head: bytes | None = None
+        """The first of the stored rows that was not passed yet."""
+        self._put: list[bytes] = []
+        """Heap of rows that this turn put; some may be gone since."""
         self.refresh()
 
     def set(self, kind: str, key: str, due: int) -> None:
@@ -53,26 +55,20 @@ class Timers:
         if old == new:
             return
         if old is not None:
-            self._forget(old + name)
+            del self.by_due[old + name]
         self.by_key[name] = new
         self.by_due.add(new + name, _EMPTY)
         if due < self.next_due:
             self.next_due = due
-        if self._firing is not None and new + name < self._bound:
-            self._touched.add(new + name)
-            heappush(self._firing, new + name)
+        if self._generation == self.by_due.generation:
+            heappush(self._put, new + name)
 
     def cancel(self, kind: str, key: str) -> None:
         """Forget the timer of (kind, key), if there is one."""
         name = _name(kind, key)
         old = self.by_key.pop(name)
         if old is not None:
-            self._forget(old + name)
-
-    def _forget(self, row: bytes) -> None:
-        if self._firing is not None:
-            self._touched.add(row)
-        del self.by_due[row]
+            del self.by_due[old + name]
 
     def due(self, kind: str, key: str) -> int | None:
         """When the timer of (kind, key) fires, in ms, or None."""
@@ -85,39 +81,52 @@ class Timers:
 
         A timer set meanwhile and due by then fires in its turn; one cancelled or moved meanwhile does not.
         """
-        # Nothing lies before next_due but what was deleted lately, which a scan would have to step over.
-        low, end, fired = _due.pack(self.next_due), _due.pack(min(limit + 1, NEVER)), 0
-        try:
-            while fired < most:
-                wanted = min(most - fired, MOST_READ)
-                heap = [row for row, _ in islice(self.by_due.range(low, end), wanted)]
-                self._firing, self._bound = heap, end if len(heap) < wanted else heap[-1]
-                while heap and fired < most:
-                    low = heappop(heap)
-                    name = low[8:]
-                    if low in self._touched and self.by_key.get(name) != low[:8]:
-                        continue
-                    del self.by_due[low]
-                    del self.by_key[name]
-                    fired += 1
-                    kind, _, key = name.decode().partition("\0")
-                    call(kind, key, _due.unpack_from(low)[0])
-                if heap:
-                    low = heap[0]
-                if self._bound == end:
-                    break
-        finally:
-            self._firing = None
-            self._touched.clear()
-        self.refresh(low)
+        end, fired = _due.pack(min(limit + 1, NEVER)), 0
+        while fired < most and (row := self._first()) is not None and row < end:
+            name = row[8:]
+            del self.by_due[row]
+            del self.by_key[name]
+            fired += 1
+            kind, _, key = name.decode().partition("\0")
+            call(kind, key, _due.unpack_from(row)[0])
+        self._find_next()
         return fired
 
-    def refresh(self, low: bytes = b"") -> None:
-        """Make ``next_due`` exact (after firing, a restore or a rollback); no timer lies before ``low``."""
-        for row, _ in self.by_due.range(low, _END):
-            self.next_due = _due.unpack_from(row)[0]
-            return
-        self.next_due = NEVER
+    def refresh(self) -> None:
+        """Make ``next_due`` exact (after a restore or a rollback, or when what was next may have been cancelled)."""
+        self.next_due = 0
+        self.release()
+        self._find_next()
+
+    def release(self) -> None:
+        """Let go of what was read ahead: the turn is over, or the store is about to be closed."""
+        self._generation = -1
+        self._stored = self._head = None
+        self._put = []
+
+    def _find_next(self) -> None:
+        row = self._first()
+        self.next_due = NEVER if row is None else _due.unpack_from(row)[0]
+
+    def _first(self) -> bytes | None:
+        """The row that is due next."""
+        rows = self.by_due
+        if self._generation != rows.generation:
+            # Nothing lies before next_due but what was deleted lately, which the store would have to step over.
+            self._stored = rows.stored(_due.pack(self.next_due))
+            self._head = next(self._stored, None)
+            self._put = rows.put()
+            heapify(self._put)
+            self._generation = rows.generation
+        assert self._stored is not None
+        while self._head is not None and rows.written(self._head) is not None:
+            self._head = next(self._stored, None)  # deleted; or deleted and put again, and so among the others
+        put = self._put
+        while put and not rows.written(put[0]):
+            heappop(put)
+        if put and (self._head is None or put[0] < self._head):
+            return put[0]
+        return self._head
 
 
 def _name(kind: str, key: str) -> bytes:
