@@ -21,8 +21,9 @@ Encoded = tuple[str, bytes | None, bytes | None]
 
 SESSION_SECONDS = 6.0
 RECOVERY_SECONDS = 10.0
-SELDOM = {"alerts", "reports"}
-"""Agents that have nothing to read for minutes: that they move cannot be asked."""
+SELDOM = {"alerts", "reports", "invoices"}
+"""Agents that have nothing to read for minutes, or at all: nobody wants an invoice in this load. That they move
+cannot be asked."""
 
 
 class Load:

@@ -101,7 +101,7 @@ def test_case_14_a_push_goes_out_once_whatever_dies(seed: int) -> None:
 
     def fault(agent: str, worker: int, step: str) -> None:
         nonlocal died
-        if agent == "orders" and chance.random() < 0.2:
+        if agent == "orders" and chance.random() < 0.02:
             died += 1
             raise Abort if step in ("fold", "collect") else Crash
 

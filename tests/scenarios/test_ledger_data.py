@@ -28,8 +28,13 @@ from streams.engine.local import LocalRunner
 from streams.lines import code_of
 from tests.scenarios.play import Played, flood
 from tests.scenarios.test_ledger import balances
+from tests.support.effort import SOAK
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(not SOAK, reason="a long run: set OMS_SOAK=1"),
+]
 
 
 def data_of(name: str) -> Path:
