@@ -11,9 +11,9 @@ from typing import Any, Final
 from streams.domain import alert, calendar
 from streams.domain.report import repair
 from streams.domain.rules import data
-from streams.engine import GATHERED, Agent, Context
+from streams.engine import Agent, Context
 
-alerts = Agent("alerts", sources=("alert-facts",), writes=("alerts", repair.FACTS), linger=GATHERED)
+alerts = Agent("alerts", sources=("alert-facts",), writes=("alerts", repair.FACTS))
 ALERTS = alerts.table("alerts")
 REPAIRED: Final = alerts.table("repaired")
 

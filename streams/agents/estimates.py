@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from streams.domain.logistics import arrival as rules
 from streams.domain.rules import data
-from streams.engine import GATHERED, Agent, Clock, Context
+from streams.engine import Agent, Clock, Context
 
-estimates = Agent("estimates", sources=(rules.FACTS,), writes=(rules.ORDERS,), clock=Clock.EVENTS, linger=GATHERED)
+estimates = Agent("estimates", sources=(rules.FACTS,), writes=(rules.ORDERS,), clock=Clock.EVENTS)
 LANES = estimates.table("lanes")
 
 AGE: Final = "age"

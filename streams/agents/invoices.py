@@ -18,14 +18,13 @@ from streams.agents.outcome import apply
 from streams.domain.outcome import Get
 from streams.domain.rules import data
 from streams.domain.tax import desk, report, steps
-from streams.engine import GATHERED, Agent, Clock, Context
+from streams.engine import Agent, Clock, Context
 
 invoices: Final = Agent(
     "invoices",
     sources=(desk.FACTS,),
     writes=(desk.FACTS, desk.ORDER_FACTS, desk.RECORDS, desk.ASKS, desk.ALERTS, report.FACTS),
     clock=Clock.EVENTS,  # in a backlog, what an order waits for stands behind it
-    linger=GATHERED,
 )
 TABLES: Final = {name: invoices.table(name, kept=0.2) for name in desk.TABLES}
 PAGE: Final = "page"

@@ -14,7 +14,7 @@ from streams.domain import ledger as rules
 from streams.domain.ledger import periods
 from streams.domain.report import balance, health, unconfirmed, variance
 from streams.domain.rules import data
-from streams.engine import GATHERED, Agent, Clock, Context
+from streams.engine import Agent, Clock, Context
 
 FACTS: Final = "order-facts"
 
@@ -24,7 +24,6 @@ ledger = Agent(
     writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS),
     clock=Clock.EVENTS,
     skips=FOR_THE_ORDER,
-    linger=GATHERED,
 )
 ORDERS = ledger.table("orders")
 CLOSED = ledger.table("closed")

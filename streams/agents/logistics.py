@@ -9,7 +9,7 @@ from streams.agents.outcome import FOR_THE_ORDER, send
 from streams.domain import logistics as rules
 from streams.domain.logistics import confirm
 from streams.domain.rules import data
-from streams.engine import GATHERED, Agent, Clock, Context
+from streams.engine import Agent, Clock, Context
 from streams.engine.agent import TableSpec
 
 FACTS: Final = "order-facts"
@@ -20,7 +20,6 @@ logistics = Agent(
     writes=(rules.CALLS, confirm.REQUESTS, rules.arrival.FACTS, rules.ALERTS, confirm.ORDERS),
     skips=FOR_THE_ORDER,
     clock=Clock.EVENTS,
-    linger=GATHERED,
 )
 WAYBILLS = logistics.table("waybills")
 CONFIRMATIONS = logistics.table("confirmations")

@@ -12,7 +12,7 @@ from streams.agents.outcome import FOR_THE_ORDER
 from streams.domain.match import compare, report
 from streams.domain.match import row as rows
 from streams.domain.rules import data
-from streams.engine import GATHERED, Agent, Clock, Context
+from streams.engine import Agent, Clock, Context
 
 match: Final = Agent(
     "match",
@@ -20,7 +20,6 @@ match: Final = Agent(
     writes=(report.ALERTS, report.FACTS),
     skips=FOR_THE_ORDER,
     clock=Clock.EVENTS,  # in a backlog, what an order waits for stands behind it
-    linger=GATHERED,
 )
 ORDERS: Final = match.table("orders", kept=0.5)
 OPEN: Final = match.table("open", kept=0.0)

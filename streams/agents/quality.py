@@ -16,7 +16,7 @@ from streams.agents.outcome import FOR_THE_ORDER
 from streams.domain.quality import look as looks
 from streams.domain.quality import row as rows
 from streams.domain.rules import data
-from streams.engine import GATHERED, Agent, Clock, Context
+from streams.engine import Agent, Clock, Context
 
 quality: Final = Agent(
     "quality",
@@ -24,7 +24,6 @@ quality: Final = Agent(
     writes=(looks.FACTS,),
     skips=FOR_THE_ORDER,
     clock=Clock.EVENTS,  # a backlog is counted into its days before they are told
-    linger=GATHERED,
 )
 _KEPT: Final = {rows.ORDERS: 0.5, looks.STATE: 1.0}
 TABLES: Final = {name: quality.table(name, kept=_KEPT.get(name, 0.0)) for name in looks.TABLES}

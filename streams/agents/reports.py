@@ -12,9 +12,9 @@ from streams.domain.report import assembly, balance, health, repair, stock, unco
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.domain.tax import report as invoices
-from streams.engine import GATHERED, Agent, Context
+from streams.engine import Agent, Context
 
-reports: Final = Agent("reports", sources=("report-facts",), writes=("reports", "alert-facts"), linger=GATHERED)
+reports: Final = Agent("reports", sources=("report-facts",), writes=("reports", "alert-facts"))
 INDEX: Final = reports.table("index")
 PARTS: Final = reports.table("parts", kept=0.1)
 TOLD: Final = reports.table("told")

@@ -14,7 +14,7 @@ from streams.agents.outcome import FOR_THE_ORDER, apply
 from streams.domain import risk as rules
 from streams.domain.risk import outcome as names
 from streams.domain.rules import data
-from streams.engine import GATHERED, Agent, Clock, Context
+from streams.engine import Agent, Clock, Context
 
 
 def make(settings: rules.Settings | None = None) -> Agent:
@@ -26,7 +26,6 @@ def make(settings: rules.Settings | None = None) -> Agent:
         writes=(names.FACTS, names.ORDER_FACTS, names.WARNINGS, names.ALERTS, names.REPORT_FACTS),
         skips=FOR_THE_ORDER,
         clock=Clock.EVENTS,  # waits of the world outside: a backlog must not make an order late
-        linger=GATHERED,
     )
     tables = {name: agent.table(name) for name in names.TABLES}
 

@@ -1,12 +1,10 @@
 """The exactly-once engine: batches, transactions, tables, timers. It knows nothing of orders."""
 
-from streams.engine.agent import AT_ONCE, GATHERED, Agent, Clock, Codecs, TableSpec
+from streams.engine.agent import Agent, Clock, Codecs, TableSpec
 from streams.engine.context import Context
 from streams.engine.errors import EngineError, InfrastructureError, SourceStopped
 
 __all__ = [
-    "AT_ONCE",
-    "GATHERED",
     "Agent",
     "Clock",
     "Codecs",

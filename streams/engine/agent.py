@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 if TYPE_CHECKING:
     from streams.engine.context import Context
-
-AT_ONCE: Final = 0.002
-GATHERED: Final = 0.2
 
 Fold = Callable[["Context", "bytes | None", Any], None]
 OnTimer = Callable[["Context", str, str, int], None]
@@ -72,9 +69,7 @@ class Agent:
     is one task with its own tables, timers and position. An agent without tables and timers keeps no
     changelog: its position is the group's committed offset. ``sparse``: its reducer gets records without their null
     fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``clock``: what
-    its time is in a live worker; a replay has the stream time alone. ``linger``: how many seconds a live worker's batch
-    waits for more records after its first: `AT_ONCE` where somebody waits for the answer, `GATHERED` where nobody
-    does, so that a trickle of events takes few transactions and leaves the CPU to the agents that are waited for.
+    its time is in a live worker; a replay has the stream time alone.
     ``skips``: payloads that begin so are none of its business and are passed over undecoded, for a reader of a topic on
     which others talk to each other; nor does their time count.
     """
@@ -84,7 +79,6 @@ class Agent:
     writes: tuple[str, ...] = ()
     sparse: bool = False
     clock: Clock = Clock.LATER
-    linger: float = AT_ONCE
     skips: tuple[bytes, ...] = ()
     tables: dict[str, TableSpec] = field(default_factory=dict)
     _fold: Fold | None = None

@@ -31,7 +31,7 @@ class Shop:
         self.runner: LocalRunner = new_runner(**options)
         self.said = 0
         self.waits = False
-        """Whether what is said is dealt with together with what is said next: many events take a second then, not 20."""
+        """What is said is dealt with together with what is said next: many events take a second then, not 20."""
 
     def say(self, topic: str, event_type: str, number: int, at: int, channel: str = "douyin", **more: Any) -> None:
         self.said += 1
