@@ -65,7 +65,7 @@ def test(target: Annotated[str, typer.Argument(metavar="TARGET", help="A target 
     from streams.domain.notify import text
     from streams.notify import settings as targets
     from streams.notify.senders import Sender
-    from streams.notify.service import wall_ms
+    from streams.outlet.records import wall_ms
 
     found = targets.from_env().targets
     if target not in found:
@@ -81,15 +81,16 @@ def _run(settings: Settings, config: NotifySettings, *, once: bool, dry_run: boo
     from streams.domain.rules import data
     from streams.notify.metrics import NotifyMetrics
     from streams.notify.outbox import Outbox
-    from streams.notify.reader import TopicReader
     from streams.notify.senders import Sender
-    from streams.notify.service import Notifier, wall_ms
+    from streams.notify.service import GROUP, TOPIC, Notifier
+    from streams.outlet.reader import TopicReader
+    from streams.outlet.records import wall_ms
 
-    decode = topology.load(registry=settings.registry).decoder("alerts")
+    decode = topology.load(registry=settings.registry).decoder(TOPIC)
     metrics = NotifyMetrics()
     with nullcontext() if dry_run else alone(settings, "oms notify"):
         outbox = Outbox(None if dry_run else settings.data_dir / OUTBOX, wall_ms())
-        reader = TopicReader(settings, decode)
+        reader = TopicReader(settings, decode, TOPIC, GROUP)
         try:
             sender = _Printer() if dry_run else Sender()
             notifier = Notifier(config, data.alert_policies(), reader, outbox, sender, metrics)

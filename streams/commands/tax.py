@@ -91,8 +91,9 @@ def _run(settings: Settings, url: str, *, once: bool, wait_s: float, timeout_s: 
     from streams import topology
     from streams.commands.publish import Deliveries, produce
     from streams.domain.rules import data
-    from streams.notify.reader import TopicReader
-    from streams.tax.adapter import EVENTS, GROUP, TOPIC, Adapter, wall_ms
+    from streams.outlet.reader import TopicReader
+    from streams.outlet.records import wall_ms
+    from streams.tax.adapter import EVENTS, GROUP, TOPIC, Adapter
     from streams.tax.http import HttpService
     from streams.tax.metrics import TaxMetrics
     from streams.tax.outbox import Outbox
@@ -100,10 +101,8 @@ def _run(settings: Settings, url: str, *, once: bool, wait_s: float, timeout_s: 
     topics = topology.load(registry=settings.registry)
     encode, metrics = topics.encoder(EVENTS), TaxMetrics()
     with alone(settings, "oms tax run"):
-        outbox, reader = (
-            Outbox(settings.data_dir / OUTBOX, wall_ms()),
-            TopicReader(settings, topics.decoder(TOPIC), TOPIC, GROUP),
-        )
+        outbox = Outbox(settings.data_dir / OUTBOX, wall_ms())
+        reader = TopicReader(settings, topics.decoder(TOPIC), TOPIC, GROUP)
         client = _producer(settings, EVENTS)
 
         def tell(events: Sequence[tuple[str, dict[str, Any]]]) -> None:

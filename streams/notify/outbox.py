@@ -5,16 +5,13 @@ before anything is sent. A message is noted as sent after its target took it: a 
 again (at least once). The other way round a kill would lose it, and an alert told twice does less harm than one never
 told. Webhooks and e-mails carry an id made from alert, stage and target, by which a receiver may know the second one.
 
-SQLite, because several rows change together and must survive a kill; it comes with Python, and whoever is on call can
-look into the file with any SQLite tool. If the file is lost the topic is read from its beginning: what is open is told
-once more, and what had been closed by then is not.
+If the file is lost the topic is read from its beginning: what is open is told once more, and what had been closed by
+then is not.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +19,12 @@ from typing import Any, Final
 
 from streams.domain.notify.pace import MINUTE_MS
 from streams.domain.notify.plan import DROPPED, GIVEN_UP, PENDING, SENT, Noted, Plan
-from streams.errors import OmsError
+from streams.outlet.outbox import OutboxFile
 
 FORGET_MS: Final = 30 * 86_400_000
 """Messages of closed alerts are kept so long."""
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS offsets (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS messages (
     key TEXT NOT NULL, episode INTEGER NOT NULL, stage TEXT NOT NULL, target TEXT NOT NULL,
     state TEXT NOT NULL, urgency INTEGER NOT NULL, held INTEGER NOT NULL,
@@ -42,10 +37,6 @@ CREATE TABLE IF NOT EXISTS sends (target TEXT NOT NULL, at INTEGER NOT NULL);
 """
 _URGENCY: Final = {"critical": 0, "warning": 1}
 _NAMED: Final = "key = ? AND episode = ? AND stage = ? AND target = ?"
-
-
-class OutboxError(OmsError):
-    """The file cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,41 +57,13 @@ class Waiting:
         return self.key, self.episode, self.stage, self.target
 
 
-class Outbox:
-    """One file, used by all threads of the process in turn. `path` None keeps it in memory (--dry-run)."""
+class Outbox(OutboxFile):
+    """`path` None keeps it in memory (--dry-run)."""
 
     def __init__(self, path: Path | None, now: int) -> None:
-        self._lock = threading.RLock()
-        try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('since', ?)", (now,))
-            [(self.since,)] = self._db.execute("SELECT value FROM meta WHERE name = 'since'")
-        except (sqlite3.Error, OSError) as error:
-            raise OutboxError(f"{path}: cannot be used: {error}") from None
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
-
-    def transaction(self) -> _Transaction:
-        """All within becomes durable together, or not at all. Raises sqlite3.Error."""
-        return _Transaction(self._lock, self._db)
+        super().__init__(path, now, _SCHEMA)
 
     # -- reading the topic -------------------------------------------------------------------------------------------
-
-    def offsets(self) -> dict[int, int]:
-        """Partition -> next offset to read."""
-        with self._lock:
-            return dict(self._db.execute("SELECT partition, next FROM offsets"))
-
-    def note_offset(self, partition: int, following: int) -> None:
-        with self._lock:
-            self._db.execute("INSERT OR REPLACE INTO offsets VALUES (?, ?)", (partition, following))
 
     def noted(self, key: str) -> list[Noted]:
         """All that is noted of an alert."""
@@ -196,27 +159,3 @@ class Outbox:
         closed = f"(state = '{DROPPED}' OR EXISTS ({over}))"
         with self._lock:
             self._db.execute(f"DELETE FROM messages AS m WHERE {done} AND {closed}", (now - FORGET_MS,))
-
-
-class _Transaction:
-    """Nested ones join the outer one."""
-
-    def __init__(self, lock: threading.RLock, db: sqlite3.Connection) -> None:
-        self._lock, self._db, self._outer = lock, db, False
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self._outer = not self._db.in_transaction
-        if self._outer:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-            except BaseException:
-                self._lock.release()
-                raise
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if self._outer:
-                self._db.execute("COMMIT" if kind is None else "ROLLBACK")
-        finally:
-            self._lock.release()

@@ -6,8 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 from streams.domain.alert import Policies
 from streams.domain.notify.plan import Routing, plan
@@ -15,48 +14,17 @@ from streams.notify.delivery import Delivery, Sends
 from streams.notify.metrics import NotifyMetrics
 from streams.notify.outbox import Outbox
 from streams.notify.settings import NotifySettings
+from streams.outlet.records import Reader, Record, wall_ms
 
 log = logging.getLogger(__name__)
+TOPIC: Final = "alerts"
+GROUP: Final = "oms-notify"
 MOST_WAITING: Final = 50_000
 """With so many messages waiting nothing more is read: the topic keeps the rest."""
 CATCH_UP_S: Final = 60.0
 """Longest wait for the end of the topic at a start."""
 _FORGET_EVERY_S: Final = 3600.0
 _PACE_S: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A record of `alerts`; `value` None if its key was deleted or it cannot be read (`readable`). Times in ms."""
-
-    partition: int
-    offset: int
-    appended_at: int
-    key: str
-    value: dict[str, Any] | None
-    readable: bool = True
-
-
-class Reader(Protocol):
-    """Where alerts come from (`reader.TopicReader`)."""
-
-    def start(self, offsets: dict[int, int]) -> None:
-        """Read on from these offsets; a partition without one from its beginning."""
-
-    def read(self, timeout_s: float) -> Iterable[Alert]:
-        """What came within the time."""
-
-    def done(self, offsets: dict[int, int]) -> None:
-        """All before these offsets is noted."""
-
-    def at_end(self) -> bool:
-        """Whether all that was there has been read."""
-
-    def lag(self) -> int: ...
-
-
-def wall_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Notifier:
@@ -135,7 +103,7 @@ class Notifier:
                 if not self._outbox.pending(self._names, now=self._clock()) or at - ended > wait_s:
                     return
 
-    def take(self, alerts: Iterable[Alert]) -> None:
+    def take(self, alerts: Iterable[Record]) -> None:
         """Note what follows from these records, durably, together with how far they reach."""
         alerts = [*alerts]  # the topic is waited for before the outbox is taken, which others need meanwhile
         following: dict[int, int] = {}
@@ -146,14 +114,13 @@ class Notifier:
             for alert in alerts:
                 following[alert.partition] = alert.offset + 1
                 told |= self._note(alert)
-            for partition, offset in following.items():
-                self._outbox.note_offset(partition, offset)
+            self._outbox.note_offsets(following)
         for target in told:
             if target in self._news:
                 self._news[target].set()
         self._reader.done(following)
 
-    def _note(self, alert: Alert) -> set[str]:
+    def _note(self, alert: Record) -> set[str]:
         if alert.value is None:
             if not alert.readable:
                 self._metrics.unreadable.inc()

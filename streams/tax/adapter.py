@@ -12,10 +12,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from streams.domain.tax import integrity, pace
-from streams.notify.service import Alert as Record
+from streams.outlet.records import Reader, Record, wall_ms
 from streams.tax.metrics import TaxMetrics
 from streams.tax.outbox import Outbox, Waiting
 from streams.tax.service import Answer, Issued, NotTaken, Rejected, TaxService, Unknown
@@ -35,26 +35,8 @@ _LOOK_S: Final = 0.02
 _FORGET_EVERY_S: Final = 3600.0
 
 
-class Reader(Protocol):
-    """Where requests come from (`notify.reader.TopicReader`)."""
-
-    def start(self, offsets: dict[int, int]) -> None: ...
-
-    def read(self, timeout_s: float) -> Iterable[Record]: ...
-
-    def done(self, offsets: dict[int, int]) -> None: ...
-
-    def at_end(self) -> bool: ...
-
-    def lag(self) -> int: ...
-
-
 Tell = Callable[[Sequence[tuple[str, dict[str, Any]]]], None]
 """Has the broker take (key, event of the topic `tax`); returns when it has all. Raises OmsError."""
-
-
-def wall_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Adapter:

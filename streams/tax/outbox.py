@@ -9,18 +9,14 @@ is told twice under one id. If the file is lost, requests from before it are uns
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from streams.errors import OmsError
+from streams.outlet.outbox import OutboxFile
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS offsets (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS requests (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, interface TEXT NOT NULL, body TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, unsure INTEGER NOT NULL, due_at INTEGER NOT NULL, answered_at INTEGER
@@ -31,10 +27,6 @@ CREATE TABLE IF NOT EXISTS calls (interface TEXT NOT NULL, at INTEGER NOT NULL);
 """
 FORGET_MS: Final = 100 * 86_400_000
 """Answered requests are kept as long as the topic keeps them."""
-
-
-class OutboxError(OmsError):
-    """The file cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,44 +40,23 @@ class Waiting:
     unsure: bool
 
 
-class Outbox:
-    """One file, used by all threads in turn. `now` in ms."""
+class Outbox(OutboxFile):
+    """`now` in ms."""
 
     def __init__(self, path: Path | None, now: int) -> None:
-        self._lock = threading.RLock()
-        try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('since', ?)", (now,))
-            [(self.since,)] = self._db.execute("SELECT value FROM meta WHERE name = 'since'")
-        except (sqlite3.Error, OSError) as error:
-            raise OutboxError(f"{path}: cannot be used: {error}") from None
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        super().__init__(path, now, _SCHEMA)
 
     # -- reading the topic -------------------------------------------------------------------------------------------
-
-    def offsets(self) -> dict[int, int]:
-        """Partition -> next offset to read."""
-        with self._lock:
-            return dict(self._db.execute("SELECT partition, next FROM offsets"))
 
     def take(self, requests: Iterable[tuple[Mapping[str, Any], int]], offsets: Mapping[int, int], now: int) -> None:
         """Note (request, when its record was written) and how far that reaches. One that is known changes nothing."""
         rows = [
             (each["request_id"], each["interface"], _text(each), int(at < self.since), now) for each, at in requests
         ]
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self.transaction():
             insert = "INSERT OR IGNORE INTO requests (id, interface, body, unsure, due_at) VALUES (?, ?, ?, ?, ?)"
             self._db.executemany(insert, rows)
-            self._db.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?)", list(offsets.items()))
+            self.note_offsets(offsets)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -113,8 +84,7 @@ class Outbox:
 
     def note_call(self, interface: str, at: int) -> None:
         """TAX-11: a call of the interface is made; remembered over restarts."""
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self.transaction():
             self._db.execute("DELETE FROM calls WHERE at < ?", (at - 60_000,))
             self._db.execute("INSERT INTO calls VALUES (?, ?)", (interface, at))
 
@@ -134,8 +104,7 @@ class Outbox:
         self._set(request, "unsure = ?, due_at = ?", int(unsure), due_at, event=event)
 
     def _set(self, request: Waiting, change: str, *values: Any, event: Mapping[str, Any] | None = None) -> None:
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self.transaction():
             self._db.execute(f"UPDATE requests SET {change} WHERE id = ?", (*values, request.id))
             if event is not None:
                 self._db.execute("INSERT INTO events (key, body) VALUES (?, ?)", (request.id, _text(event)))
@@ -150,8 +119,7 @@ class Outbox:
 
     def note_told(self, last: int) -> None:
         """The broker has all events up to this number."""
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self.transaction():
             self._db.execute("DELETE FROM events WHERE number <= ?", (last,))
 
     # -- looking -----------------------------------------------------------------------------------------------------
@@ -170,8 +138,7 @@ class Outbox:
             return dict(self._db.execute(query))
 
     def forget(self, now: int) -> None:
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self.transaction():
             self._db.execute("DELETE FROM requests WHERE answered_at < ?", (now - FORGET_MS,))
 
 

@@ -14,8 +14,9 @@ from streams.config import Settings
 from streams.domain.rules import data
 from streams.notify.metrics import NotifyMetrics
 from streams.notify.outbox import Outbox
-from streams.notify.reader import TopicReader
-from streams.notify.service import Notifier, wall_ms
+from streams.notify.service import Notifier
+from streams.outlet.reader import TopicReader
+from streams.outlet.records import wall_ms
 from tests.servers.kafka import KafkaServer
 from tests.support.progress import wait_until
 from tests.support.records import create_topics

@@ -11,8 +11,9 @@ from streams.domain.rules import data
 from streams.notify.metrics import NotifyMetrics
 from streams.notify.outbox import Outbox, Waiting
 from streams.notify.requests import TOOK, Outcome
-from streams.notify.service import Alert, Notifier
+from streams.notify.service import Notifier
 from streams.notify.settings import NotifySettings, Target, parse
+from streams.outlet.records import Record
 
 T0 = 1_769_000_000_000
 SECRETS = {"TOKEN": "t0k3n", "SIGN": "s3cr3t", "PASSWORD": "pa55"}
@@ -38,19 +39,19 @@ class Records:
     """The topic: what is in it is read once, from the offset asked for."""
 
     def __init__(self) -> None:
-        self.records: list[Alert] = []
+        self.records: list[Record] = []
         self.committed: dict[int, int] = {}
         self._next = 0
 
     def say(self, value: dict[str, Any] | None, at: int = T0, **more: Any) -> Records:
         key = value["alert_key"] if value else "gone"
-        self.records.append(Alert(0, len(self.records), at, key, value, **more))
+        self.records.append(Record(0, len(self.records), at, key, value, **more))
         return self
 
     def start(self, offsets: dict[int, int]) -> None:
         self._next = offsets.get(0, 0)
 
-    def read(self, timeout_s: float) -> Iterable[Alert]:
+    def read(self, timeout_s: float) -> Iterable[Record]:
         new = self.records[self._next : self._next + 100]
         self._next += len(new)
         return new

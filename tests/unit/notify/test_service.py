@@ -13,11 +13,12 @@ import pytest
 
 from streams.domain.rules import data
 from streams.notify.metrics import NotifyMetrics
-from streams.notify.outbox import Outbox, OutboxError
+from streams.notify.outbox import Outbox
 from streams.notify.requests import Outcome
 from streams.notify.senders import Sender
 from streams.notify.service import Notifier
 from streams.notify.settings import NotifySettings
+from streams.outlet.outbox import OutboxError
 from tests.unit.notify.desk import T0, Hand, Records, alert, settings
 from tests.unit.notify.servers import Answer, http_target
 
@@ -111,7 +112,7 @@ def test_killed_before_the_records_are_noted_they_are_read_again(tmp_path: Path)
     def fail(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    broken._outbox.note_offset = fail  # type: ignore[method-assign,assignment]
+    broken._outbox.note_offsets = fail  # type: ignore[method-assign,assignment]
     with pytest.raises(KeyboardInterrupt):
         broken.run(once=True)
     assert not hand.took, "nothing is sent of what is not noted"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.domain.tax.integrity import seal
-from streams.notify.service import Alert as Record
+from streams.outlet.records import Record
 from streams.tax.adapter import Adapter
 from streams.tax.metrics import TaxMetrics
 from streams.tax.outbox import Outbox

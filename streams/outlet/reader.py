@@ -1,7 +1,7 @@
-"""The topic `alerts`, committed records only. The outbox knows how far it was read; the offsets committed to the group
-`oms-notify` are for those who watch its lag.
+"""A topic's committed records. The outbox knows how far it was read; the offsets committed to the group are for those
+who watch its lag.
 
-All partitions are read by this one process: it keeps what was told to itself, so a second one would know nothing of it.
+All partitions are read by this one process: it keeps what went out to itself, so a second one would know nothing of it.
 """
 
 from __future__ import annotations
@@ -16,23 +16,19 @@ from streams.clients import LastError, consumer, require_topics
 from streams.config import Settings
 from streams.engine.codec.errors import DecodeError
 from streams.errors import OmsError
-from streams.notify.service import Alert
+from streams.outlet.records import Record
 
 log = logging.getLogger(__name__)
-TOPIC: Final = "alerts"
-GROUP: Final = "oms-notify"
 _BATCH: Final = 500
 
 
 class TopicReader:
     """Raises OmsError where the topic cannot be read; a broker that is away is waited for."""
 
-    def __init__(
-        self, settings: Settings, decode: Callable[[bytes], Any], topic: str = TOPIC, group: str = GROUP
-    ) -> None:
+    def __init__(self, settings: Settings, decode: Callable[[bytes], Any], topic: str, group: str) -> None:
         self._settings = settings
         self._decode = decode
-        self._topic = topic
+        self._topic, self._group = topic, group
         self._error = LastError()
         self._consumer: Consumer = consumer(settings, **{"group.id": group, "error_cb": self._error})
         self._away = False
@@ -45,7 +41,7 @@ class TopicReader:
         places = [TopicPartition(self._topic, number, offsets.get(number, OFFSET_BEGINNING)) for number in known]
         self._consumer.assign(places)
 
-    def read(self, timeout_s: float) -> Iterator[Alert]:
+    def read(self, timeout_s: float) -> Iterator[Record]:
         try:
             messages = self._consumer.consume(_BATCH, timeout_s)
         except KafkaException as failed:
@@ -59,22 +55,22 @@ class TopicReader:
             error: KafkaError | None = message.error()
             if error is None:
                 self._at_end.discard(message.partition())
-                yield self._alert(message)
+                yield self._record(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._at_end.add(message.partition())
             elif not error.retriable():
                 raise OmsError(f"reading {self._topic}: {error.str()}")
 
-    def _alert(self, message: Any) -> Alert:
+    def _record(self, message: Any) -> Record:
         key, payload = (message.key() or b"").decode(errors="replace"), message.value()
         place = message.partition(), message.offset(), message.timestamp()[1], key
         if payload is None:
-            return Alert(*place, None)
+            return Record(*place, None)
         try:
-            return Alert(*place, self._decode(payload))
+            return Record(*place, self._decode(payload))
         except DecodeError as unreadable:
             log.error("%s, partition %d, offset %d cannot be read: %s", self._topic, place[0], place[1], unreadable)
-            return Alert(*place, None, readable=False)
+            return Record(*place, None, readable=False)
 
     def done(self, offsets: dict[int, int]) -> None:
         """Told to the group without waiting; if that fails only the shown lag is wrong."""
@@ -82,7 +78,7 @@ class TopicReader:
         try:
             self._consumer.commit(offsets=places, asynchronous=True)
         except KafkaException as error:
-            log.info("offsets of %s not committed: %s", GROUP, error.args[0].str())
+            log.info("offsets of %s not committed: %s", self._group, error.args[0].str())
 
     def at_end(self) -> bool:
         return self._at_end >= self._partitions
