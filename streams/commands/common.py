@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,20 @@ Broker = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON for machines instead of text.")]
+DataDir = Annotated[str | None, typer.Option("--data-dir", help="Root of the workers' folders; default: OMS_DATA_DIR.")]
+MetricsPort = Annotated[int | None, typer.Option("--web-port", help="Metrics; default: OMS_WEB_PORT.")]
+"""Of a process that is no worker."""
+
+
+def _known_level(level: str) -> str:
+    from streams.errors import UsageError
+
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise UsageError("--log-level: must be one of DEBUG, INFO, WARNING, ERROR")
+    return level
+
+
+LogLevel = Annotated[str, typer.Option("--log-level", callback=_known_level, help="DEBUG, INFO, WARNING or ERROR.")]
 
 
 def settings_of(**options: Any) -> Settings:
@@ -62,6 +77,12 @@ def alone(settings: Settings, command: str) -> DataDirLock:
         if "in use" not in str(error):
             raise
         raise OmsError(f"another {command} uses {settings.data_dir}; there may be one") from None
+
+
+def on_signals(stop: Callable[[], Any]) -> None:
+    """Call ``stop`` at Ctrl-C and SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop())
 
 
 def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.commands.common import Broker, Json, alone, emit_json, note, serve_metrics, settings_of
-from streams.errors import BrokerUnreachableError, OmsError, UsageError
+from streams.commands.common import (
+    Broker,
+    DataDir,
+    Json,
+    LogLevel,
+    MetricsPort,
+    alone,
+    emit_json,
+    note,
+    on_signals,
+    serve_metrics,
+    settings_of,
+)
+from streams.errors import BrokerUnreachableError, OmsError
 
 if TYPE_CHECKING:
     from streams.config import Settings
@@ -26,18 +37,14 @@ app = typer.Typer(no_args_is_help=True, help="Kafka Connect to finance: tables a
 def up(
     fetch: Annotated[bool, typer.Option("--fetch", help="Only bring the jars (Maven Central), then end.")] = False,
     broker: Broker = None,
-    data_dir: Annotated[
-        str | None, typer.Option("--data-dir", help="Root of the workers' folders; default: OMS_DATA_DIR.")
-    ] = None,
-    web_port: Annotated[int | None, typer.Option("--web-port", help="Metrics; default: OMS_WEB_PORT.")] = None,
-    log_level: Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+    data_dir: DataDir = None,
+    web_port: MetricsPort = None,
+    log_level: LogLevel = "INFO",
 ) -> None:
     """Start a Connect worker, apply, and watch it until stopped (Ctrl-C or SIGTERM): what fails is started again."""
     from streams import logs
     from streams.connect import install
 
-    if log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise UsageError("--log-level: must be one of DEBUG, INFO, WARNING, ERROR")
     if fetch:
         typer.echo(install.bring())
         return
@@ -136,7 +143,6 @@ def _run(settings: Settings, connect: ConnectSettings) -> None:
     metrics = ConnectMetrics()
     with alone(settings, "oms connect up"):
         service = Service(settings, connect, install.bring(), metrics)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: service.stop())
+        on_signals(service.stop)
         serve_metrics(settings, metrics.registry)
         service.run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -10,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.commands.common import Broker, alone, note, serve_metrics, settings_of
+from streams.commands.common import (
+    Broker,
+    DataDir,
+    LogLevel,
+    MetricsPort,
+    alone,
+    note,
+    on_signals,
+    serve_metrics,
+    settings_of,
+)
 from streams.errors import OmsError, UsageError
 
 if TYPE_CHECKING:
@@ -34,11 +43,9 @@ def notify(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the messages; send and note nothing.")] = False,
     wait: Annotated[float, typer.Option("--wait", min=0, help="With --once: seconds to go on at the end.")] = 60.0,
     broker: Broker = None,
-    data_dir: Annotated[
-        str | None, typer.Option("--data-dir", help="Root of the workers' folders; default: OMS_DATA_DIR.")
-    ] = None,
-    web_port: Annotated[int | None, typer.Option("--web-port", help="Metrics; default: OMS_WEB_PORT.")] = None,
-    log_level: Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+    data_dir: DataDir = None,
+    web_port: MetricsPort = None,
+    log_level: LogLevel = "INFO",
 ) -> None:
     """Bring alerts to the targets of the file OMS_NOTIFY_CONFIG, until stopped (Ctrl-C or SIGTERM)."""
     if ctx.invoked_subcommand is not None:
@@ -46,8 +53,6 @@ def notify(
     from streams import logs
     from streams.notify import settings as targets
 
-    if log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise UsageError("--log-level: must be one of DEBUG, INFO, WARNING, ERROR")
     logs.setup(log_level)
     settings = settings_of(broker=broker, data_dir=data_dir, worker_id=NAME, web_port=web_port)
     try:
@@ -94,8 +99,7 @@ def _run(settings: Settings, config: NotifySettings, *, once: bool, dry_run: boo
         try:
             sender = _Printer() if dry_run else Sender()
             notifier = Notifier(config, data.alert_policies(), reader, outbox, sender, metrics)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: notifier.stop())
+            on_signals(notifier.stop)
             if not once and not dry_run:
                 serve_metrics(settings, metrics.registry)
             return notifier.run(once=once, wait_s=wait_s)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.commands.common import Broker, alone, note, serve_metrics, settings_of
+from streams.commands.common import (
+    Broker,
+    DataDir,
+    LogLevel,
+    MetricsPort,
+    alone,
+    note,
+    on_signals,
+    serve_metrics,
+    settings_of,
+)
 from streams.errors import OmsError, UsageError
 
 if TYPE_CHECKING:
@@ -36,17 +45,13 @@ def run(
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for an answer.")] = 10.0,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Calls at the same time.")] = 5,
     broker: Broker = None,
-    data_dir: Annotated[
-        str | None, typer.Option("--data-dir", help="Root of the workers' folders; default: OMS_DATA_DIR.")
-    ] = None,
-    web_port: Annotated[int | None, typer.Option("--web-port", help="Metrics; default: OMS_WEB_PORT.")] = None,
-    log_level: Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+    data_dir: DataDir = None,
+    web_port: MetricsPort = None,
+    log_level: LogLevel = "INFO",
 ) -> None:
     """Ask the tax service for what stands in tax-requests, at its pace, until stopped (Ctrl-C or SIGTERM)."""
     from streams import logs
 
-    if log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise UsageError("--log-level: must be one of DEBUG, INFO, WARNING, ERROR")
     url = service or os.environ.get(URL) or ""
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--service, or {URL}: must be an http:// or https:// URL")
@@ -74,8 +79,7 @@ def fake(
     from streams.tax.fake import FakeTax, serving
 
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    on_signals(stop.set)
     made = FakeTax(per_second, fail_every, break_every, late_every, late)
     try:
         with serving(made, port=port) as url:
@@ -117,8 +121,7 @@ def _run(settings: Settings, url: str, *, once: bool, wait_s: float, timeout_s: 
             service = HttpService(url, timeout_s, os.environ.get(TOKEN), threads)
             pace = data.tax().calls_per_second
             adapter = Adapter(reader, outbox, service, tell, metrics, pace, threads)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: adapter.stop())
+            on_signals(adapter.stop)
             if not once:
                 serve_metrics(settings, metrics.registry)
             return adapter.run(once=once, wait_s=wait_s)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.commands.common import Broker, settings_of
+from streams.commands.common import Broker, DataDir, LogLevel, settings_of
 from streams.errors import BrokerUnreachableError, OmsError, UsageError
 
 if TYPE_CHECKING:
@@ -33,18 +33,14 @@ def worker(
     ] = None,
     processes: Annotated[int, typer.Option("--processes", min=1, max=256, help="Worker processes.")] = 1,
     broker: Broker = None,
-    data_dir: Annotated[
-        str | None, typer.Option("--data-dir", help="Root of the workers' folders; default: OMS_DATA_DIR.")
-    ] = None,
+    data_dir: DataDir = None,
     worker_id: Annotated[str | None, typer.Option("--worker-id", help="Stable name; default: OMS_WORKER_ID.")] = None,
     web_port: Annotated[int | None, typer.Option("--web-port", help="0: any free one; default: OMS_WEB_PORT.")] = None,
-    log_level: Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+    log_level: LogLevel = "INFO",
 ) -> None:
     """Run the agents against a broker until stopped (Ctrl-C or SIGTERM), in N processes."""
     from streams import clients, logs
 
-    if log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise UsageError("--log-level: must be one of DEBUG, INFO, WARNING, ERROR")
     logs.setup(log_level)
     settings = settings_of(broker=broker, data_dir=data_dir, worker_id=worker_id, web_port=web_port)
     names = _agent_names(agents)
