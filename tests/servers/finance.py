@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +14,7 @@ from tests.servers.apicurio import ApicurioServer
 from tests.servers.kafka import KafkaServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.postgres.server import PASSWORD
+from tests.servers.server import Server
 from tests.support.process import OMS, WorkerProcess
 
 READY_SECONDS = 120.0
@@ -29,8 +30,8 @@ class Finance:
         self.kafka = KafkaServer(heap="512m")
         self.registry = registry or ApicurioServer()
         self.postgres = PostgresServer(fast=fast)
-        own: list[AbstractContextManager[object]] = [] if registry else [self.registry]
-        self._servers = [self.kafka, *own, self.postgres]
+        own = [] if registry else [self.registry]
+        self._servers: list[Server] = [self.kafka, *own, self.postgres]
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self._stack = ExitStack()

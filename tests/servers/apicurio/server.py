@@ -5,22 +5,21 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 
 from streams.java import java
 from streams.tether import free_ports, spawn
 from tests.servers.apicurio.install import jar
+from tests.servers.server import Server, wait_answers
 
 START_SECONDS = 60.0
 # Small, and quick to start: it serves a few dozen requests and never gets warm.
 JAVA_OPTIONS = ["-Xms64m", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 
-class ApicurioServer:
+class ApicurioServer(Server):
     """A registry on a free loopback port. `url` is for OMS_REGISTRY."""
 
     def __init__(self) -> None:
@@ -43,12 +42,7 @@ class ApicurioServer:
         log = self._home / "registry.log"
         with log.open("wb") as out:
             self._process = spawn([java(), *options, "-jar", str(jar())], cwd=self._home, log=out)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-                raise RuntimeError(f"the registry did not start within {START_SECONDS:.0f} s:\n{tail}")
-            time.sleep(0.1)
+        wait_answers("the registry", self._process, self._answers, log, START_SECONDS)
         return self
 
     def close(self) -> None:
@@ -57,16 +51,6 @@ class ApicurioServer:
             self._process.kill()
             self._process.wait()
         shutil.rmtree(self._home, ignore_errors=True)
-
-    def __enter__(self) -> ApicurioServer:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def _answers(self) -> bool:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

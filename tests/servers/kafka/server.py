@@ -9,10 +9,10 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from streams.tether import free_ports, spawn
 from tests.servers.kafka.install import HERE, classpath, java
+from tests.servers.server import Server, tail_of
 
 READY = b"Kafka Server started"
 START_SECONDS = 60.0
@@ -52,7 +52,7 @@ SETTINGS: dict[str, str] = {
 }
 
 
-class KafkaServer:
+class KafkaServer(Server):
     """A broker on free loopback ports with its own data folder, removed at the end unless it was given.
 
     The data outlive `kill` and `stop`, so `restart` brings the same broker back on the same port.
@@ -143,19 +143,7 @@ class KafkaServer:
             shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def log_tail(self, lines: int = 30) -> str:
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-
-    def __enter__(self) -> KafkaServer:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
+        return tail_of(self.log, lines)
 
     def _write_properties(self) -> Path:
         path = self.data_dir / "server.properties"

@@ -12,15 +12,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import psycopg
 
 from streams.java import Missing
 from streams.tether import free_ports, spawn
+from tests.servers.server import Server, wait_answers
 
 MIN_VERSION = 15
 START_SECONDS = 60.0
@@ -65,7 +64,7 @@ def _owner() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """`url` is for OMS_CONNECT_DB, `dsn` for psycopg; both as the user USER, who owns it all and may make roles."""
 
     def __init__(self, *, fast: bool = True) -> None:
@@ -106,12 +105,7 @@ class PostgresServer:
         command = [*drop, str(binaries() / "postgres"), "-D", str(data)]
         with self.log.open("ab") as out:
             self._process = spawn(command, cwd=self._home, log=out)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
-                raise RuntimeError(f"PostgreSQL did not start within {START_SECONDS:.0f} s:\n{tail}")
-            time.sleep(0.05)
+        wait_answers("PostgreSQL", self._process, self._answers, self.log, START_SECONDS)
         if new:
             with psycopg.connect(self._admin, autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {NAME}".encode())
@@ -129,16 +123,6 @@ class PostgresServer:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
         shutil.rmtree(self._home, ignore_errors=True)
-
-    def __enter__(self) -> PostgresServer:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     @property
     def _admin(self) -> str:
