@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from streams.domain import calendar
-from streams.engine.local import Abort, Crash
 from tests.scenarios.play import Played
 from tests.scenarios.test_channels import Shop
 
@@ -75,14 +74,6 @@ class Office(Shop):
         self.buy(order_no, *bought, **fields).request(order_no, **(ENTERPRISE if invoice is None else invoice))
         self.pay(order_no, sum(each["quantity"] * each["unit_price_minor"] for each in bought))
         return self.sign(order_no, signed)
-
-    def until(self, at: int) -> Office:
-        while True:
-            try:
-                self.runner.advance(at)
-                return self
-            except (Crash, Abort):
-                continue
 
     # -- the tax service ---------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from streams import agents, topology
 from streams.commands.inputs import encoded_lines
-from streams.engine.local import Crash, LocalRunner
+from streams.engine.local import Abort, Crash, LocalRunner
 from streams.lines import BadLine, code_of
 
 BY_ARRIVAL = {"version": 0, "estimated_arrival_at": None, "estimate_basis": None, "customer_text": None}
@@ -45,6 +45,15 @@ def run(runner: LocalRunner) -> None:
         try:
             return runner.run()
         except Crash:
+            continue
+
+
+def advance(runner: LocalRunner, until: int) -> None:
+    """Event time moves on; a worker that dies is started again, a turn that aborts is tried again."""
+    while True:
+        try:
+            return runner.advance(until)
+        except (Crash, Abort):
             continue
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -17,7 +17,7 @@ from streams.data import SAMPLE
 from streams.domain import calendar, ids
 from streams.domain.logistics.arrival import ESTIMATED
 from streams.engine.local import Abort, Crash, LocalRunner
-from tests.scenarios.play import Played, feed, new_runner, play, records, run
+from tests.scenarios.play import Played, advance, feed, new_runner, play, records, run
 
 T0 = calendar.at(2026, 2, 22, 20)
 MINUTE = calendar.MINUTE_MS
@@ -36,6 +36,11 @@ class Shop:
         value = {"event_id": f"e-{self.told}", "event_type": event_type, "event_time": at, "source": source, **fields}
         self.runner.send(topic, value, fields.get("order_no"))
         run(self.runner)
+        return self
+
+    def until(self, at: int) -> Self:
+        """Event time moves on."""
+        advance(self.runner, at)
         return self
 
     def order(self, channel: str, order_no: str, at: int, **fields: Any) -> Shop:

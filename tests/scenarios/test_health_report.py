@@ -32,10 +32,6 @@ class Desk(Shop):
             self.say("orders", "buyer_confirmed", at + signed, channel, **about)
         return self
 
-    def until(self, at: int) -> Desk:
-        self.runner.advance(at)
-        return self
-
     def report(self) -> dict[str, dict[str, Any]]:
         [*_, last] = self.reports()
         return {row["channel"]: row for row in json.loads(last["rows"])}

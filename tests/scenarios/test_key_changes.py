@@ -22,14 +22,6 @@ def bought(runner: LocalRunner | None = None) -> Shop:
     return Shop(runner).order("douyin", "D1", T0).pay("douyin", "D1", T0 + SECOND)
 
 
-def advance(runner: LocalRunner, until: int) -> None:
-    while True:
-        try:
-            return runner.advance(until)
-        except (Crash, Abort):
-            continue
-
-
 # -- case 9 -----------------------------------------------------------------------------------------------------------
 
 

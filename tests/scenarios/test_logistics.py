@@ -8,7 +8,7 @@ import pytest
 
 from streams.domain import calendar
 from streams.engine.local import Abort, Crash, LocalRunner
-from tests.scenarios.play import new_runner
+from tests.scenarios.play import advance, new_runner
 from tests.scenarios.test_channels import Shop
 
 T0 = calendar.at(2026, 3, 2, 9)
@@ -81,12 +81,7 @@ def test_timers_fire_once_whatever_dies(seed: int) -> None:
             raise Crash if step in ("persist", "done") else Abort
 
     broken = shipped(new_runner(fault=fault))
-    while True:
-        try:
-            broken.runner.advance(T0 + 9 * HOUR)
-            break
-        except (Crash, Abort):
-            continue
+    advance(broken.runner, T0 + 9 * HOUR)
     assert died > 10
     for topic in ("logistics-requests", "alerts"):
         assert sorted(broken.out(topic), key=str) == sorted(plain.out(topic), key=str)
@@ -164,12 +159,7 @@ def test_the_time_runs_out_once_whatever_dies(seed: int) -> None:
             raise Crash if step in ("persist", "done") else Abort
 
     shop = delivered("D1", new_runner(fault=fault))
-    while True:
-        try:
-            shop.runner.advance(OVER + HOUR)
-            break
-        except (Crash, Abort):
-            continue
+    advance(shop.runner, OVER + HOUR)
     assert died > 10
     facts = [fact for _, fact in shop.runner.output("order-facts") if fact["event_type"] == "_confirm_timeout"]
     assert len(facts) == 1

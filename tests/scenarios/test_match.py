@@ -33,14 +33,6 @@ class Desk(Shop):
             self.say("wms", "loaded", at + HOUR, "wms-hz", waybill_no=f"W-{order_no}", quantity=units, **about)
         return self
 
-    def until(self, at: int) -> Desk:
-        while True:
-            try:
-                self.runner.advance(at)
-                return self
-            except (Crash, Abort):
-                continue
-
     def alerts(self, rule: str) -> list[dict[str, Any]]:
         return Played(self.runner).alerts(rule)
 
