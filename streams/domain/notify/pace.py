@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from streams.domain import pace
+
 MINUTE_MS: Final = 60_000
 
 
@@ -44,12 +46,7 @@ class Limits:
 
 def free(sends: Sequence[int], now: int, limits: Limits) -> int:
     """How many messages may go now, given when (ms) messages went. One of exactly 60 s ago does not count any more."""
-    return limits.per_minute - len(_counted(sends, now))
-
-
-def _counted(sends: Sequence[int], now: int) -> list[int]:
-    """A time to come is of a clock that was set back since: it would hold everything up until it comes."""
-    return sorted(at for at in sends if now - MINUTE_MS < at <= now)
+    return limits.per_minute - len(pace.recent(sends, now, MINUTE_MS))
 
 
 def decide(due: int, sends: Sequence[int], blocked_until: int, now: int, limits: Limits) -> Next:
@@ -61,11 +58,10 @@ def decide(due: int, sends: Sequence[int], blocked_until: int, now: int, limits:
         return Next(Action.WAIT, blocked_until)
     places = free(sends, now, limits)
     if places <= 0:
-        return Next(Action.WAIT, _counted(sends, now)[-limits.per_minute] + MINUTE_MS)
+        return Next(Action.WAIT, pace.next_free(sends, now, MINUTE_MS, limits.per_minute))
     return Next(Action.DIGEST if places == 1 and due > 1 else Action.ONE)
 
 
 def wait_ms(failures: int, limits: Limits, asked_ms: int | None = None) -> int:
     """How long to wait after so many failures in a row: 1 s, 2 s, 4 s ... 5 min, or as long as the target asked."""
-    grown = limits.first_ms << min(failures - 1, 40)
-    return max(min(grown, limits.longest_ms), min(asked_ms or 0, limits.asked_ms))
+    return pace.backoff(failures, limits.first_ms, limits.longest_ms, asked_ms, limits.asked_ms)

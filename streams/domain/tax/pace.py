@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from streams.domain import pace
+
 SECOND_MS: Final = 1_000
 FIRST_MS: Final = 1_000
 LONGEST_MS: Final = 300_000
@@ -15,11 +17,9 @@ ASKED_MS: Final = 3_600_000
 def next_call(calls: Sequence[int], now: int, per_second: int) -> int:
     """When the next call may be made, given when the last ones were. Each token comes back one second after it was
     taken, so no second, whenever it begins, sees more calls than `per_second`: the sixth of five waits."""
-    recent = sorted(at for at in calls if now - SECOND_MS < at <= now)
-    return now if len(recent) < per_second else recent[-per_second] + SECOND_MS
+    return pace.next_free(calls, now, SECOND_MS, per_second)
 
 
 def wait_ms(attempts: int, asked: int | None = None) -> int:
     """How long a request waits after so many attempts: twofold each time, or as long as the service asked for."""
-    grown = min(FIRST_MS << min(attempts - 1, 20), LONGEST_MS)
-    return grown if asked is None else min(max(grown, asked), ASKED_MS)
+    return pace.backoff(attempts, FIRST_MS, LONGEST_MS, asked, ASKED_MS)
