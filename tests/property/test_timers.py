@@ -235,3 +235,17 @@ def test_timers_that_fire_one_by_one_read_the_store_once_a_turn() -> None:
             store.write(table.changes())
             table.committed()
     assert fired == list(range(50, 300))
+
+
+def test_what_a_dropped_record_cancelled_is_due_again_though_it_was_looked_for_meanwhile() -> None:
+    timers = Timers(MemoryStore())
+    timers.set("a", "x", 5)
+    fired: list[str] = []
+    for table in (timers.by_due, timers.by_key):
+        table.begin_record()
+    timers.cancel("a", "x")
+    assert timers.fire(9, lambda kind, key, due: fired.append(key)) == 0
+    for table in (timers.by_due, timers.by_key):
+        table.drop_record()
+    assert timers.fire(9, lambda kind, key, due: fired.append(key)) == 1
+    assert fired == ["x"]
