@@ -15,6 +15,7 @@ from streams.domain.ledger import periods
 from streams.domain.report import balance, health, unconfirmed, variance
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
+from streams.engine.agent import TableSpec
 
 FACTS: Final = "order-facts"
 
@@ -96,10 +97,8 @@ def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rule
     if outcome.entries:
         for entry in outcome.entries:
             ctx.emit(rules.ENTRIES, entry["entry_id"], entry)
-        table = ctx[SUMS]
         for name, more in balance.added(outcome.entries).items():
-            known = table.get(name)
-            table[name] = more if known is None else [*map(add, known, more)]
+            _add(ctx, SUMS, name, more)
     for topic, name, value in outcome.sends:
         ctx.emit(topic, name, value)
     wake = outcome.row.get("due")
@@ -107,13 +106,18 @@ def _apply(ctx: Context, guid: str, before: dict[str, Any] | None, outcome: rule
         ctx.timers.set(TIMER, guid, wake)
 
 
+def _add(ctx: Context, spec: TableSpec, key: str, more: list[int]) -> None:
+    """To the sums of a row."""
+    table = ctx[spec]
+    known = table.get(key)
+    table[key] = more if known is None else [*map(add, known, more)]
+
+
 def _count(ctx: Context, before: dict[str, Any] | None, row: dict[str, Any]) -> None:
     """The order counts differently in the books of its day (FIN-08) and in the health of its channel (FIN-09)."""
     adds = variance.changed(before, row)
     if adds is not None:
-        books, day = ctx[BOOKS], variance.book_key(row)
-        sums = books.get(day)
-        books[day] = adds if sums is None else [*map(add, sums, adds)]
+        _add(ctx, BOOKS, variance.book_key(row), adds)
         _tell_again(ctx, row)
     adds = health.changed(before, row, _SETTINGS.rounding_minor)
     if adds is not None:
@@ -151,8 +155,7 @@ def _tell_again(ctx: Context, row: dict[str, Any]) -> None:
 def _weigh(ctx: Context, row: dict[str, Any], adds: list[int]) -> None:
     """FIN-09: an order counts differently in its month and channel, which are told when the month is over."""
     key = health.key(row)
-    sums = ctx[HEALTH].get(key)
-    ctx[HEALTH][key] = adds if sums is None else [*map(add, sums, adds)]
+    _add(ctx, HEALTH, key, adds)
     month = key[:7]
     if ctx.memo.get(month, 0) > ctx.now:
         return
