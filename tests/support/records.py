@@ -83,6 +83,45 @@ def produce(broker: str, records: Iterable[tuple[str, bytes | None, bytes | None
     return count
 
 
+def last_offsets(broker: str, topic: str) -> dict[int, int]:
+    """The offset of the last committed record of each partition that has one, found without reading the topic from its
+    beginning: behind it lie only control records and what was aborted."""
+    consumer = Consumer({
+        "bootstrap.servers": broker, "group.id": "test-last", "enable.auto.commit": False,
+        "enable.partition.eof": True, "fetch.wait.max.ms": 50, "isolation.level": "read_committed",
+    })  # fmt: skip
+    try:
+        return {
+            number: last
+            for number in partitions(broker, topic)
+            if (last := _last_record(consumer, TopicPartition(topic, number))) is not None
+        }
+    finally:
+        consumer.close()
+
+
+def _last_record(consumer: Consumer, place: TopicPartition) -> int | None:
+    low, high = consumer.get_watermark_offsets(place, timeout=10)
+    back, found = 64, None
+    while high > low and found is None:
+        start = max(low, high - back)
+        consumer.assign([TopicPartition(place.topic, place.partition, start)])
+        deadline = time.monotonic() + 30
+        ended = False
+        while not ended:
+            assert time.monotonic() < deadline, f"{place}: not read from {start} to the end"
+            for message in consumer.consume(5000, 0.2):
+                error = message.error()
+                if error is None:
+                    found = message.offset()
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended = True
+        if start == low:
+            break
+        back *= 16
+    return found
+
+
 def ends(broker: str, topic: str) -> dict[int, int]:
     """The next offset of each partition for a read_committed reader (control records count as offsets)."""
     consumer = Consumer({"bootstrap.servers": broker, "group.id": "test-ends", "isolation.level": "read_committed"})
