@@ -74,7 +74,8 @@ class Runner:
         self._status: int | None = None
         log.parent.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            command, env={**os.environ, **environment}, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},  # compiled, as installed
+            cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(log,), daemon=True)

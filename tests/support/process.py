@@ -29,6 +29,7 @@ class WorkerProcess:
         home.mkdir(parents=True, exist_ok=True)
         self.env = {
             **{key: value for key, value in os.environ.items() if not key.startswith("OMS_")},
+            "PYTHONDONTWRITEBYTECODE": "",  # as installed: a restart does not compile the package again
             "OMS_BROKER": broker, "OMS_WORKER_ID": name, "OMS_DATA_DIR": str(self.data), "OMS_WEB_PORT": "0",
             "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {}),
         }  # fmt: skip

@@ -47,11 +47,15 @@ def _read(path: Path) -> Any:
         raise MapError(f"{path.name} cannot be read: {error}") from None
 
 
-@cache
 def status_maps(folder: Path = STATUS, own: Path | None = None) -> StatusMaps:
     """All status tables of a folder, in order of their names, with the operator's `own` beside them or, where they have
     the same name, in their place. MapError names the file and row that must not be used.
     """
+    return _status_maps(folder, own)
+
+
+@cache
+def _status_maps(folder: Path, own: Path | None) -> StatusMaps:
     tables = status_tables(folder)
     if own is not None:
         if not own.is_dir():
