@@ -24,12 +24,13 @@ from bench.gen_olist import events
 from streams import topology
 from streams.agents import ALL
 from streams.engine.agent import Agent
+from streams.engine.joint import AnyTask, task_of
 from streams.engine.local import LocalRecord
 from streams.engine.partitioner import partition_of
 from streams.engine.process import settle
 from streams.engine.rocks import RocksStore
 from streams.engine.store import Change, MemoryStore
-from streams.engine.task import POSITION, Task, _pair
+from streams.engine.task import POSITION, _pair
 
 PARTITIONS = 8
 TURN = 2_000
@@ -45,7 +46,7 @@ class Stage:
         self.records = self.rows = self.row_bytes = 0
         self.sent: dict[str, list[tuple[str | bytes | None, bytes | None]]] = defaultdict(list)
         self.tasks = [
-            Task(agent, number, RocksStore(folder / agent.name / str(number)) if agent.stateful else MemoryStore(),
+            task_of(agent, number, RocksStore(folder / agent.name / str(number)) if agent.stateful else MemoryStore(),
                  codecs, kept_rows=3_000)
             for number in range(PARTITIONS)
         ]  # fmt: skip
@@ -66,7 +67,7 @@ class Stage:
             parts[number].append(LocalRecord(topic, number, self._offset, name, value))
         return parts
 
-    def _fold(self, task: Task, topic: str, part: list[LocalRecord], now: int) -> None:
+    def _fold(self, task: AnyTask, topic: str, part: list[LocalRecord], now: int) -> None:
         sent = self.sent
         self.records += len(part)
         clocks = [process_time()]

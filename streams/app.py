@@ -237,7 +237,7 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
         port = settings.web_port or free_port(settings.web_host)
         app = build(settings, chosen, reg, web_port=port, on_stopped=catalogue.source_stopped(reg))
         web_file = write_web_file(settings, f"http://{settings.web_host}:{port}")
-        names = ", ".join(agent.name for agent in chosen)
+        names = ", ".join(map(str, chosen))
         log.info("worker %s: %s; web at http://%s:%d", settings.worker_id, names, settings.web_host, port)
         log.info("avro codec: %s", compiled.in_force())
         if any(agent.name == "risk" for agent in chosen) and settings.hash_salt is None:

@@ -14,6 +14,7 @@ from streams.agents.risk import make as make_risk
 from streams.domain.rules import data
 from streams.domain.status_map import MapError
 from streams.engine import Agent, Codecs
+from streams.engine.agent import joined
 from streams.engine.runner import AgentRunner, wall_ms
 from streams.errors import OmsError, UsageError
 
@@ -26,8 +27,10 @@ def choose(
     maps_dir: Path | None = None,
     hash_salt: str | None = None,
 ) -> list[Agent]:
-    """The agents of these names (all without), in the order of the flow. UsageError for a name nobody has, OmsError for
-    a status table in `maps_dir` that must not be used. `hash_salt`: of personal data that the risk agent keeps.
+    """The agents of these names (all without), in the order of the flow. The name of a part chooses the joined agent
+    with the named parts only: what the others have not read waits for a worker that runs them. UsageError for a name
+    nobody has, OmsError for a status table in `maps_dir` that must not be used. `hash_salt`: of personal data that the
+    risk agent keeps.
     """
     try:
         maps = data.status_maps(own=maps_dir)
@@ -39,11 +42,18 @@ def choose(
     agents = [made.get(agent.name, agent) for agent in ALL]
     if names is None:
         return agents
-    known = {agent.name for agent in agents}
+    known = {one.name for agent in agents for one in (agent, *agent.parts)}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(f"--agents: no agent {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    return [agent for agent in agents if agent.name in names]
+    return [chosen for agent in agents if (chosen := _narrowed(agent, names)) is not None]
+
+
+def _narrowed(agent: Agent, names: Sequence[str]) -> Agent | None:
+    parts = [part for part in agent.parts if part.name in names]
+    if agent.name in names or (parts and len(parts) == len(agent.parts)):
+        return agent
+    return joined(agent.name, parts) if parts else None
 
 
 def source_stopped(codecs: Codecs) -> Callable[[AgentRunner, str], None]:

@@ -18,11 +18,10 @@ from streams.engine.task import Task
 
 
 def tasks_of(app: Any, agent: str) -> list[Task]:
-    """The tasks of an agent that this worker owns now."""
-    for service in app.sources:
-        if service.name == agent and service.runner.source is not None:
-            return list(service.runner.source.tasks.values())
-    return []
+    """The tasks of an agent, or of a part of one, that this worker owns now."""
+    sources = [service.runner.source for service in app.sources if service.runner.source is not None]
+    wholes = [whole for source in sources for whole in [*source.tasks.values()]]
+    return [task for whole in wholes for task in whole.tasks if task.agent.name == agent]
 
 
 def code(app: Any, text: str) -> dict[str, Any] | None:

@@ -4,15 +4,12 @@ from streams.agents.alerts import alerts
 from streams.agents.calls import calls
 from streams.agents.channels import channels
 from streams.agents.estimates import estimates
+from streams.agents.facets import facets
 from streams.agents.identity import identity
 from streams.agents.intake import intake
 from streams.agents.inventory import inventory
 from streams.agents.invoices import invoices
-from streams.agents.ledger import ledger
-from streams.agents.logistics import logistics
-from streams.agents.match import match
 from streams.agents.orders import orders
-from streams.agents.quality import quality
 from streams.agents.reports import reports
 from streams.agents.risk import risk
 
@@ -21,15 +18,12 @@ ALL = (
     channels,
     identity,
     orders,
-    ledger,
-    match,
+    facets,
     invoices,
     inventory,
-    logistics,
     calls,
     estimates,
     risk,
-    quality,
     reports,
     alerts,
 )

@@ -6,7 +6,7 @@ An ``Agent`` is data and three callbacks. What runs it - one partition at a time
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -69,7 +69,8 @@ class Agent:
     is one task with its own tables, timers and position. An agent without tables and timers keeps no
     changelog: its position is the group's committed offset. ``sparse``: its reducer gets records without their null
     fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``clock``: what
-    its time is in a live worker; a replay has the stream time alone.
+    its time is in a live worker; a replay has the stream time alone. ``parts``: the agents it runs as one, see
+    `joined`.
     ``skips``: payloads that begin so are none of its business and are passed over undecoded, for a reader of a topic on
     which others talk to each other; nor does their time count.
     """
@@ -80,6 +81,7 @@ class Agent:
     sparse: bool = False
     clock: Clock = Clock.LATER
     skips: tuple[bytes, ...] = ()
+    parts: tuple[Agent, ...] = ()
     tables: dict[str, TableSpec] = field(default_factory=dict)
     _fold: Fold | None = None
     _on_timer: OnTimer | None = None
@@ -102,10 +104,13 @@ class Agent:
         self.tables[name] = spec
         return spec
 
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(part.name for part in self.parts)})" if self.parts else self.name
+
     @property
     def stateful(self) -> bool:
         """Has rows to keep: tables, or timers."""
-        return bool(self.tables) or self._on_timer is not None
+        return bool(self.tables) or self._on_timer is not None or any(part.stateful for part in self.parts)
 
     def fold(self, function: Fold) -> Fold:
         """Register the reducer: ``fold(ctx, key, event)`` for every decoded record, in partition order."""
@@ -133,6 +138,24 @@ class Agent:
         """Register the event time of an event in ms since the epoch; it moves the partition's stream time."""
         self._time_of = function
         return function
+
+
+def joined(name: str, parts: Sequence[Agent]) -> Agent:
+    """One agent of several that read the same topics by the same clock: a sub-topology, in the words of Kafka Streams.
+
+    They share a consumer, a transaction, a store and a changelog, and each record is fetched and decoded once. Their
+    tables, timers, refusals and dead letters stay their own. ValueError for parts that do not fit.
+    """
+    first = parts[0]
+    for part in parts:
+        if part.parts or part.sparse or part._fold is None:
+            raise ValueError(f"agent {part.name} cannot be a part of {name}: joined itself, sparse or without a fold")
+        if (part.sources, part.clock, part.skips) != (first.sources, first.clock, first.skips):
+            raise ValueError(f"agents {first.name} and {part.name} differ in sources, clock or what they skip")
+    writes = tuple(dict.fromkeys(topic for part in parts for topic in part.writes))
+    whole = Agent(name, first.sources, writes, clock=first.clock, skips=first.skips, parts=tuple(parts))
+    whole._time_of = first._time_of
+    return whole
 
 
 def consumer_group(agent: Agent | str) -> str:

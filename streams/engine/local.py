@@ -17,9 +17,10 @@ from typing import Any
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
 from streams.engine.context import Sink
+from streams.engine.joint import AnyTask, task_of
 from streams.engine.partitioner import partition_of
 from streams.engine.store import Change, MemoryStore, Store
-from streams.engine.task import POSITION, Task, _pair
+from streams.engine.task import POSITION, _pair
 from streams.engine.timers import NEVER
 from streams.engine.turn import Batch, Part, Turn
 
@@ -176,7 +177,7 @@ class LocalRunner:
         self._queued: set[tuple[int, int]] = set()
         self._make_store = store or (lambda agent, partition, worker: MemoryStore())
         self._stores: dict[tuple[str, int, int], Store] = {}
-        self._tasks: dict[tuple[int, int], Task] = {}
+        self._tasks: dict[tuple[int, int], AnyTask] = {}
         self._owner = {partition: partition % workers for partition in range(partitions)}
         self._encoders: dict[str, Callable[[Any], bytes]] = {}
         self._turns = [
@@ -191,7 +192,7 @@ class LocalRunner:
             for agent in self.agents
         ]
         self._worker = 0
-        self._running: set[Task] = set()
+        self._running: set[AnyTask] = set()
 
     # -- in and out -------------------------------------------------------------------------------------------------
 
@@ -217,11 +218,12 @@ class LocalRunner:
     def table(self, agent: str, table: str) -> dict[Any, Any]:
         """All rows of a table over all partitions."""
         rows: dict[Any, Any] = {}
-        for index, declared in enumerate(self.agents):
-            if declared.name == agent:
-                for partition in range(self.log.partitions):
-                    if (index, partition) in self._tasks:
-                        rows.update(self._tasks[index, partition].tables[declared.tables[table]].scan())
+        for index in range(len(self.agents)):
+            for partition in range(self.log.partitions):
+                whole = self._tasks.get((index, partition))
+                for task in whole.tasks if whole is not None else ():
+                    if task.agent.name == agent:
+                        rows.update(task.tables[task.agent.tables[table]].scan())
         return rows
 
     # -- running ----------------------------------------------------------------------------------------------------
@@ -289,13 +291,13 @@ class LocalRunner:
         assert self._fault is not None
         self._fault(agent.name, self._worker, step)
 
-    def _task(self, index: int, partition: int) -> Task:
+    def _task(self, index: int, partition: int) -> AnyTask:
         task = self._tasks.get((index, partition))
         if task is None:
             task = self._tasks[index, partition] = self._open(index, partition)
         return task
 
-    def _open(self, index: int, partition: int) -> Task:
+    def _open(self, index: int, partition: int) -> AnyTask:
         """Restore the store from its position to the end of the changelog, then take the marker as position."""
         agent, worker = self.agents[index], self._owner[partition]
         store = self._stores.get((agent.name, partition, worker))
@@ -308,11 +310,12 @@ class LocalRunner:
             if rows:
                 changes: list[Change] = [(row.key() or b"", row.value()) for row in rows]
                 store.write([*changes, (POSITION, _pair.pack(position + len(rows), 0))])
-        task = Task(agent, partition, store, self.codecs, kept_rows=KEPT_ROWS, fatal=LocalTransaction.fatal)
+        task = task_of(agent, partition, store, self.codecs, kept_rows=KEPT_ROWS, fatal=LocalTransaction.fatal)
         self.time = max(self.time, task.stream_time)  # a worker may have died between its commit and this
         for topic in agent.sources:
             if topic not in task.next:
-                task.start_at(topic, self.committed.get((agent.name, topic, partition), 0))
+                start = 0 if agent.stateful else self.committed.get((agent.name, topic, partition), 0)
+                task.start_at(topic, start)
         return task
 
     def _turn(self, index: int, partition: int) -> bool:
@@ -333,7 +336,7 @@ class LocalRunner:
         self._run(index, [(task, sources)])
         return True
 
-    def _waiting(self, task: Task) -> dict[str, Sequence[LocalRecord]]:
+    def _waiting(self, task: AnyTask) -> dict[str, Sequence[LocalRecord]]:
         """The next records of a task, a batch at most."""
         sources: dict[str, Sequence[LocalRecord]] = {}
         left = self._batch
@@ -348,10 +351,10 @@ class LocalRunner:
                     break
         return sources
 
-    def _until(self, task: Task, topic: str, record: LocalRecord) -> None:
+    def _until(self, task: AnyTask, topic: str, record: LocalRecord) -> None:
         """Event time moves to the record's time: first whatever is due by then, wherever it is."""
         try:
-            time = task.agent._time_of(task._decoders[topic](record.value()))  # type: ignore[misc, arg-type]
+            time = task.time_of(topic, record)
         except Exception:  # the turn will bury the record
             return
         until = max(time, self.time)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,10 +34,12 @@ them for seven days)."""
 
 @dataclass(slots=True)
 class Restoring:
-    """One partition on its way: its store, the group's committed offsets by topic, records so far."""
+    """One partition on its way: its store, the group's committed offsets by topic, whose marker rows lie in it
+    (`joint.scopes`), records so far."""
 
     store: Store
     committed: Mapping[str, int]
+    scopes: Sequence[bytes] = (b"",)
     records: int = 0
     position: int = 0
     high: int | None = None
@@ -139,11 +141,11 @@ def _read(
 
 
 def _at_end(conf: Mapping[str, Any], topic: str, partition: int, restoring: Restoring) -> bool:
-    for source, committed in restoring.committed.items():
-        row = restoring.store.get(MARK + source.encode())
-        if committed > (0 if row is None else _pair.unpack(row)[0]):
-            break
-    else:
+    if all(
+        committed <= (0 if row is None else _pair.unpack(row)[0])
+        for source, committed in restoring.committed.items()
+        for row in (restoring.store.get(scope + MARK + source.encode()) for scope in restoring.scopes)
+    ):
         return True
     if restoring.high is None:
         restoring.high = _high_watermark(conf, topic, partition)

@@ -18,11 +18,12 @@ from confluent_kafka.admin import AdminClient
 from streams.engine.agent import Agent, Codecs, changelog_topic
 from streams.engine.align import HELD_BATCHES, Aligner, Grouped, Place
 from streams.engine.errors import EngineError, Misconfigured
+from streams.engine.joint import AnyTask, scopes, task_of
 from streams.engine.restore import Restoring, restore
 from streams.engine.rocks import RocksStore
 from streams.engine.store import MemoryStore, Store
 from streams.engine.takeover import fence_dead_owners
-from streams.engine.task import OnOutcome, Task
+from streams.engine.task import OnOutcome
 from streams.engine.transaction import KafkaTransaction, failure, is_fatal, reason
 from streams.engine.turn import Batch, Part
 
@@ -67,7 +68,7 @@ class KafkaSource:
         on_restore: Callable[[int, int], None],
     ) -> None:
         self.agent = agent
-        self.tasks: dict[int, Task] = {}
+        self.tasks: dict[int, AnyTask] = {}
         self.batch_size = batch_size
         self._codecs = codecs
         self._conf = dict(conf)
@@ -120,7 +121,7 @@ class KafkaSource:
             if sources:
                 batch.records += sum(len(records) for records in sources.values())
                 batch.parts.append((task, sources))
-            elif task.starting or task.timers.next_due <= task.clock(now):
+            elif task.is_due(now):
                 batch.parts.append((task, {}))
         return batch
 
@@ -265,11 +266,14 @@ class KafkaSource:
         stores = {partition: self._store(partition) for partition in committed if partition not in self.tasks}
         records = 0
         if self.agent.stateful and stores:
-            restoring = {partition: Restoring(store, committed[partition]) for partition, store in stores.items()}
+            restoring = {
+                partition: Restoring(store, committed[partition], scopes(self.agent))
+                for partition, store in stores.items()
+            }
             records = restore(self._conf, changelog_topic(self.agent), restoring, self._on_restore)
         kept = max(256, KEPT_ROWS_PER_WORKER // max(1, len(stores) + len(self.tasks)))
         for partition, store in stores.items():
-            self.tasks[partition] = Task(
+            self.tasks[partition] = task_of(
                 self.agent,
                 partition,
                 store,

@@ -69,12 +69,17 @@ class Table(MutableMapping[Any, Any]):
     )
 
     def __init__(
-        self, spec: TableSpec, store: Store, kept_rows: int = KEPT_ROWS, max_bytes: int = MAX_VALUE_BYTES
+        self,
+        spec: TableSpec,
+        store: Store,
+        kept_rows: int = KEPT_ROWS,
+        max_bytes: int = MAX_VALUE_BYTES,
+        scope: bytes = b"",
     ) -> None:
         self.name = spec.name
         self.kept_rows = int(kept_rows * spec.kept)
         self._max_bytes = max_bytes
-        self._prefix = spec.name.encode() + b"\0"
+        self._prefix = scope + spec.name.encode() + b"\0"
         self._store = store
         self._encode = spec.encode
         self._decode = spec.decode

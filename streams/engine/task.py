@@ -63,7 +63,8 @@ class TimerRecord:
 
 
 class Task:
-    """See the module. ``fatal`` are exception types of the transport, which are never blamed on a record."""
+    """See the module. ``fatal`` are exception types of the transport, which are never blamed on a record. ``scope``:
+    what its rows begin with in a store that it shares."""
 
     def __init__(
         self,
@@ -76,14 +77,16 @@ class Task:
         fatal: tuple[type[BaseException], ...] = (),
         on_outcome: OnOutcome | None = None,
         max_value_bytes: int = MAX_VALUE_BYTES,
+        scope: bytes = b"",
     ) -> None:
         if agent._fold is None:
             raise EngineError(f"agent {agent.name} has no fold")
         self.agent = agent
         self.partition = partition
         self.store = store
-        self.tables = {spec: Table(spec, store, kept_rows, max_value_bytes) for spec in agent.tables.values()}
-        self.timers = Timers(store)
+        self._scope, self._mark = scope, scope + MARK
+        self.tables = {spec: Table(spec, store, kept_rows, max_value_bytes, scope) for spec in agent.tables.values()}
+        self.timers = Timers(store, scope)
         self.ctx = Context(agent.name, partition, self.tables, self.timers)
         self.ctx._encoders = {topic: codecs.encoder(topic) for topic in (*agent.writes, DEAD_LETTERS)}
         options: dict[str, Any] = {"drop_nulls": True} if agent.sparse else {}
@@ -114,7 +117,7 @@ class Task:
 
     def _load_position(self) -> None:
         for topic in self.agent.sources:
-            row = self.store.get(MARK + topic.encode())
+            row = self.store.get(self._mark + topic.encode())
             if row is not None:
                 offset, time = _pair.unpack(row)
                 self.next[topic] = offset
@@ -126,7 +129,20 @@ class Task:
         self.next[topic] = offset
         self._durable = dict(self.next), self.stream_time
 
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """Itself: a `JointTask` has several."""
+        return (self,)
+
     # -- fold -------------------------------------------------------------------------------------------------------
+
+    def time_of(self, topic: str, record: RecordLike) -> int:
+        """The event time of a record; 0 where it has none. Raises what its codec or the agent raises."""
+        return self._time_of(self._decoders[topic](record.value() or b"")) if self._time_of else 0
+
+    def is_due(self, wall: int) -> bool:
+        """Whether a turn is wanted at ``wall``, ms, even without records."""
+        return self.starting or self.timers.next_due <= self.clock(wall)
 
     def clock(self, wall: int) -> int:
         """The time of an idle task in a live worker at ``wall``, both ms."""
@@ -244,7 +260,7 @@ class Task:
     def _fire_before(self, topic: str, record: RecordLike) -> bool:
         """Timers due by the record's time, on their own, so that a failing timer is not blamed on the record."""
         try:
-            time = self._time_of(self._decoders[topic](record.value())) if self._time_of else 0  # type: ignore[arg-type]
+            time = self.time_of(topic, record)
         except Exception:  # the fold of the record itself will say so
             return True
         return time <= self.ctx.now or self.fire_isolated(time)
@@ -336,7 +352,7 @@ class Task:
 
     def peek(self, spec: TableSpec, prefix: str) -> list[tuple[str, Any]]:
         """Committed rows whose key begins with ``prefix``; safe from another thread while the task folds."""
-        low = spec.name.encode() + b"\0"
+        low = self._scope + spec.name.encode() + b"\0"
         cut, start = len(low), low + prefix.encode()
         return [(key[cut:].decode(), spec.decode(data)) for key, data in self.store.range(start, after(start))]
 
@@ -352,7 +368,7 @@ class Task:
                 out += table.changes()
         for topic in self.agent.sources:
             if topic in self.next:
-                out.append((MARK + topic.encode(), _pair.pack(self.next[topic], self.stream_time)))
+                out.append((self._mark + topic.encode(), _pair.pack(self.next[topic], self.stream_time)))
         return out
 
     def committed(self) -> None:

@@ -33,9 +33,9 @@ class Timers:
     each of them, would take the square of the turn.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.by_due = Table(TableSpec("\1due", _same, _same, binary_keys=True), store, kept_rows=0)
-        self.by_key = Table(TableSpec("\1timer", _same, _same, binary_keys=True), store)
+    def __init__(self, store: Store, scope: bytes = b"") -> None:
+        self.by_due = Table(TableSpec("\1due", _same, _same, binary_keys=True), store, kept_rows=0, scope=scope)
+        self.by_key = Table(TableSpec("\1timer", _same, _same, binary_keys=True), store, scope=scope)
         self.next_due = NEVER
         self._generation = -1
         self._stored: Iterator[bytes] | None = None

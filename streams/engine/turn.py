@@ -21,15 +21,16 @@ from streams.engine.agent import Agent
 from streams.engine.codec.errors import RegistryError
 from streams.engine.context import RecordLike, Sink
 from streams.engine.errors import EngineError, InfrastructureError
+from streams.engine.joint import AnyTask
 from streams.engine.store import Change
-from streams.engine.task import POSITION, Task, _pair
+from streams.engine.task import POSITION, _pair
 
 STEPS: Final = ("fold", "collect", "commit", "persist")
 MOST_FIRED: Final = 2_000
 """Timers of one turn. After a night without a worker a million may be due: one transaction would run out of time over
 them, and no other partition's events would be dealt with meanwhile."""
 
-Part = tuple[Task, Mapping[str, Sequence[RecordLike]]]
+Part = tuple[AnyTask, Mapping[str, Sequence[RecordLike]]]
 
 
 @dataclass(slots=True)
@@ -138,7 +139,7 @@ class Turn:
         transaction.begin()
         sink = transaction.sink
         offsets: dict[tuple[str, int], int] = {}
-        written: list[tuple[Task, list[Change]]] = []
+        written: list[tuple[AnyTask, list[Change]]] = []
         # A task's rows go out before the next task folds: they are on their way while that one uses the CPU.
         for task, sources in batch.parts:
             clock = perf_counter()
@@ -190,7 +191,7 @@ class Turn:
         return report
 
     def _persist(
-        self, task: Task, changes: list[Change], prepared: Any, positions: Mapping[int, int], wall: int
+        self, task: AnyTask, changes: list[Change], prepared: Any, positions: Mapping[int, int], wall: int
     ) -> None:
         position = (POSITION, _pair.pack(positions[task.partition], wall))
         if prepared is None:
@@ -209,7 +210,7 @@ class Turn:
 
 
 def _fold(
-    task: Task, sources: Mapping[str, Sequence[RecordLike]], isolated: bool
+    task: AnyTask, sources: Mapping[str, Sequence[RecordLike]], isolated: bool
 ) -> tuple[Mapping[str, Sequence[RecordLike]], bool]:
     """Fire what is due, then fold the task's records, source by source. What is left of them, and whether all fired."""
     if not (task.fire_isolated() if isolated else task.fire()):

@@ -15,7 +15,7 @@ REFERENCE = Path(os.environ.get("OMS_REFERENCE", ROOT.parent / "shared"))
 TOPOLOGY = topology.load()
 TOPICS = TOPOLOGY.topics
 AVRO = sorted(name for name, topic in TOPICS.items() if topic.subject is not None)
-AGENTS = {agent.name: agent for agent in agents.ALL}
+AGENTS = {agent.name: agent for whole in agents.ALL for agent in whole.parts or (whole,)}
 # Named by topics.yaml and not built yet: the topics are the contract's, so they stand there all the same.
 TO_COME: set[str] = set()
 FACETS_TO_COME: dict[str, set[str]] = {}

@@ -7,7 +7,6 @@ repeats a run, OMS_CHAOS_FAULTS="kill broker" plays these.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import random
@@ -137,10 +136,10 @@ def check(broker: str, agents: list[Agent], codecs: Topology, groups: Groups) ->
             for topic in agent.sources
         }
 
-    known_agents = [agent for agent in agents if _known(agent)]
-    sent = list(itertools.chain.from_iterable(recompute(agent, codecs, read_by(agent)) for agent in known_agents))
+    known_agents = [(part, agent) for agent in agents for part in agent.parts or (agent,) if _known(part)]
+    sent = [one for part, agent in known_agents for one in recompute(part, codecs, read_by(agent))]
     # What the others say of their own depends on the order of their sources; all else must be as it should be.
-    known = {"dead-letters"}.union(*(agent.writes for agent in known_agents))
+    known = {"dead-letters"}.union(*(part.writes for part, _ in known_agents))
     written = [topic for topic in written if topic in known]
     for topic in ("order-facts", "report-facts", "risk-facts"):
         records[topic] = [one for one in records[topic] if not _said_by_others(one)]

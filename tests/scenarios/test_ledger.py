@@ -422,7 +422,7 @@ def test_entries_are_the_same_whatever_dies(seed: int) -> None:
 
     def fault(agent: str, worker: int, step: str) -> None:
         nonlocal died
-        if agent == "ledger" and chance.random() < 0.2:
+        if agent == "facets" and chance.random() < 0.2:
             died += 1
             raise Crash if step in ("persist", "done") else Abort
 

@@ -76,7 +76,7 @@ def test_timers_fire_once_whatever_dies(seed: int) -> None:
 
     def fault(agent: str, worker: int, step: str) -> None:
         nonlocal died
-        if agent == "logistics" and chance.random() < 0.2:
+        if agent == "facets" and chance.random() < 0.2:
             died += 1
             raise Crash if step in ("persist", "done") else Abort
 
@@ -154,7 +154,7 @@ def test_the_time_runs_out_once_whatever_dies(seed: int) -> None:
 
     def fault(agent: str, worker: int, step: str) -> None:
         nonlocal died
-        if agent in ("logistics", "orders") and chance.random() < 0.2:
+        if agent in ("facets", "orders") and chance.random() < 0.2:
             died += 1
             raise Crash if step in ("persist", "done") else Abort
 

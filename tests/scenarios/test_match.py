@@ -152,7 +152,7 @@ def test_reports_and_alerts_are_the_same_whatever_dies(seed: int) -> None:
 
     def fault(agent: str, worker: int, step: str) -> None:
         nonlocal died
-        if agent == "match" and chance.random() < 0.1:
+        if agent == "facets" and chance.random() < 0.1:
             died += 1
             raise Crash if step in ("persist", "done") else Abort
 

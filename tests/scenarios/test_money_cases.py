@@ -119,7 +119,7 @@ def test_case_25_told_all_over_again_after_a_crash_the_books_are_the_same() -> N
 
     def fault(agent: str, worker: int, step: str) -> None:
         nonlocal died
-        if agent == "ledger" and chance.random() < 0.05:
+        if agent == "facets" and chance.random() < 0.05:
             died += 1
             raise Crash if step in ("persist", "done") else Abort
 

@@ -460,7 +460,7 @@ def test_two_runs_give_the_same_bytes_and_so_does_a_worker_that_dies() -> None:
 
     def fault(agent: str, worker: int, step: str) -> None:
         nonlocal died
-        if agent in ("quality", "reports") and step in ("commit", "persist") and died < 300:
+        if agent in ("facets", "reports") and step in ("commit", "persist") and died < 300:
             died += 1
             if died % 3 == 0:
                 raise Crash

@@ -220,15 +220,17 @@ class Simulation:
     def tables(self) -> dict[str, dict[Any, Any]]:
         return {
             f"{agent.name}.{name}": self.runner.table(agent.name, name)
-            for agent in self.runner.agents
+            for whole in self.runner.agents
+            for agent in whole.parts or (whole,)
             for name in agent.tables
         }
 
     def timers(self) -> dict[str, list[Any]]:
         """What is still due, by agent."""
         found: dict[str, list[Any]] = {}
-        for (index, _), task in self.runner._tasks.items():
-            found.setdefault(self.runner.agents[index].name, []).extend(task.timers.by_due)
+        for whole in self.runner._tasks.values():
+            for task in whole.tasks:
+                found.setdefault(task.agent.name, []).extend(task.timers.by_due)
         return {name: sorted(rows) for name, rows in found.items()}
 
     def lose_everything(self) -> None:

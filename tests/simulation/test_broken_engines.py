@@ -9,6 +9,7 @@ import pytest
 
 from streams.engine import local, table, task, timers, turn
 from streams.engine.agent import changelog_topic
+from streams.engine.joint import AnyTask
 from streams.engine.store import Change
 from tests.simulation import test_simulation
 from tests.simulation.schedule import Mismatch, UnloggedStore
@@ -82,7 +83,7 @@ def commits_no_offsets_where_only_timers_fired(patch: pytest.MonkeyPatch) -> Non
     commit = local.LocalTransaction.commit
 
     def without(self: local.LocalTransaction, offsets: Mapping[tuple[str, int], int], *rest: Any) -> Mapping[int, int]:
-        before = {task.partition: task._durable[0] for task in self._runner._running}
+        before = {task.partition: task.tasks[0]._durable[0] for task in self._runner._running}
         moved = any(offset != before[partition].get(topic) for (topic, partition), offset in offsets.items())
         return commit(self, offsets if moved else {}, *rest)
 
@@ -163,7 +164,7 @@ def does_not_go_back_after_an_abort(patch: pytest.MonkeyPatch) -> None:
 def restores_all_but_the_last_row(patch: pytest.MonkeyPatch) -> None:
     opened = local.LocalRunner._open
 
-    def all_but_one(self: local.LocalRunner, index: int, partition: int) -> task.Task:
+    def all_but_one(self: local.LocalRunner, index: int, partition: int) -> AnyTask:
         rows = self.log.partition(changelog_topic(self.agents[index]), partition)
         hidden = rows.pop() if rows else None
         try:
@@ -185,7 +186,7 @@ def does_not_restore_deletions(patch: pytest.MonkeyPatch) -> None:
     opened = local.LocalRunner._open
     _restoring: list[bool] = []
 
-    def opening(self: local.LocalRunner, index: int, partition: int) -> task.Task:
+    def opening(self: local.LocalRunner, index: int, partition: int) -> AnyTask:
         _restoring.append(True)
         try:
             return opened(self, index, partition)
@@ -200,7 +201,7 @@ def does_not_restore_deletions(patch: pytest.MonkeyPatch) -> None:
 def takes_up_an_old_store_as_if_it_were_new(patch: pytest.MonkeyPatch) -> None:
     opened = local.LocalRunner._open
 
-    def without_changelog(self: local.LocalRunner, index: int, partition: int) -> task.Task:
+    def without_changelog(self: local.LocalRunner, index: int, partition: int) -> AnyTask:
         store = self._stores.get((self.agents[index].name, partition, self._owner[partition]))
         log = self.log.topics.get(changelog_topic(self.agents[index]))
         if store is None or log is None:

@@ -11,6 +11,7 @@ import orjson
 from streams.engine import Agent
 from streams.engine.codec import json
 from streams.engine.context import Sink
+from streams.engine.joint import task_of
 from streams.engine.local import LocalRecord
 from streams.engine.store import Change, MemoryStore, Store
 from streams.engine.task import Task
@@ -95,9 +96,15 @@ class Bench:
         self.store = store or MemoryStore()
         self.transaction = NotedTransaction()
         self.wall = wall
-        self.task = Task(agent, 0, self.store, JsonTopics(), fatal=NotedTransaction.fatal, **options)
+        self.task = task_of(agent, 0, self.store, JsonTopics(), fatal=NotedTransaction.fatal, **options)
         self._turn = Turn(agent, self.transaction, lambda: self.wall, live=False, received_at=7)
         self._ends: dict[str, int] = {}
+
+    @property
+    def one(self) -> Task:
+        """The task of an agent that is not joined."""
+        [task] = self.task.tasks
+        return task
 
     def record(self, value: Any, key: str | None = "k", topic: str | None = None) -> LocalRecord:
         """The next record of the topic; bytes stand for themselves, everything else is written as JSON."""

@@ -22,7 +22,7 @@ from tests.unit.engine.support import Bench, JsonTopics, NotedTransaction, Unrea
 
 
 def rows(bench: Bench, table: str) -> dict[str, Any]:
-    return dict(bench.task.tables[bench.agent.tables[table]].scan())
+    return dict(bench.one.tables[bench.agent.tables[table]].scan())
 
 
 # -- the good case ------------------------------------------------------------------------------------------------
@@ -530,7 +530,7 @@ def test_a_broken_infrastructure_is_never_a_dead_letter(kind: type[Exception]) -
         ctx.emit("out", "k", 1 // fact)
 
     bench = Bench(agent)
-    bench.task._decoders = {"in": registry.decoder("in")}
+    bench.one._decoders = {"in": registry.decoder("in")}
     bench.turn(1)
     registry.broken = True
     records = [bench.record(value) for value in (1, 0, 2)]
@@ -573,7 +573,7 @@ def test_an_aborted_turn_leaves_no_trace_and_the_same_records_fold_to_the_same_r
         with no_trace(bench), pytest.raises(Unreachable):
             bench.turn(*records)
         assert bench.task.timers.next_due == 30
-        assert bench.task.ctx.memo == {}
+        assert bench.one.ctx.memo == {}
     bench.turn(*records)
     assert bench.sent("out") == [1, [0], 2, [0, 1], {"timer": "one", "due": 30, "now": 30}, 1]
     assert bench.sent("states") == [1]
@@ -750,7 +750,7 @@ def test_a_look_from_outside_sees_committed_rows_only() -> None:
     bench.turn(event(1, ("put", "a", "o-1", 1), ("put", "a", "o-2", 2), ("put", "a", "p-1", 3)))
     seen: list[Any] = []
     spec = bench.agent.tables["a"]
-    bench._turn._at_step = lambda step: seen.append((step, bench.task.peek(spec, "o-")))
+    bench._turn._at_step = lambda step: seen.append((step, bench.one.peek(spec, "o-")))
     bench.turn(event(2, ("put", "a", "o-1", 10), ("delete", "a", "o-2")))
     assert [rows for step, rows in seen if step != "done"] == [[("o-1", 1), ("o-2", 2)]] * 4
     assert seen[-1] == ("done", [("o-1", 10)])
@@ -837,7 +837,7 @@ def test_an_agent_by_its_events_gives_waits_their_time_and_ends_them_where_nothi
         """After ``passed`` ms; without events only where a timer is due, as the source does."""
         assert bench.wall is not None
         bench.wall += passed
-        if events or bench.task.timers.next_due <= bench.task.clock(bench.wall):
+        if events or bench.task.timers.next_due <= bench.one.clock(bench.wall):
             bench.turn(*events)
 
     bench = live(Bench(agent, wall=late + 1_000))
@@ -869,7 +869,7 @@ def test_a_turn_of_an_agent_by_its_events_that_is_undone_does_not_move_its_clock
     bench.transaction.fail = Unreachable("the broker is gone")
     with pytest.raises(Unreachable):
         bench.turn({"at": 9_000})
-    assert bench.task.clock(2_100) == 500 + 1_100
+    assert bench.one.clock(2_100) == 500 + 1_100
 
 
 def few(bench: Bench, most: int) -> Bench:
