@@ -151,7 +151,7 @@ def _registry(settings: Settings) -> Check:
                 return Check(
                     "schemas and registry", "FAIL", f"id {ids[name]} of {name} is {known.get('name')} in the registry"
                 )
-    where = "the package's lock file" if settings.registry == "file:" else settings.registry.rpartition("@")[2]
+    where = "the package's lock file" if settings.registry.url == "file:" else settings.registry.url
     return Check("schemas and registry", "OK", f"{len(ids)} schemas known to {where}")
 
 

@@ -75,7 +75,7 @@ def environment(settings: Settings, connect: ConnectSettings) -> dict[str, str]:
         "OMS_CONNECT_DB_URL": database.jdbc,
         "OMS_CONNECT_DB_USER": database.user,
         "OMS_CONNECT_DB_PASSWORD": database.password.reveal,
-        "OMS_CONNECT_REGISTRY_URL": registry_of(settings.registry),
+        "OMS_CONNECT_REGISTRY_URL": registry_of(settings.registry.url),
         _SASL_PASSWORD: settings.kafka.get("sasl.password", ""),
     }
 

@@ -54,7 +54,7 @@ def test_a_database_is_needed_where_it_is() -> None:
 
 def test_the_converter_asks_the_same_server() -> None:
     assert registry_of("http://r:8080/apis/ccompat/v7") == "http://r:8080/apis/registry/v2"
-    for wrong in ("file:", "http://r:8081", "http://u:p@r/apis/ccompat/v7"):
+    for wrong in ("file:", "http://r:8081"):
         with pytest.raises(ConfigError, match="OMS_REGISTRY"):
             registry_of(wrong)
 
