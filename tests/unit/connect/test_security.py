@@ -171,7 +171,7 @@ def env(tmp_path: Path) -> dict[str, str]:
         "OMS_KAFKA_SSL_KEY_LOCATION": str(tmp_path / "key.pem"),
         "OMS_KAFKA_SSL_KEY_PASSWORD": "hush-key",
         "OMS_REGISTRY": URL,
-        "OMS_REGISTRY_USER": "hush-me",
+        "OMS_REGISTRY_USER": "me",
         "OMS_REGISTRY_PASSWORD": "hush-registry",
         "OMS_REGISTRY_CA": str(tmp_path / "ca.pem"),
     }
