@@ -141,8 +141,8 @@ def test_user_and_password_are_sent_and_the_url_is_without_them(server: Server) 
 @pytest.mark.parametrize(
     ("status", "user", "says"),
     [
-        (401, "me", "registry URL refuses user me (401): set OMS_REGISTRY_USER and OMS_REGISTRY_PASSWORD"),
-        (401, "", "registry URL wants a user (401): set OMS_REGISTRY_USER and OMS_REGISTRY_PASSWORD"),
+        (401, "me", "registry URL refuses user me (401): see OMS_REGISTRY_USER and OMS_REGISTRY_PASSWORD"),
+        (401, "", "registry URL wants a user (401): see OMS_REGISTRY_USER and OMS_REGISTRY_PASSWORD"),
         (403, "me", "registry URL forbids user me what is asked (403): see OMS_REGISTRY_USER"),
         (403, "", "registry URL forbids user (none) what is asked (403): see OMS_REGISTRY_USER"),
         (302, "me", "registry URL has moved (302): set OMS_REGISTRY to where it is"),

@@ -79,7 +79,7 @@ class Access:
         there = f"registry {self.url}"
         if status == 401:
             given = f"refuses user {self.user}" if self.user else "wants a user"
-            return f"{there} {given} (401): set OMS_REGISTRY_USER and OMS_REGISTRY_PASSWORD"
+            return f"{there} {given} (401): see OMS_REGISTRY_USER and OMS_REGISTRY_PASSWORD"
         if status == 403:
             return f"{there} forbids user {self.user or '(none)'} what is asked (403): see OMS_REGISTRY_USER"
         if 300 <= status < 400:
