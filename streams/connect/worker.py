@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -67,6 +68,8 @@ def environment(settings: Settings, connect: ConnectSettings) -> dict[str, str]:
     database = connect.needed_database
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OMS_")}
     kept |= {
+        # Java reads its variables and paths in the locale's character set, and that of C has ASCII alone.
+        "LC_ALL": "C.UTF-8",
         "OMS_CONNECT_DB_URL": database.jdbc,
         "OMS_CONNECT_DB_USER": database.user,
         "OMS_CONNECT_DB_PASSWORD": database.password.reveal,
@@ -123,7 +126,8 @@ class Worker:
     def start(self) -> None:
         """Start it; ready it is when it answers. From the main thread."""
         path = self.folder / "worker.properties"
-        lines = (f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in self._properties.items())
+        # As in JSON: backslashes doubled, and nothing but ASCII, for Java reads Latin-1.
+        lines = (f"{name}={json.dumps(value)[1:-1]}\n" for name, value in self._properties.items())
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)  # one of before may have been open to others
             file.writelines(lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.commands.doctor import _KNOWN
 from streams.commands.doctor_security import mismatches, summary
 from streams.config import Settings
 
@@ -95,3 +97,10 @@ def test_the_doctor_tells_security_and_connect_and_no_secret(tmp_path: Path) -> 
         assert any(line.startswith("OK   settings") for line in lines), result.stdout
         assert any(line.startswith("WARN security: the registry's password goes unencrypted") for line in lines)
         assert "hush" not in result.output
+
+
+def test_the_doctor_knows_every_setting_that_the_readme_names() -> None:
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bOMS_[A-Z_]*[A-Z]\b(?![_*])", readme))
+    assert len(named) > 20
+    assert {name for name in named if not name.startswith("OMS_KAFKA_")} - {f"{name}_FILE" for name in _KNOWN} <= _KNOWN

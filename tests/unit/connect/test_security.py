@@ -191,6 +191,7 @@ def test_every_client_of_the_worker_is_told_and_secrets_stand_in_its_environment
     assert inside["OMS_CONNECT_SSL_KEY"] == (tmp_path / "key.pem").read_text()
     assert inside["OMS_CONNECT_REGISTRY_PASSWORD"] == "hush-registry"
     assert inside["OMS_CONNECT_DB_PASSWORD"] == "hush-db"
+    assert inside["LC_ALL"] == "C.UTF-8"
     named = {text[6:-1] for text in (*found.values(), *of_registry(own.registry).properties.values()) if "${" in text}
     assert named <= inside.keys(), "a variable that is named and not there stays as it is written"
     assert not [name for name in inside if name.startswith("OMS_") and not name.startswith("OMS_CONNECT_")]
@@ -201,7 +202,9 @@ def test_the_workers_properties_are_nobody_elses_to_read(
 ) -> None:
     monkeypatch.setattr("streams.connect.worker.java", lambda: "java")
     monkeypatch.setattr("streams.connect.worker.spawn", lambda *_, **__: None)
-    own = Settings.from_env(env)
+    authority = tmp_path / "证书.pem"
+    authority.write_text(PEM)
+    own = Settings.from_env(env | {"OMS_KAFKA_SSL_CA_LOCATION": str(authority)})
     own.data_dir.mkdir(parents=True)
     path = own.data_dir / "worker.properties"
     for before in (None, 0o644):
@@ -215,7 +218,8 @@ def test_the_workers_properties_are_nobody_elses_to_read(
         finally:
             os.umask(old)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        text = path.read_text()
+        text = path.read_text(encoding="ascii")
+        assert f"admin.ssl.truststore.location={tmp_path}/\\u8bc1\\u4e66.pem\n" in text, "Java reads Latin-1"
         assert "consumer.sasl.jaas.config=${env:OMS_CONNECT_SASL}\n" in text
         assert "xx" not in text
         assert "hush" not in text
