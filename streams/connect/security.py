@@ -104,7 +104,7 @@ def _tls(left: dict[str, str], found: Security) -> None:
     ca = left.pop("ssl.ca.location", "")
     if ca and ca != "probe":  # that is to look where the system keeps its own, as Java does anyway
         found.properties["ssl.truststore.location"] = ca
-    if ca not in ("", "probe") or "ssl.ca.pem" in left:
+    if ca not in ("", "probe") or left.get("ssl.ca.pem"):
         found.properties["ssl.truststore.type"] = "PEM"
     _own_certificate(left, found)
     for key, property, variable in _HIDDEN:
