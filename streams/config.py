@@ -10,12 +10,15 @@ import os
 import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from streams.errors import OmsError
+
+if TYPE_CHECKING:
+    from streams.engine.codec.access import Access
 
 T = TypeVar("T")
 AuditRaw = Literal["keep", "hash", "drop"]
@@ -78,7 +81,7 @@ class Settings:
     """
 
     broker: str = DEFAULT_BROKER
-    registry: str = "file:"
+    registry: Access = field(default_factory=lambda: _registry_url("file:"))
     data_dir: Path = Path("oms-data/worker")
     worker_id: str = "worker"
     web_host: str = "127.0.0.1"
@@ -104,7 +107,7 @@ class Settings:
     def __repr__(self) -> str:
         kafka = {key: value if key in _SHOWN else "***" for key, value in self.kafka.items()}
         shown = {name: getattr(self, name) for name in self.__slots__}
-        shown |= {"registry": _hide_userinfo(self.registry), "kafka": kafka, "data_dir": str(self.data_dir)}
+        shown |= {"kafka": kafka, "data_dir": str(self.data_dir)}
         shown["hash_salt"] = None if self.hash_salt is None else "***"
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
@@ -123,7 +126,7 @@ class Settings:
         root = reader.read("data_dir", _folder, _default_data_root(env))
         settings = cls(
             broker=reader.read("broker", _broker, DEFAULT_BROKER),
-            registry=reader.read("registry", _registry, "file:"),
+            registry=_registry(reader),
             data_dir=root / worker_id,
             worker_id=worker_id,
             web_host=reader.read("web_host", _host, "127.0.0.1"),
@@ -227,10 +230,42 @@ def _broker(text: str) -> str:
     return ",".join(servers)
 
 
-def _registry(text: str) -> str:
+def _registry(reader: _Reader) -> Access:
+    """OMS_REGISTRY, and how it lets us in: OMS_REGISTRY_USER and so on. What does not go together is a ConfigError."""
+    found = reader.read("registry", _registry_url, _registry_url("file:"))
+    names = ("user", "password", "ca", "cert", "key", "key_password")
+    given = {
+        name: reader.read(f"registry_{name}", _pem_file if name in ("ca", "cert", "key") else str, "") for name in names
+    }
+    for name, needed in (("user", "password"), ("password", "user"), ("key", "cert"), ("key_password", "cert")):
+        if given[name] and not given[needed]:
+            raise ConfigError(f"OMS_REGISTRY_{name.upper()} is set without OMS_REGISTRY_{needed.upper()}")
+    if found.user and given["user"]:
+        raise ConfigError("OMS_REGISTRY has a user, and OMS_REGISTRY_USER is set: keep one")
+    if ":" in given["user"]:
+        raise ConfigError("OMS_REGISTRY_USER: basic auth allows no colon in it")
+    return replace(found, **{name: value for name, value in given.items() if value})
+
+
+def _registry_url(text: str) -> Access:
+    from streams.engine.codec.access import Access  # with the engine around it, which `oms --help` does without
+
     if text.startswith("file:") or re.match(r"https?://[^/]", text):
-        return text.rstrip("/")
+        try:
+            return Access.at(text.rstrip("/"))
+        except ValueError:
+            pass  # its words may quote a password
     raise ValueError("must be file: (the lock file of the package), file:PATH, http://... or https://...")
+
+
+def _pem_file(text: str) -> str:
+    """A path. It is not repeated: the *_FILE variable of a key makes this the key itself."""
+    try:
+        if Path(text).is_file():
+            return text
+    except (OSError, ValueError):  # too long for a path, say
+        pass
+    raise ValueError("must be the path of a PEM file")
 
 
 def _worker_id(text: str) -> str:
@@ -281,7 +316,3 @@ def _default_worker_id() -> str:
 def _default_data_root(env: Mapping[str, str]) -> Path:
     state = env.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "oms"
-
-
-def _hide_userinfo(url: str) -> str:
-    return re.sub(r"(https?://)[^/@]*@", r"\1***@", url)

@@ -17,6 +17,7 @@ import yaml
 from streams.engine.agent import changelog_topic
 from streams.engine.codec import avro
 from streams.engine.codec import json as json_codec
+from streams.engine.codec.access import Access
 from streams.engine.codec.registry import Registry, Schema, connect
 from streams.errors import OmsError
 
@@ -70,10 +71,12 @@ class Topic:
 class Topology:
     """All topics of the package and their codecs. Encoders and decoders are made at first use and kept."""
 
-    def __init__(self, folder: Path, document: Mapping[str, Any], *, registry: str, partitions: int | None) -> None:
+    def __init__(
+        self, folder: Path, document: Mapping[str, Any], *, registry: Access | str, partitions: int | None
+    ) -> None:
         self.folder = folder
         self.schemas_folder = folder / "schemas"
-        self._registry_url = registry
+        self._access = registry
         self._registry: Registry | None = None
         self._changelog = document["changelog"]
         self._settings = document["config"]
@@ -88,7 +91,7 @@ class Topology:
     def registry(self) -> Registry:
         """The schema registry, opened at first use; RegistryError if it cannot be."""
         if self._registry is None:
-            self._registry = connect(self._registry_url, self.schemas_folder)
+            self._registry = connect(self._access, self.schemas_folder)
         return self._registry
 
     def topic(self, name: str) -> Topic:
@@ -187,10 +190,10 @@ class Topology:
         )
 
 
-def load(*, registry: str = "file:", partitions: int | None = None, folder: Path | None = None) -> Topology:
+def load(*, registry: Access | str = "file:", partitions: int | None = None, folder: Path | None = None) -> Topology:
     """The topology of the package (or of `folder`, which then holds topics.yaml and schemas/).
 
-    `registry` is the URL of OMS_REGISTRY; `partitions` overrides the number of every topic (OMS_PARTITIONS).
+    `registry` is a URL, or what OMS_REGISTRY_* say; `partitions` overrides the number of every topic (OMS_PARTITIONS).
     Raises TopologyError.
     """
     home = folder or data_folder()

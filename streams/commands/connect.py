@@ -55,11 +55,12 @@ def up(
 @app.command("apply")
 def apply(broker: Broker = None) -> None:
     """Bring tables, views and role, then the connectors, to what the package says. Safe to repeat."""
-    from streams.connect import connectors, service
+    from streams.connect import connectors, security, service
     from streams.connect.rest import Rest
 
-    wanted, connect = connectors.load(), _connect()
-    service.prepare(settings_of(broker=broker), connect, wanted)
+    settings, connect = settings_of(broker=broker), _connect()
+    wanted = connectors.load(also=security.of_registry(settings.registry).properties)
+    service.prepare(settings, connect, wanted)
     changed = connectors.apply(Rest(connect.url), wanted)
     for connector in wanted:
         typer.echo(f"{connector.name}: {'applied' if connector.name in changed else 'is as it should be'}")

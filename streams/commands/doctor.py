@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from streams.commands import doctor_security
 from streams.commands.common import Broker, Json, console, emit_json, settings_of
 from streams.errors import OmsError
 
@@ -33,7 +34,13 @@ _KNOWN = frozenset(
             "MAPS_DIR",
             "BATCH_SIZE",
             "NOTIFY_CONFIG",
+            "CACHE_DIR",
+            "HASH_SALT",
+            "TAX_SERVICE",
+            "TAX_TOKEN",
         ),
+        *(f"REGISTRY_{name}" for name in ("USER", "PASSWORD", "CA", "CERT", "KEY", "KEY_PASSWORD")),
+        *(f"CONNECT_{name}" for name in ("DB", "DB_PASSWORD", "URL", "JAVA")),
         *("SESSION_TIMEOUT_MS", "GROUP_PROTOCOL", "NATIVE", "SUPERVISOR_PID", "REFERENCE", "SOAK", "CHAOS"),
     )
 )
@@ -57,7 +64,7 @@ def doctor(
     wait: Annotated[float, typer.Option("--wait", min=0.1, help="Seconds to wait for the broker.")] = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Check settings, broker, topics, schemas, registry, clocks and disk; exit 1 if something fails."""
+    """Check settings, security, broker, topics, schemas, registry, clocks and disk; exit 1 if something fails."""
     checks = list(examine(settings_of(broker=broker), wait))
     if as_json:
         emit_json([asdict(check) for check in checks])
@@ -75,8 +82,11 @@ def doctor(
 def examine(settings: Settings, wait_s: float) -> Iterator[Check]:
     """All checks in order; what needs the broker is left out when none answers."""
     yield _settings(settings)
+    yield _security(settings)
+    if os.environ.get("OMS_CONNECT_DB"):
+        yield from _guarded("connect", lambda: Check("connect", "OK", doctor_security.connect(settings)))
     yield from _guarded("data folder", lambda: _disk(settings))
-    yield from _guarded("schemas and registry", lambda: _registry(settings), "set OMS_REGISTRY")
+    yield from _guarded("schemas and registry", lambda: _registry(settings), "see OMS_REGISTRY")
     reached = False
     for check in _guarded("broker", lambda: _broker(settings, wait_s), "start it, or set OMS_BROKER"):
         reached = check.status == "OK"
@@ -109,8 +119,12 @@ def _settings(settings: Settings) -> Check:
     )
     if strange:
         return Check("settings", "WARN", f"no such setting: {', '.join(strange)}", "check the spelling")
-    security = settings.kafka.get("security.protocol", "PLAINTEXT")
-    return Check("settings", "OK", f"worker {settings.worker_id}, {settings.partitions} partitions, {security}")
+    return Check("settings", "OK", f"worker {settings.worker_id}, {settings.partitions} partitions")
+
+
+def _security(settings: Settings) -> Check:
+    found = "; ".join(doctor_security.mismatches(settings))
+    return Check("security", "WARN" if found else "OK", found or doctor_security.summary(settings))
 
 
 def _disk(settings: Settings) -> Check:
@@ -151,7 +165,7 @@ def _registry(settings: Settings) -> Check:
                 return Check(
                     "schemas and registry", "FAIL", f"id {ids[name]} of {name} is {known.get('name')} in the registry"
                 )
-    where = "the package's lock file" if settings.registry == "file:" else settings.registry.rpartition("@")[2]
+    where = "the package's lock file" if settings.registry.url == "file:" else settings.registry.url
     return Check("schemas and registry", "OK", f"{len(ids)} schemas known to {where}")
 
 

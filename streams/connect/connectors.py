@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from streams import topology
@@ -44,15 +45,15 @@ def folder() -> Path:
     return topology.data_folder() / "connectors"
 
 
-def load(where: Path | None = None) -> list[Connector]:
-    """All of them, by name. Raises OmsError."""
+def load(where: Path | None = None, also: Mapping[str, str] = MappingProxyType({})) -> list[Connector]:
+    """All of them, by name; `also`: what their files leave to the settings. Raises OmsError."""
     found = []
     for path in sorted((where or folder()).glob("*.json")):
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise OmsError(f"{path}: cannot be read ({error})") from None
-        found.append(Connector(path.stem, config))
+        found.append(Connector(path.stem, {**config, **also}))
     if not found:
         raise OmsError(f"no connectors in {where or folder()}")
     return found

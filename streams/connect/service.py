@@ -14,7 +14,7 @@ from typing import Final
 
 from streams import clients, topology
 from streams.config import Settings
-from streams.connect import connectors, database, status
+from streams.connect import connectors, database, security, status
 from streams.connect.connectors import DEAD_LETTERS, Connector
 from streams.connect.lag import Lag
 from streams.connect.metrics import ConnectMetrics
@@ -52,7 +52,7 @@ class Service:
     def __init__(self, settings: Settings, connect: ConnectSettings, home: Path, metrics: ConnectMetrics) -> None:
         copies = min(REPLICAS, len(clients.require_broker(settings).brokers))
         self.settings, self.connect, self.metrics = settings, connect, metrics
-        self.wanted = connectors.load()
+        self.wanted = connectors.load(also=security.of_registry(settings.registry).properties)
         self.worker = Worker(settings, connect, home, copies)
         self.rest = Rest(connect.url)
         self._restarts = Restarts()

@@ -98,8 +98,6 @@ def registry_of(registry: str) -> str:
     """
     if not registry.startswith("http"):
         raise ConfigError("OMS_REGISTRY: Connect needs a registry server, a lock file is not enough")
-    if "@" in registry:
-        raise ConfigError("OMS_REGISTRY: user and password are not carried over to Connect")
     if not _CCOMPAT.search(registry):
         raise ConfigError("OMS_REGISTRY: Connect needs Apicurio's address, http://HOST:PORT/apis/ccompat/v7")
     return _CCOMPAT.sub("/apis/registry/v2", registry)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from streams.config import ConfigError, Settings
+from streams.connect import security
 from streams.connect.settings import ConnectSettings, registry_of
 from streams.java import java
 from streams.tether import spawn
@@ -18,15 +20,8 @@ from streams.tether import spawn
 GROUP: Final = "oms-connect"
 STOP_S: Final = 20.0
 HERE: Final = Path(__file__).parent
-# Secrets stand in the worker's environment: its properties, and the configurations it keeps in a topic, name them.
-_SASL_PASSWORD: Final = "OMS_CONNECT_SASL_PASSWORD"
-_PLAIN: Final = frozenset({"security.protocol", "sasl.mechanism", "sasl.mechanisms", "ssl.ca.location"})
 _CLIENTS: Final = ("", "consumer.", "producer.", "admin.")
-_LOGINS: Final = {
-    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
-    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
-    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
-}
+_PKCS1: Final = re.compile(r"-----BEGIN (RSA|EC|DSA) PRIVATE KEY-----")
 
 
 def properties(settings: Settings, connect: ConnectSettings, home: Path, copies: int) -> dict[str, str]:
@@ -62,44 +57,47 @@ def properties(settings: Settings, connect: ConnectSettings, home: Path, copies:
         "heartbeat.interval.ms": "2000",
         "scheduled.rebalance.max.delay.ms": "0",
     }
-    for key, value in _security(settings.kafka).items():
+    for key, value in security.of_broker(settings.kafka).properties.items():
         found |= {f"{client}{key}": value for client in _CLIENTS}
     return found
 
 
 def environment(settings: Settings, connect: ConnectSettings) -> dict[str, str]:
-    """What the worker's process finds in its environment. Raises ConfigError."""
+    """What the worker's process finds in its environment. Secrets stand there: its properties, and the configurations
+    that it keeps in a topic, name them. Raises ConfigError."""
     database = connect.needed_database
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OMS_")}
-    return kept | {
+    kept |= {
+        # Java reads its variables and paths in the locale's character set, and that of C has ASCII alone.
+        "LC_ALL": "C.UTF-8",
         "OMS_CONNECT_DB_URL": database.jdbc,
         "OMS_CONNECT_DB_USER": database.user,
         "OMS_CONNECT_DB_PASSWORD": database.password.reveal,
-        "OMS_CONNECT_REGISTRY_URL": registry_of(settings.registry),
-        _SASL_PASSWORD: settings.kafka.get("sasl.password", ""),
+        "OMS_CONNECT_REGISTRY_URL": registry_of(settings.registry.url),
     }
+    for each in (security.of_broker(settings.kafka), security.of_registry(settings.registry)):
+        kept |= each.variables | {variable: _pem(path) for variable, path in each.files.items()}
+    _check(settings, kept)
+    return kept
 
 
-def _security(kafka: Mapping[str, str]) -> dict[str, str]:
-    """The Java clients' words for what librdkafka is told by OMS_KAFKA_*."""
-    for key in kafka:
-        if key.startswith(("ssl.", "sasl.")) and key not in {*_PLAIN, "sasl.username", "sasl.password"}:
-            raise ConfigError(f"OMS_KAFKA_{key.upper().replace('.', '_')}: not carried over to Connect")
-    found = {}
-    if "security.protocol" in kafka:
-        found["security.protocol"] = kafka["security.protocol"]
-    if "ssl.ca.location" in kafka:
-        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": kafka["ssl.ca.location"]}
-    mechanism = kafka.get("sasl.mechanism", kafka.get("sasl.mechanisms"))
-    if mechanism is not None:
-        if mechanism not in _LOGINS:
-            raise ConfigError(f"OMS_KAFKA_SASL_MECHANISM: {mechanism} is not carried over to Connect")
-        user = kafka.get("sasl.username", "").replace("\\", "\\\\").replace('"', '\\"')
-        found["sasl.mechanism"] = mechanism
-        found["sasl.jaas.config"] = (
-            f'{_LOGINS[mechanism]} required username="{user}" password="${{env:{_SASL_PASSWORD}}}";'
-        )
-    return found
+def _pem(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as PEM ({getattr(error, 'strerror', 'not text')})") from None
+
+
+def _check(settings: Settings, kept: dict[str, str]) -> None:
+    """What librdkafka and OpenSSL take and Java does not, or not as a whole. ConfigError."""
+    ca = settings.kafka.get("ssl.ca.location")
+    if ca and Path(ca).is_dir():
+        raise ConfigError("OMS_KAFKA_SSL_CA_LOCATION: Connect needs a file of certificates, not a folder")
+    if _PKCS1.search(kept.get("OMS_CONNECT_SSL_KEY", "")):
+        raise ConfigError("OMS_KAFKA_SSL_KEY_LOCATION: Connect needs the key as PKCS#8; see `openssl pkcs8 -topk8`")
+    registry = kept.get("OMS_CONNECT_REGISTRY_CA")
+    if registry and _pem(registry).count("-----BEGIN CERTIFICATE-----") != 1:
+        raise ConfigError("OMS_REGISTRY_CA: Connect's converter takes exactly one certificate of a file")
 
 
 class Worker:
@@ -128,9 +126,11 @@ class Worker:
     def start(self) -> None:
         """Start it; ready it is when it answers. From the main thread."""
         path = self.folder / "worker.properties"
-        path.touch(mode=0o600)
-        lines = (f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in self._properties.items())
-        path.write_text("".join(lines), encoding="utf-8")
+        # As in JSON: backslashes doubled, and nothing but ASCII, for Java reads Latin-1.
+        lines = (f"{name}={json.dumps(value)[1:-1]}\n" for name, value in self._properties.items())
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)  # one of before may have been open to others
+            file.writelines(lines)
         with self._out.open("wb") as out:
             self._process = spawn([*self._command, str(path)], cwd=self.folder, log=out, env=self._environment)
 

@@ -1,4 +1,4 @@
-"""A schema registry that answers every question with 503."""
+"""A schema registry that answers no question: it is unavailable, or takes nobody's password."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler
 class Unwell(BaseHTTPRequestHandler):
     """A registry on a bad day."""
 
+    statuses = (401, 503, 403)
     asked = 0
 
     def do_GET(self) -> None:
+        self.send_error(self.statuses[Unwell.asked % len(self.statuses)])
         Unwell.asked += 1
-        self.send_error(503)
 
     def log_message(self, *_: object) -> None: ...

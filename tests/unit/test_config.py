@@ -16,7 +16,7 @@ def settings(tmp_path: Path, **environ: str) -> Settings:
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
     found = Settings.from_env({"XDG_STATE_HOME": "/state"})
     assert found.broker == "127.0.0.1:9092"
-    assert found.registry == "file:"
+    assert found.registry.url == "file:"
     assert found.data_dir == Path("/state/oms") / found.worker_id
     assert (found.web_port, found.partitions, found.audit_raw) == (0, 8, "keep")
     assert (found.group_protocol, found.session_timeout_ms) == ("classic", 6000)
@@ -162,3 +162,55 @@ def test_the_salt_of_hashes_comes_from_the_environment_or_a_file_and_is_never_sh
     with pytest.raises(ConfigError, match="OMS_HASH_SALT: must be at least 16 characters") as told:
         settings(tmp_path, OMS_HASH_SALT="fifteen letters")
     assert "fifteen" not in str(told.value)
+
+
+def test_the_registry_lets_in_by_user_and_password_and_files(tmp_path: Path) -> None:
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "secret").write_text("hunter2\n")
+    found = settings(
+        tmp_path,
+        OMS_REGISTRY="https://registry:8081/apis/ccompat/v7/",
+        OMS_REGISTRY_USER="oms",
+        OMS_REGISTRY_PASSWORD_FILE=str(tmp_path / "secret"),
+        OMS_REGISTRY_CA=str(tmp_path / "ca.pem"),
+        OMS_REGISTRY_CERT=str(tmp_path / "cert.pem"),
+        OMS_REGISTRY_KEY=str(tmp_path / "key.pem"),
+        OMS_REGISTRY_KEY_PASSWORD="hunter3",
+    )
+    access = found.registry
+    assert str(access) == access.url == "https://registry:8081/apis/ccompat/v7"
+    assert (access.user, access.password, access.key_password) == ("oms", "hunter2", "hunter3")
+    assert [Path(path).name for path in (access.ca, access.cert, access.key)] == ["ca.pem", "cert.pem", "key.pem"]
+    assert "hunter" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"USER": "oms"}, "OMS_REGISTRY_USER is set without OMS_REGISTRY_PASSWORD"),
+        ({"PASSWORD": "hunter2"}, "OMS_REGISTRY_PASSWORD is set without OMS_REGISTRY_USER"),
+        ({"USER": "o:s", "PASSWORD": "hunter2"}, "OMS_REGISTRY_USER: basic auth allows no colon in it"),
+        ({"KEY": __file__}, "OMS_REGISTRY_KEY is set without OMS_REGISTRY_CERT"),
+        ({"KEY_PASSWORD": "hunter2"}, "OMS_REGISTRY_KEY_PASSWORD is set without OMS_REGISTRY_CERT"),
+        ({"CA": "/no/such/hunter2"}, "OMS_REGISTRY_CA: must be the path of a PEM file"),
+        ({"CERT": "/"}, "OMS_REGISTRY_CERT: must be the path of a PEM file"),
+        ({"KEY_FILE": "the key itself"}, "OMS_REGISTRY_KEY: must be the path of a PEM file"),
+        ({"PASSWORD_FILE": "/no/such"}, "OMS_REGISTRY_PASSWORD_FILE: cannot read /no/such"),
+        ({"": "http://me:hunter2@r", "USER": "oms", "PASSWORD": "x"}, "OMS_REGISTRY has a user, and OMS_REGISTRY_USER"),
+        ({"": "http://me:hunter2\u2100@r"}, "OMS_REGISTRY: must be file:"),
+    ],
+)
+def test_registry_settings_that_do_not_go_together_are_one_line_without_a_secret(
+    tmp_path: Path, environ: dict[str, str], says: str
+) -> None:
+    if "KEY_FILE" in environ:  # the mistake of whoever takes it for the path
+        (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\nhunter2\n" * 1000)
+        environ = {"KEY_FILE": str(tmp_path / "key.pem")}
+    with pytest.raises(ConfigError) as caught:
+        settings(
+            tmp_path, **{f"OMS_REGISTRY_{name}" if name else "OMS_REGISTRY": text for name, text in environ.items()}
+        )
+    assert str(caught.value).startswith(says)
+    assert "hunter" not in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -2,13 +2,13 @@
 
 `file:[FOLDER]` reads FOLDER/ids.lock.json: subject -> versions, each with its id, fingerprint and the file that keeps
 the schema as it was. Ids are stable for ever; `python -m streams.engine.codec.registry lock` adds versions and never
-changes or removes one. `http(s)://[USER:PASSWORD@]HOST/PATH` speaks the few calls of the Confluent schema registry
-API that are needed here (Apicurio offers it under /apis/ccompat/v7). Subjects are named `TOPIC-value`
+changes or removes one. `http(s)://HOST/PATH` speaks the few calls of the Confluent schema registry API that are needed
+here (Apicurio offers it under /apis/ccompat/v7); how it lets us in is `Access`. Subjects are named `TOPIC-value`
 (TopicNameStrategy).
 """
 
-import base64
 import hashlib
+import http.client
 import json
 import sys
 import threading
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from streams.engine.codec.access import Access
 from streams.engine.codec.compatibility import problems
 from streams.engine.codec.errors import RegistryError, RegistryUnavailableError, UnknownSchemaError
 
@@ -47,13 +48,14 @@ class Registry(Protocol):
         """The schema of an id; UnknownSchemaError if there is none."""
 
 
-def connect(url: str, folder: Path) -> Registry:
+def connect(place: Access | str, folder: Path) -> Registry:
     """The registry of a URL; `file:` without a path means `folder`, the schemas of the package."""
+    url = str(place)
     if url.startswith("file:"):
         path = url.removeprefix("file:").removeprefix("//")
         return FileRegistry(Path(urllib.parse.unquote(path)) if path else folder)
     if url.startswith(("http://", "https://")):
-        return HttpRegistry(url)
+        return HttpRegistry(place)
     raise RegistryError("a registry is file:, file:FOLDER, http://... or https://...")
 
 
@@ -140,15 +142,12 @@ class HttpRegistry:
     Safe to use from several threads.
     """
 
-    def __init__(self, url: str) -> None:
-        """Nothing is asked yet. User and password in the URL go into the Authorization header, never into a message."""
-        parts = urllib.parse.urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        self.url = urllib.parse.urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
-        self._headers = {"Accept": "application/vnd.schemaregistry.v1+json, application/json"}
-        if parts.username is not None:
-            user = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-            self._headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+    def __init__(self, place: Access | str) -> None:
+        """Nothing is asked yet. RegistryError if a file of certificates cannot be used."""
+        self._access = access = Access.at(place) if isinstance(place, str) else place
+        self.url = access.url
+        self._headers = {"Accept": "application/vnd.schemaregistry.v1+json, application/json"} | access.headers
+        self._opener = access.opener()
         self._ids: dict[tuple[str, str], int] = {}
         self._schemas: dict[int, Schema] = {}
         self._unknown: dict[int, float] = {}
@@ -226,18 +225,19 @@ class HttpRegistry:
         headers = self._headers | ({"Content-Type": "application/vnd.schemaregistry.v1+json"} if data else {})
         request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            with self._opener.open(request, timeout=TIMEOUT_S) as response:
                 answer = json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
                 if error.code in (_NO_SUCH_ID if data is None else absent):
                     return None
+                if refused := self._access.refused(error.code):
+                    raise RegistryError(refused) from None
                 said = _message_of(error.read(2000))
             sort = RegistryUnavailableError if error.code >= 500 or error.code == 429 else RegistryError
             raise sort(f"registry {self.url} answers {error.code} to {path.partition('?')[0]}{said}") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise RegistryUnavailableError(f"registry {self.url} cannot be reached: {reason}") from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise self._access.trouble(error) from None
         if not isinstance(answer, kind):
             what = "a list" if kind is list else "an object"
             raise RegistryError(f"registry {self.url}: its answer to {path.partition('?')[0]} is not {what}")

@@ -177,7 +177,7 @@ def test_an_unknown_id_is_asked_for_again_only_after_a_while(server: Server, mon
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(500, RegistryUnavailableError), (429, RegistryUnavailableError), (401, RegistryError), (409, RegistryError)],
+    [(500, RegistryUnavailableError), (429, RegistryUnavailableError), (409, RegistryError)],
 )
 def test_a_registry_in_trouble_is_an_error_of_its_own_and_no_dead_letter(
     server: Server, status: int, kind: type

@@ -1,8 +1,8 @@
 package oms.connect;
 
 import io.apicurio.registry.rest.client.exception.NotFoundException;
-import io.apicurio.registry.rest.client.exception.RestClientException;
 import io.apicurio.registry.utils.converter.AvroConverter;
+import io.apicurio.rest.client.error.ApicurioRestClientException;
 import java.net.ConnectException;
 import java.net.http.HttpTimeoutException;
 import java.time.Duration;
@@ -73,7 +73,8 @@ public class WaitingAvroConverter<T> extends AvroConverter<T> {
             if (cause instanceof NotFoundException) {
                 return false;
             }
-            if (cause instanceof RestClientException
+            // Refused credentials (401, 403) are among these, and no property of the record either.
+            if (cause instanceof ApicurioRestClientException
                     || cause instanceof ConnectException
                     || cause instanceof HttpTimeoutException) {
                 return true;
