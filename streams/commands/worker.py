@@ -66,6 +66,9 @@ def _agent_names(text: str | None) -> list[str] | None:
 
 def _run(settings: Settings, names: list[str] | None) -> int:
     """One worker in this process: 0, CRASHED for a bug, or OmsError - to a supervisor AWAY where that may pass."""
+    from streams.engine.process import make_haste
+
+    make_haste()
     from streams.app import run_worker
     from streams.clients import require_broker
     from streams.engine.codec.errors import RegistryError

@@ -38,9 +38,9 @@ from tests.support.records import Record, last_offsets, read
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 LONG = os.environ.get("OMS_CHAOS") == "long"
-KILLS = 20 if LONG else 2
+KILLS = 20 if LONG else 1
 OTHERS = ["broker", "crash", "pause", "pause"] if LONG else ["crash", "pause"]
-RATE = 400.0 if LONG else 200.0
+RATE = 400.0 if LONG else 100.0
 # Told to the alerts agent again after a start (it does no harm twice), so their number is not fixed; and what the
 # channels and logistics tell at times of the wall clock, which no later reader knows.
 HINTS = {"alert-facts", "channel-breaks", "courier-facts"}
