@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from streams.agents.outcome import ASIDE
 from streams.domain import alert, calendar
 from streams.domain.report import repair
 from streams.domain.rules import data
 from streams.engine import Agent, Context
 
-alerts = Agent("alerts", sources=("alert-facts",), writes=("alerts", repair.FACTS))
+alerts = Agent("alerts", sources=("alert-facts",), writes=("alerts", repair.FACTS), gathers=ASIDE)
 ALERTS = alerts.table("alerts")
 REPAIRED: Final = alerts.table("repaired")
 

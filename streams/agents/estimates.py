@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from streams.agents.outcome import ASIDE
 from streams.domain.logistics import arrival as rules
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
 
-estimates = Agent("estimates", sources=(rules.FACTS,), writes=(rules.ORDERS,), clock=Clock.EVENTS)
+estimates = Agent("estimates", sources=(rules.FACTS,), writes=(rules.ORDERS,), clock=Clock.EVENTS, gathers=ASIDE)
 LANES = estimates.table("lanes")
 
 AGE: Final = "age"

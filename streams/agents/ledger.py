@@ -8,7 +8,7 @@ from __future__ import annotations
 from operator import add
 from typing import Any, Final
 
-from streams.agents.outcome import FOR_THE_ORDER
+from streams.agents.outcome import ASIDE, FOR_THE_ORDER
 from streams.domain import calendar
 from streams.domain import ledger as rules
 from streams.domain.ledger import periods
@@ -23,6 +23,7 @@ ledger = Agent(
     "ledger",
     sources=(FACTS,),
     writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS),
+    gathers=ASIDE,
     clock=Clock.EVENTS,
     skips=FOR_THE_ORDER,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from streams.agents.outcome import FOR_THE_ORDER, send
+from streams.agents.outcome import ASIDE, FOR_THE_ORDER, send
 from streams.domain import logistics as rules
 from streams.domain.logistics import confirm
 from streams.domain.rules import data
@@ -19,6 +19,7 @@ logistics = Agent(
     sources=(FACTS,),
     writes=(rules.CALLS, confirm.REQUESTS, rules.arrival.FACTS, rules.ALERTS, confirm.ORDERS),
     skips=FOR_THE_ORDER,
+    gathers=ASIDE,
     clock=Clock.EVENTS,
 )
 WAYBILLS = logistics.table("waybills")

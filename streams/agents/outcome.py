@@ -15,6 +15,9 @@ _SYSTEMS: Final = data.systems()
 FOR_THE_ORDER: Final = tuple(f'{{"event_type":"{kind}"'.encode() for kind in (STOCK_FACT, ESTIMATED))
 """How facts on order-facts begin that other agents tell the orders agent alone: nearly every second one."""
 
+ASIDE: Final = 0.1
+"""`gathers` of agents beside the way of an order: whoever reads what they tell does not wait for it (BRK-08)."""
+
 
 class Outcome(Protocol):
     """Sends are (topic, key, value), writes (table, key, new value or None to delete), timers (kind, key, due time, ms,

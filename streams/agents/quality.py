@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
 
-from streams.agents.outcome import FOR_THE_ORDER
+from streams.agents.outcome import ASIDE, FOR_THE_ORDER
 from streams.domain.quality import look as looks
 from streams.domain.quality import row as rows
 from streams.domain.rules import data
@@ -23,6 +23,7 @@ quality: Final = Agent(
     sources=("order-facts",),
     writes=(looks.FACTS,),
     skips=FOR_THE_ORDER,
+    gathers=ASIDE,
     clock=Clock.EVENTS,  # a backlog is counted into its days before they are told
 )
 _KEPT: Final = {rows.ORDERS: 0.5, looks.STATE: 1.0}

@@ -35,9 +35,9 @@ class Database:
 
     @property
     def jdbc(self) -> str:
-        """For the sink; without user and password, which it gets apart."""
-        more = f"?{urlencode(self.parameters)}" if self.parameters else ""
-        return f"jdbc:postgresql://{self.host}:{self.port}/{self.name}{more}"
+        """For the sink; without user and password, which it gets apart. Its batches go as statements of many rows."""
+        more = urlencode({**self.parameters, "reWriteBatchedInserts": "true"})
+        return f"jdbc:postgresql://{self.host}:{self.port}/{self.name}?{more}"
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host}:{self.port}/{self.name}"

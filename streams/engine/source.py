@@ -33,8 +33,6 @@ KEPT_ROWS_PER_WORKER: Final = 24_000
 """Decoded rows kept per table and generation over all tasks of an agent in this worker: at some 2-4 kB each the
 kept rows stay within 200 MB however many partitions a worker owns."""
 COMMITTED_SECONDS: Final = 30.0
-LINGER_SECONDS: Final = 0.002
-"""After the first record of a batch, wait this long for more: longer turns, fewer transactions."""
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "enable.auto.commit": False,
@@ -141,7 +139,7 @@ class KafkaSource:
     def _consumed(self, timeout: float) -> Grouped:
         """What the consumer has, up to a batch. Assignments and restores happen in here."""
         first = self._consumer.poll(timeout)
-        messages = [] if first is None else [first, *self._consumer.consume(self.batch_size - 1, LINGER_SECONDS)]
+        messages = [] if first is None else [first, *self._consumer.consume(self.batch_size - 1, self.agent.gathers)]
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure

@@ -23,8 +23,9 @@ def test_the_password_comes_from_environment_or_file_and_is_not_shown(tmp_path: 
         assert found.needed_database.password.reveal == "s3cret"
         assert "s3cret" not in repr(found) + str(found.database)
     assert str(found.database) == "oms@db:5433/finance"
-    assert found.needed_database.jdbc == "jdbc:postgresql://db:5433/finance"
-    assert settings(OMS_CONNECT_DB=f"{DB}?sslmode=require").needed_database.jdbc.endswith("/finance?sslmode=require")
+    assert found.needed_database.jdbc == "jdbc:postgresql://db:5433/finance?reWriteBatchedInserts=true"
+    over_tls = settings(OMS_CONNECT_DB=f"{DB}?sslmode=require").needed_database.jdbc
+    assert over_tls.endswith("/finance?sslmode=require&reWriteBatchedInserts=true")
 
 
 @pytest.mark.parametrize(
