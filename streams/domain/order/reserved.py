@@ -104,7 +104,11 @@ def is_silent(stock: Stock) -> bool:
 
 def next_due(stock: Stock) -> int | None:
     """The earliest of what is due but for the first answer, ms after the order's creation."""
-    return min((due for due in stock[2:5] if due is not None), default=None)
+    earliest: int | None = None
+    for due in stock[2:5]:
+        if due is not None and (earliest is None or due < earliest):
+            earliest = due
+    return earliest
 
 
 def is_told(stock: Stock) -> bool:
