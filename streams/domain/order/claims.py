@@ -111,7 +111,7 @@ def keep(state: OrderState, fact: Fact, meaning: Meaning, at: int) -> bool:
     if last is None:
         state.claims = dict(sorted([*state.claims.items(), (source, claim)]))
         return True
-    if _order(claim) <= _order(last):
+    if at <= last[2] and _order(claim) <= _order(last):
         return False
     state.claims = {**state.claims, source: claim}
     return True

@@ -109,9 +109,9 @@ def watch(
 
     if raised & over:
         close(guid, raised & over, at, sends)
-    new = reserved.Stock(groups, branch, payment, deduct, stage, raised & ~over, tries, stock.held_ms)
-    if new != stock:
-        state.stock = new
+    now_due = (branch, payment, deduct, stage, raised & ~over, tries)
+    if now_due != stock[1:7]:
+        state.stock = reserved.Stock(groups, *now_due, stock.held_ms)
 
 
 def close(guid: str, raised: int, at: int, sends: list[Send]) -> None:

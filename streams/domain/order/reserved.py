@@ -28,6 +28,8 @@ OUTCOMES: Final[dict[str, str]] = {
 }
 NAMES: Final[dict[str, str | None]] = {UNTOLD: None} | {letter: name for name, letter in OUTCOMES.items()}
 DEDUCTED: Final = CONFIRMED + OVERSOLD
+_NOTHING: Final = UNTOLD + UNMANAGED
+"""Nothing that is worth showing."""
 
 SILENT, UNPAID, UNDEDUCTED, TICKET, STAGE = (1 << n for n in range(5))
 """Alerts that may be open about an order, as bits of `Stock.raised`."""
@@ -113,4 +115,7 @@ def next_due(stock: Stock) -> int | None:
 
 def is_told(stock: Stock) -> bool:
     """Whether the stock said anything that is worth showing."""
-    return any(group.told.strip(UNTOLD + UNMANAGED) for group in stock.groups)
+    for group in stock.groups:  # noqa: SIM110 - of one group, most often
+        if group.told.strip(_NOTHING):
+            return True
+    return False
