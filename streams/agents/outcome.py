@@ -35,12 +35,13 @@ def apply(ctx: Context, outcome: Outcome, tables: Mapping[str, TableSpec], numbe
     """In the turn in hand. Rows of `numbered` tables are new whenever they are written."""
     send(ctx, outcome.sends)
     for name, key, value in outcome.writes:
+        table = ctx[tables[name]]
         if value is None:
-            del ctx[tables[name]][key]
+            del table[key]
         elif name in numbered:
-            ctx[tables[name]].add(key, value)
+            table.add(key, value)
         else:
-            ctx[tables[name]][key] = value
+            table[key] = value
     for kind, key, at in outcome.timers:
         if at is None:
             ctx.timers.cancel(kind, key)
