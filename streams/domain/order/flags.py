@@ -64,9 +64,7 @@ def is_unproven(state: OrderState) -> bool:
     return reached[CUSTOMER_SIGNED] is not None and reached[LOGISTICS_SIGNED] is None and "resolved" not in state.marks
 
 
-_NAMES: Final = tuple(
-    tuple(name for n, name in enumerate(FLAGS) if bits >> n & 1) for bits in range(1 << len(FLAGS))
-)
+_NAMES: Final = tuple(tuple(name for n, name in enumerate(FLAGS) if bits >> n & 1) for bits in range(1 << len(FLAGS)))
 
 
 def names(bits: int) -> tuple[str, ...]:
