@@ -94,7 +94,8 @@ def make(
 
     @agent.time_of
     def time_of(fact: dict[str, Any]) -> int:
-        return int(fact["event_time"])
+        at: int = fact["event_time"]
+        return at
 
     @agent.fold
     def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
@@ -225,16 +226,17 @@ def make(
 
     def time(ctx: Context, guid: str, old: OrderState | None, new: OrderState) -> None:
         """Move what is due with the order."""
-        before, after = asked(guid, old), asked(guid, new)
-        if before != after:
-            if before is not None:
-                del ctx[waiting][before]
-            if after is not None:
-                ctx[waiting].add(after, 1)
-                if ASKED not in ctx.memo:
-                    if ctx.timers.due(ASKED, "") is None:
-                        ctx.timers.set(ASKED, "", asked_of(after)[0])
-                    ctx.memo[ASKED] = True
+        if old is None or new.stock is not old.stock:
+            before, after = asked(guid, old), asked(guid, new)
+            if before != after:
+                if before is not None:
+                    del ctx[waiting][before]
+                if after is not None:
+                    ctx[waiting].add(after, 1)
+                    if ASKED not in ctx.memo:
+                        if ctx.timers.due(ASKED, "") is None:
+                            ctx.timers.set(ASKED, "", asked_of(after)[0])
+                        ctx.memo[ASKED] = True
         earliest = due_at(new)
         if earliest != due_at(old):
             if earliest is None:

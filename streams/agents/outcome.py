@@ -12,6 +12,7 @@ from streams.engine import Context
 from streams.engine.agent import TableSpec
 
 _SYSTEMS: Final = data.systems()
+_TO_SYSTEMS: Final = frozenset(_SYSTEMS.receivers)
 FOR_THE_ORDER: Final = tuple(f'{{"event_type":"{kind}"'.encode() for kind in (STOCK_FACT, ESTIMATED))
 """How facts on order-facts begin that other agents tell the orders agent alone: nearly every second one."""
 
@@ -37,12 +38,13 @@ def apply(ctx: Context, outcome: Outcome, tables: Mapping[str, TableSpec], numbe
     """In the turn in hand. Rows of `numbered` tables are new whenever they are written."""
     send(ctx, outcome.sends)
     for name, key, value in outcome.writes:
+        table = ctx[tables[name]]
         if value is None:
-            del ctx[tables[name]][key]
+            del table[key]
         elif name in numbered:
-            ctx[tables[name]].add(key, value)
+            table.add(key, value)
         else:
-            ctx[tables[name]][key] = value
+            table[key] = value
     for kind, key, at in outcome.timers:
         if at is None:
             ctx.timers.cancel(kind, key)
@@ -53,7 +55,7 @@ def apply(ctx: Context, outcome: Outcome, tables: Mapping[str, TableSpec], numbe
 def send(ctx: Context, sends: Iterable[tuple[str, str, Any]]) -> None:
     """What is for other systems goes only to those that take it as it is (DQ-10)."""
     for one in sends:
-        if one[0] in _SYSTEMS.receivers:
+        if one[0] in _TO_SYSTEMS:
             passed, told = _SYSTEMS.through(one)
             for finding in told:
                 ctx.emit(*finding)

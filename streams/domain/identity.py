@@ -20,7 +20,7 @@ other; a message that comes twice changes nothing the second time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,7 +81,7 @@ def step(get: Get, message: Message, now: int, delays: Delays) -> Outcome:
     kind, scope, value = message["code"]
     code = (kind, scope, value)
     key = ids.row_key(code)
-    out = Outcome()
+    out = Outcome([], [], [])
     do = message["do"]
     if do == "event":
         _event(out, get, code, key, message["fact"], now, delays)
@@ -141,22 +141,19 @@ def _forward(out: Outcome, code: ids.Code, guid: str, fact: Fact, told: _Told) -
             _send_bind(out, (ids.REQUEST_ID, "", request), guid, _event_ref(fact), fact["event_time"])
 
 
-def _other_codes(code: ids.Code, fact: Fact, guid: str) -> Iterator[ids.Code]:
+def _other_codes(code: ids.Code, fact: Fact, guid: str) -> list[ids.Code]:
     """The codes of an event that are to be bound beside `code`, and those that contradict `guid`."""
     own, get = code[0], fact.get
-    for kind in ids.PAIRED_KINDS:
-        if kind != own:
-            value = get(kind)
-            if value:
-                yield kind, "", value
+    found = [(kind, "", fact[kind]) for kind in ids.PAIRED_KINDS if get(kind) and kind != own]
     if own == ids.ORDER_GUID:
         channel, order_no = get("channel"), get(ids.ORDER_NO)
         if channel and order_no and not ids.names(guid, channel, order_no):
-            yield ids.ORDER_NO, channel, order_no
+            found.append((ids.ORDER_NO, channel, order_no))
     else:
         said = get(ids.ORDER_GUID)
         if said and said != guid:
-            yield ids.ORDER_GUID, "", said
+            found.append((ids.ORDER_GUID, "", said))
+    return found
 
 
 def _park(out: Outcome, code: ids.Code, key: str, row: Row | None, fact: Fact, now: int, delays: Delays) -> None:

@@ -9,7 +9,7 @@ all that the guid holds: neither needs a table to find the other, and no two gui
 
 from __future__ import annotations
 
-from base64 import b32encode
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -37,6 +37,8 @@ ALIAS_LENGTH: Final = 18
 _PREFIX: Final = "DB"
 _BASE32: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _BASE32_SET: Final = frozenset(_BASE32)
+_PAIRS: Final = tuple(first + second for first in _BASE32 for second in _BASE32)
+"""Ten bits as two characters."""
 _DAY_ZERO: Final = calendar.number_of(2000, 1, 1)
 _LAST_DAY: Final = calendar.number_of(2099, 12, 31) - _DAY_ZERO
 
@@ -46,7 +48,8 @@ def pair_hash(channel: str, order_no: str) -> str:
     written alike.
     """
     name = channel.encode()
-    return b32encode(sha256(b"%d:%b%b" % (len(name), name, order_no.encode())).digest()[:8])[:12].decode()
+    bits = int.from_bytes(sha256(b"%d:%b%b" % (len(name), name, order_no.encode())).digest()[:8], "big") >> 4
+    return "".join([_PAIRS[bits >> shift & 1023] for shift in (50, 40, 30, 20, 10, 0)])
 
 
 def order_guid(channel: str, order_no: str, created_at: int) -> str:
@@ -56,8 +59,6 @@ def order_guid(channel: str, order_no: str, created_at: int) -> str:
 
 def is_guid(text: str) -> bool:
     """Whether `text` is written as an order_guid of the years 2000 to 2099."""
-    if len(text) != GUID_LENGTH or not text.startswith(_PREFIX) or not _BASE32_SET.issuperset(text[10:]):
-        return False
     return _day_of(text) is not None
 
 
@@ -67,7 +68,14 @@ def names(guid: str, channel: str, order_no: str) -> bool:
 
 
 def _day_of(guid: str) -> int | None:
-    digits = guid[2:10]
+    """Days since 2000-01-01; None of what is not written as a guid."""
+    if len(guid) != GUID_LENGTH or not guid.startswith(_PREFIX) or not _BASE32_SET.issuperset(guid[10:]):
+        return None
+    return _day(guid[2:10])
+
+
+@lru_cache(maxsize=4096)
+def _day(digits: str) -> int | None:
     if not (digits.isascii() and digits.isdigit()):
         return None
     try:
@@ -79,7 +87,7 @@ def _day_of(guid: str) -> int | None:
 
 def alias18(guid: str) -> str:
     """The alias of a guid, for systems that demand 18 characters (ID-07). ValueError if `guid` is none."""
-    day = _day_of(guid) if is_guid(guid) else None
+    day = _day_of(guid)
     if day is None:
         raise ValueError("not an order_guid")
     digits = "".join(_BASE32[(day >> shift) & 31] for shift in (15, 10, 5, 0))

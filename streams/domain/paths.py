@@ -25,6 +25,21 @@ def values(record: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+def plain(path: str) -> tuple[str, ...] | None:
+    """The names of a path without `*`, for `value`; None for one with it."""
+    names = tuple(path.split("."))
+    return None if EACH in names else names
+
+
+def value(record: Any, names: Iterable[str]) -> Any:
+    """The one value at a plain path, or None."""
+    for name in names:
+        if not isinstance(record, dict):
+            return None
+        record = record.get(name)
+    return record
+
+
 def is_path(text: Any) -> bool:
     """Whether it is written as one."""
     return isinstance(text, str) and all(text.split("."))

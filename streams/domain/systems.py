@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from streams.domain.paths import is_path, values
+from streams.domain.paths import is_path, plain, value, values
 
 RULE: Final = "DQ-10"
 _CLASS: Final = re.compile(r"\[(?:[^\[\]\\]|\\.)+\]")
@@ -53,9 +53,13 @@ class Demand:
             return f"has {len(text)} characters, {self.most} are the most"
         if self.charset is not None and _pattern(self.charset).fullmatch(text) is None:
             return f"holds a character other than {self.charset}"
-        if self.encoding is not None and len(text.encode(self.encoding, "ignore").decode(self.encoding)) < len(text):
+        if self.encoding is not None and not text.isascii() and not _is_writable(text, self.encoding):
             return f"holds a character that {self.encoding} cannot write"
         return None
+
+
+def _is_writable(text: str, encoding: str) -> bool:
+    return len(text.encode(encoding, "ignore").decode(encoding)) == len(text)
 
 
 @lru_cache(maxsize=256)
@@ -74,6 +78,10 @@ class System:
     per_second: int | None = None
 
 
+_Asked = tuple[str, "tuple[str, ...] | None", Demand]
+"""(path, its names if it is plain, what is demanded there)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Register:
     """`systems` by name. `receivers`: topic -> the field that names its receivers (a name or a list of names), or
@@ -81,32 +89,38 @@ class Register:
 
     systems: Mapping[str, System]
     receivers: Mapping[str, str]
+    _asking: Mapping[str, Mapping[str, Sequence[_Asked]]] = field(init=False, repr=False, compare=False)
+    """Topic -> system -> what it demands, for the few that demand anything: made once, read for every record."""
+
+    def __post_init__(self) -> None:
+        asking: dict[str, dict[str, Sequence[_Asked]]] = {topic: {} for topic in self.receivers}
+        for name, system in self.systems.items():
+            for topic, demands in system.demands.items():
+                asking[topic][name] = [(path, plain(path), demand) for path, demand in demands.items()]
+        object.__setattr__(self, "_asking", asking)
 
     def check(self, system: str, topic: str, record: Mapping[str, Any]) -> list[Breach]:
         """What of the record the system would not take; empty for one that nothing is known of."""
-        known = self.systems.get(system)
-        found = []
-        for path, demand in known.demands.get(topic, {}).items() if known is not None else ():
-            there = [*values(record, path)]
-            if not there and demand.required:
-                found.append(Breach(path, "is missing"))
-            found += [Breach(name, reason) for name, value in there if (reason := demand.breach(value)) is not None]
-        return found
+        return _breaches(self._asking.get(topic, {}).get(system, ()), record)
 
     def through(self, send: Send) -> tuple[Send | None, list[Send]]:
         """What may be sent of a record, None if nobody would take it; and what its breaches are told as."""
         topic, key, record = send
-        field = self.receivers[topic]
-        named = field[1:] if field[0] == "=" else record.get(field)
+        asking, where = self._asking[topic], self.receivers[topic]
+        named = where[1:] if where[0] == "=" else record.get(where)
         systems = [named] if isinstance(named, str) else named or []
-        wrong = {name: breaches for name in systems if (breaches := self.check(name, topic, record))}
+        wrong = {}
+        for name in systems:
+            asked = asking.get(name)
+            if asked is not None and (breaches := _breaches(asked, record)):
+                wrong[name] = breaches
         if not wrong:
             return send, []
         told = [self._finding(name, topic, record, breaches) for name, breaches in wrong.items()]
         left = [name for name in systems if name not in wrong]
         if isinstance(named, str) or not left:
             return None, told
-        return (topic, key, {**record, field: left}), told
+        return (topic, key, {**record, where: left}), told
 
     def per_second(self, system: str) -> int | None:
         """Requests a second that the system takes; None if nobody knows of a limit."""
@@ -133,6 +147,21 @@ class Register:
         if not all(isinstance(field, str) and field.strip("=") for field in receivers.values()):
             raise SystemsError("register of systems: a topic without a field that names its receivers")
         return cls(systems, receivers)
+
+
+def _breaches(asked: Iterable[_Asked], record: Mapping[str, Any]) -> list[Breach]:
+    found = []
+    for path, names, demand in asked:
+        missing = demand.required
+        for name, said in values(record, path) if names is None else ((path, value(record, names)),):
+            if said is None:
+                continue
+            missing = False
+            if (reason := demand.breach(said)) is not None:
+                found.append(Breach(name, reason))
+        if missing:
+            found.append(Breach(path, "is missing"))
+    return found
 
 
 def _system(name: str, entry: Mapping[str, Any], topics: Iterable[str]) -> System:

@@ -127,7 +127,8 @@ class Context:
     def encoded(self, topic: str, key: str | None, value: Any) -> bytes:
         """The payload of an output. ValueError for one that the broker would refuse, and with it the whole turn."""
         data = self._encoders[topic](value)
-        self._check_size(topic, key, data)
+        if len(data) > self._max_bytes or (key is not None and len(key) > MAX_KEY_LENGTH):
+            self._check_size(topic, key, data)
         return data
 
     def _check_size(self, topic: str, key: str | None, data: bytes) -> None:

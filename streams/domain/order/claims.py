@@ -111,7 +111,7 @@ def keep(state: OrderState, fact: Fact, meaning: Meaning, at: int) -> bool:
     if last is None:
         state.claims = dict(sorted([*state.claims.items(), (source, claim)]))
         return True
-    if _order(claim) <= _order(last):
+    if at <= last[2] and _order(claim) <= _order(last):
         return False
     state.claims = {**state.claims, source: claim}
     return True
@@ -123,7 +123,18 @@ def _order(claim: Claim) -> tuple[Any, ...]:
 
 def view(state: OrderState) -> dict[str, dict[str, Any]]:
     """{source: {raw, state, at}}, by name of source; what nobody understands yet is said all the same."""
-    t0, last = state.created_at, dict[str, Claim]()
+    t0, last = state.created_at, state.claims
+    if state.unmapped or _FIELD in "".join(last):
+        last = _last_words(state)
+    return {
+        source: {"raw": claim[0], "state": STATES[claim[1]] if claim[1] >= 0 else None, "at": claim[2] + t0}
+        for source, claim in last.items()
+    }
+
+
+def _last_words(state: OrderState) -> dict[str, Claim]:
+    """One claim per source, by name, whatever its fields say and whether or not it is understood."""
+    last = dict[str, Claim]()
     waiting = ((entry[3], [entry[5], -1, entry[0]]) for entry in state.unmapped)
     for name, claim in (*state.claims.items(), *waiting):
         source, _, field = name.partition(_FIELD)
@@ -131,7 +142,4 @@ def view(state: OrderState) -> dict[str, dict[str, Any]]:
             continue  # it only says that nothing is held any more
         if source not in last or _order(claim) > _order(last[source]):
             last[source] = claim
-    return {
-        source: {"raw": claim[0], "state": STATES[claim[1]] if claim[1] >= 0 else None, "at": claim[2] + t0}
-        for source, claim in sorted(last.items())
-    }
+    return dict(sorted(last.items()))

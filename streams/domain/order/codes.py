@@ -38,10 +38,10 @@ def reject(state: OrderState, kind: str, code: str, bound_to: str) -> bool:
 def view(state: OrderState) -> dict[str, Any]:
     """The `codes` of order-states: a code bound to another order is not one of this order's."""
     return {
-        TXN: _first(state, TXN, state.txns),
-        INTERNAL: _first(state, INTERNAL, state.internals),
-        "waybills": _listed(state, WAYBILL, state.waybills),
-        "package_ids": _listed(state, PACKAGE, state.packages),
+        TXN: _first(state, TXN, state.txns) if state.txns else None,
+        INTERNAL: _first(state, INTERNAL, state.internals) if state.internals else None,
+        "waybills": _listed(state, WAYBILL, state.waybills) if state.waybills else [],
+        "package_ids": _listed(state, PACKAGE, state.packages) if state.packages else [],
         "alias18": state.alias18,
     }
 
@@ -50,7 +50,7 @@ def _listed(state: OrderState, kind: str, codes: dict[str, int]) -> list[str]:
     if len(codes) > 1:
         listed = [code for _, code in sorted((at, code) for code, at in codes.items())]
     else:
-        listed = list(codes)
+        listed = [*codes]
     if state.rejected:
         refused = {entry[1] for entry in state.rejected if entry[0] == kind}
         listed = [code for code in listed if code not in refused]
@@ -58,5 +58,5 @@ def _listed(state: OrderState, kind: str, codes: dict[str, int]) -> list[str]:
 
 
 def _first(state: OrderState, kind: str, codes: dict[str, int]) -> str | None:
-    listed = _listed(state, kind, codes) if codes else None
+    listed = _listed(state, kind, codes)
     return listed[0] if listed else None

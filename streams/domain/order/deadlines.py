@@ -44,7 +44,7 @@ def asked(guid: str, state: OrderState | None) -> str | None:
     """The order's key in the list of those that wait for a first answer; None if it does not wait."""
     if state is None or state.stock is None or state.stock.branch_due is None:
         return None
-    return f"{state.created_at + state.stock.branch_due:0{_DIGITS}}{guid}"
+    return str(state.created_at + state.stock.branch_due).zfill(_DIGITS) + guid
 
 
 def asked_until(at: int) -> str:
@@ -109,9 +109,9 @@ def watch(
 
     if raised & over:
         close(guid, raised & over, at, sends)
-    new = reserved.Stock(groups, branch, payment, deduct, stage, raised & ~over, tries, stock.held_ms)
-    if new != stock:
-        state.stock = new
+    now_due = (branch, payment, deduct, stage, raised & ~over, tries)
+    if now_due != stock[1:7]:
+        state.stock = reserved.Stock(groups, *now_due, stock.held_ms)
 
 
 def close(guid: str, raised: int, at: int, sends: list[Send]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final
 
 from streams.domain.order import money, parked
@@ -65,10 +64,12 @@ def is_unproven(state: OrderState) -> bool:
     return reached[CUSTOMER_SIGNED] is not None and reached[LOGISTICS_SIGNED] is None and "resolved" not in state.marks
 
 
-@lru_cache(maxsize=1 << len(FLAGS))
+_NAMES: Final = tuple(tuple(name for n, name in enumerate(FLAGS) if bits >> n & 1) for bits in range(1 << len(FLAGS)))
+
+
 def names(bits: int) -> tuple[str, ...]:
     """The flags by name, in fixed order."""
-    return tuple(name for n, name in enumerate(FLAGS) if bits >> n & 1)
+    return _NAMES[bits]
 
 
 def mark(state: OrderState, name: str, at: int) -> bool:

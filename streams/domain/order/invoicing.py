@@ -89,7 +89,7 @@ def follow(old: OrderState, new: OrderState, fact: Fact, sends: list[Send]) -> N
 def learn(state: OrderState, fact: Fact, memory_ms: int) -> Learned:
     """Fold what the invoices agent says."""
     here, key = audit.text(state), dedup.event_key(fact["source"], fact["event_id"])
-    if dedup.check(state.seen, key, 0) is not dedup.Verdict.NEW:
+    if dedup.check(state.seen, key, 0) is not dedup.NEW:
         return state, audit.row(fact, "ID-05", audit.DUPLICATE, here, here, "event seen before"), [], False
     new, at, events = state.copy(), fact["event_time"] - state.created_at, list[dict[str, Any]]()
     new.seen = dedup.remember(state.seen, key, 0, fact["event_time"], memory_ms)

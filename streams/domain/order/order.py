@@ -103,18 +103,18 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
     key = dedup.event_key(fact["source"], fact["event_id"])
     digest: int = fact.get("digest") or 0
     verdict = dedup.check(state.seen, key, digest)
-    if verdict is not dedup.Verdict.NEW:
-        if verdict is dedup.Verdict.REUSED:
+    if verdict is not dedup.NEW:
+        if verdict is dedup.REUSED:
             return _unchanged(state, fact, "ID-05", audit.REFUSED, "event id reused with other content")
         if not parked.is_ready(state, fact, key):
             return _unchanged(state, fact, "ID-05", audit.DUPLICATE, "event seen before")
 
     new = state.copy()
-    if verdict is dedup.Verdict.NEW:
+    if verdict is dedup.NEW:
         new.seen = dedup.remember(state.seen, key, digest, fact["event_time"], settings.seen_memory_ms)
     at: int = fact["event_time"] - state.created_at
     changed = codes.collect(new, fact, at)
-    if fact["event_type"] == CREATED and verdict is dedup.Verdict.NEW:
+    if fact["event_type"] == CREATED and verdict is dedup.NEW:
         new.version += changed
         note = audit.row(fact, "ID-05", audit.DUPLICATE, audit.text(state), audit.text(new), "the order exists already")
         return Decision(new, note, [], changed)
@@ -262,7 +262,7 @@ def _timed_out(state: OrderState | None, fact: Fact, now: int, settings: OrderSe
     if state is None:
         raise UnknownOrder("a time for confirmation of an order that was never created")
     key = dedup.event_key(fact["source"], fact["event_id"])
-    if dedup.check(state.seen, key, 0) is not dedup.Verdict.NEW:
+    if dedup.check(state.seen, key, 0) is not dedup.NEW:
         return _unchanged(state, fact, "ID-05", audit.DUPLICATE, "event seen before")
     rule, at = TIMED_OUT.rule, fact["event_time"] - state.created_at
     if state.reached[LOGISTICS_SIGNED] is None:
@@ -335,7 +335,7 @@ def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings
         raise UnknownOrder("a rejected code for an order that was never created")
     kind, code, bound_to = str(fact["code_kind"]), str(fact["code"]), str(fact.get("bound_to") or "another order")
     key = dedup.event_key(fact["source"], f"{fact['event_id']}\0{kind}\0{code}")
-    if dedup.check(state.seen, key, 0) is not dedup.Verdict.NEW:
+    if dedup.check(state.seen, key, 0) is not dedup.NEW:
         return _unchanged(state, fact, "ID-05", audit.DUPLICATE, "event seen before")
     new = state.copy()
     new.seen = dedup.remember(state.seen, key, 0, fact["event_time"], settings.seen_memory_ms)

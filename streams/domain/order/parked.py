@@ -27,6 +27,8 @@ def is_ready(state: OrderState, fact: Fact, key: bytes) -> bool:
 
 def update(state: OrderState, fact: Fact, key: bytes, at: int) -> bool:
     """Park the event if its status is unknown, unpark it if it is known. True if the list changed."""
+    if fact["mapped"]["known"] and not state.unmapped:
+        return False
     name = key.hex()
     entry = _find(state, name) if state.unmapped else None
     if fact["mapped"]["known"]:

@@ -26,7 +26,7 @@ CHANGES: Final = (CREATED, PAID_UP, PICKED_UP)
 Targets = Mapping[str, tuple[str, ...]]
 """The systems that hear of each of CHANGES."""
 
-_MOVED: Final = tuple(NODE_NUMBER[name] for name in ("picked_up", "in_transit", "out_for_delivery"))
+_MOVED: Final = frozenset(NODE_NUMBER[name] for name in ("picked_up", "in_transit", "out_for_delivery"))
 """Nodes of a parcel that has been picked up, whether or not the pickup itself was told."""
 
 
@@ -66,7 +66,7 @@ def follow(old: OrderState, new: OrderState, fact: Fact, meaning: Meaning, targe
 
 
 def _has_moved(state: OrderState) -> bool:
-    return state.reached[LOGISTICS_SIGNED] is not None or any(node in state.nodes for node in _MOVED)
+    return state.reached[LOGISTICS_SIGNED] is not None or not _MOVED.isdisjoint(state.nodes)
 
 
 def _push(state: OrderState, fact: Fact, change: str, targets: tuple[str, ...]) -> Send:
@@ -88,7 +88,7 @@ def _push(state: OrderState, fact: Fact, change: str, targets: tuple[str, ...]) 
         "tier": TIERS[state.tier],
         "sales_type": state.sales_type,
         "warehouse": warehouse_of(state),
-        "lines": [_line(line) for line in state.lines] if has_lines else [],
+        "lines": _lines(state.lines) if has_lines else [],
         "total_minor": state.total_minor,
         "paid_minor": state.paid_minor,
         "currency": state.currency,
@@ -96,9 +96,11 @@ def _push(state: OrderState, fact: Fact, change: str, targets: tuple[str, ...]) 
     return TOPIC, guid, push
 
 
-def _line(line: list[Any]) -> dict[str, Any]:
-    number, sku, quantity, price, gift = line
-    return {"line_no": number, "sku": sku, "quantity": quantity, "unit_price_minor": price, "is_gift": bool(gift)}
+def _lines(lines: list[list[Any]]) -> list[dict[str, Any]]:
+    return [
+        {"line_no": number, "sku": sku, "quantity": quantity, "unit_price_minor": price, "is_gift": bool(gift)}
+        for number, sku, quantity, price, gift in lines
+    ]
 
 
 def warehouse_of(state: OrderState) -> str | None:

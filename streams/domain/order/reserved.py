@@ -28,6 +28,8 @@ OUTCOMES: Final[dict[str, str]] = {
 }
 NAMES: Final[dict[str, str | None]] = {UNTOLD: None} | {letter: name for name, letter in OUTCOMES.items()}
 DEDUCTED: Final = CONFIRMED + OVERSOLD
+_NOTHING: Final = UNTOLD + UNMANAGED
+"""Nothing that is worth showing."""
 
 SILENT, UNPAID, UNDEDUCTED, TICKET, STAGE = (1 << n for n in range(5))
 """Alerts that may be open about an order, as bits of `Stock.raised`."""
@@ -104,9 +106,16 @@ def is_silent(stock: Stock) -> bool:
 
 def next_due(stock: Stock) -> int | None:
     """The earliest of what is due but for the first answer, ms after the order's creation."""
-    return min((due for due in stock[2:5] if due is not None), default=None)
+    earliest: int | None = None
+    for due in stock[2:5]:
+        if due is not None and (earliest is None or due < earliest):
+            earliest = due
+    return earliest
 
 
 def is_told(stock: Stock) -> bool:
     """Whether the stock said anything that is worth showing."""
-    return any(group.told.strip(UNTOLD + UNMANAGED) for group in stock.groups)
+    for group in stock.groups:  # noqa: SIM110 - of one group, most often
+        if group.told.strip(_NOTHING):
+            return True
+    return False

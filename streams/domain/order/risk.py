@@ -24,7 +24,7 @@ def learn(state: OrderState, fact: Fact, now: int, tiers: TierRules, rules: Stoc
     """Fold what the risk agent says; a lock moves an order that is not in the warehouse yet to the lane review_l3."""
     here, key = audit.text(state), dedup.event_key(fact["source"], fact["event_id"])
     rule = "RSK-04" if fact["locked"] or fact.get("operator") or _locked(state) else "RSK-03"
-    if dedup.check(state.seen, key, 0) is not dedup.Verdict.NEW:
+    if dedup.check(state.seen, key, 0) is not dedup.NEW:
         return state, audit.row(fact, "ID-05", audit.DUPLICATE, here, here, "event seen before"), False, []
     new = state.copy()
     new.seen = dedup.remember(state.seen, key, 0, fact["event_time"], memory_ms)

@@ -60,7 +60,7 @@ def follow(
     if not new.lane and new.rank != PAID and (new.stock is None or _same(old, new, claimed)):
         return []  # nothing to ask for, and no lane to enter or leave
     sends: list[Send] = []
-    _go_on(fact["order_guid"], new, claimed, fact["event_time"], now, _why(new, fact), rules, sends)
+    _go_on(new, fact, claimed, now, rules, sends)
     return sends
 
 
@@ -88,7 +88,7 @@ def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer
     held_ms = before.held_ms if held_ms is None else max(held_ms, before.held_ms or 0)
     new.stock = reserved.Stock(groups, *before[1:-1], held_ms)
     sends: list[Send] = []
-    _go_on(fact["order_guid"], new, False, fact["event_time"], now, _why(new, fact), rules, sends)
+    _go_on(new, fact, False, now, rules, sends)
     changed = new.lane != state.lane or _shown(state) != _shown(new)
     if changed:
         new.version += 1
@@ -115,16 +115,15 @@ def due(guid: str, state: OrderState, at: int, rules: StockRules, nodes: NodeRec
     return Answer(new, None, sends, bool(expired), expired)
 
 
-def _go_on(
-    guid: str, state: OrderState, claimed: bool, at: int, now: int, why: str, rules: StockRules, sends: list[Send]
-) -> None:
+def _go_on(state: OrderState, fact: Fact, claimed: bool, now: int, rules: StockRules, sends: list[Send]) -> None:
+    guid, at = fact["order_guid"], fact["event_time"]
     if state.stock is not None:
         if stock.is_unmanaged(state.stock):
             if state.stock.raised:
                 deadlines.close(guid, state.stock.raised, at, sends)
             state.stock = None
         else:
-            stock.ask(guid, state, at, why, sends)
+            stock.ask(guid, state, at, _why(state, fact), sends)
     lane, moved = lanes.lane_of(state), False
     if lane != state.lane:
         moved = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from streams.domain.order import asides, reserved
@@ -36,6 +37,10 @@ class Wait(NamedTuple):
     """Where the order's timer stands; not after `due`."""
     raised: int = 0
     """Alerts that are open, as bits."""
+
+
+_empty: Final = object.__new__
+"""Without the fields, which a copy sets all the same: twice as fast as through the constructor."""
 
 
 class RowError(ValueError):
@@ -116,45 +121,45 @@ class OrderState:
 
     def copy(self) -> OrderState:
         """A shallow copy: replace its dicts and lists, do not change them."""
-        return OrderState(
-            self.created_at,
-            self.channel,
-            self.order_no,
-            self.customer_id,
-            self.sales_type,
-            self.alias18,
-            self.total_minor,
-            self.currency,
-            self.lines,
-            self.updated_at,
-            self.reached,
-            self.nodes,
-            self.claims,
-            self.marks,
-            self.txns,
-            self.internals,
-            self.waybills,
-            self.packages,
-            self.rejected,
-            self.paid_minor,
-            self.refunded_minor,
-            self.money,
-            self.unmapped,
-            self.rank,
-            self.node,
-            self.flags,
-            self.version,
-            self.seen,
-            self.stock,
-            self.tier,
-            self.lane,
-            self.risk,
-            self.wait,
-            self.error,
-            self.aside,
-            self.arrivals,
-            self.address,
-        )
+        new = _empty(OrderState)
+        new.created_at = self.created_at
+        new.channel = self.channel
+        new.order_no = self.order_no
+        new.customer_id = self.customer_id
+        new.sales_type = self.sales_type
+        new.alias18 = self.alias18
+        new.total_minor = self.total_minor
+        new.currency = self.currency
+        new.lines = self.lines
+        new.updated_at = self.updated_at
+        new.reached = self.reached
+        new.nodes = self.nodes
+        new.claims = self.claims
+        new.marks = self.marks
+        new.txns = self.txns
+        new.internals = self.internals
+        new.waybills = self.waybills
+        new.packages = self.packages
+        new.rejected = self.rejected
+        new.paid_minor = self.paid_minor
+        new.refunded_minor = self.refunded_minor
+        new.money = self.money
+        new.unmapped = self.unmapped
+        new.rank = self.rank
+        new.node = self.node
+        new.flags = self.flags
+        new.version = self.version
+        new.seen = self.seen
+        new.stock = self.stock
+        new.tier = self.tier
+        new.lane = self.lane
+        new.risk = self.risk
+        new.wait = self.wait
+        new.error = self.error
+        new.aside = self.aside
+        new.arrivals = self.arrivals
+        new.address = self.address
+        return new
 
 
 def to_row(state: OrderState) -> list[Any]:
@@ -172,7 +177,7 @@ def to_row(state: OrderState) -> list[Any]:
         state.lines,
         state.updated_at,
         state.reached,
-        [number for pair in state.nodes.items() for number in pair],
+        [*chain.from_iterable(state.nodes.items())],
         state.claims,
         state.marks,
         state.txns,

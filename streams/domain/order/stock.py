@@ -84,10 +84,10 @@ def by_sku(lines: Sequence[Sequence[Any]]) -> dict[str, Lines]:
     if None in numbers or len(set(numbers)) < len(numbers):
         numbers = range(1, len(lines) + 1)
     found: dict[str, Lines] = {}
-    for number, line in zip(numbers, lines, strict=True):
+    for n, line in enumerate(lines):
         sku, quantity = line[1], line[2]
         if sku and quantity and not sku.isspace():
-            found.setdefault(sku, []).append([number, quantity])
+            found.setdefault(sku, []).append([numbers[n], quantity])
     return found
 
 
@@ -169,8 +169,8 @@ def undeducted(group: Group) -> list[int]:
         return list(range(len(group.sent)))
     return [
         n
-        for n, (sent, told) in enumerate(zip(group.sent, group.told, strict=True))
-        if sent == CONFIRM and (waits or told not in DEDUCTED + UNMANAGED)
+        for n, sent in enumerate(group.sent)
+        if sent == CONFIRM and (waits or group.told[n] not in DEDUCTED + UNMANAGED)
     ]
 
 

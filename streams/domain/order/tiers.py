@@ -41,12 +41,13 @@ REVENUE_BLOCKED: Final = "revenue_blocked"
 if missing := {node.name for node in NODES} ^ set(TIERS):
     raise ValueError(f"nodes without tiers, or tiers without a node: {sorted(missing)}")
 
-_BY_NUMBER: Final = (("", "", ""), *(TIERS[node.name] for node in NODES))
+_BY_NUMBER: Final = tuple(
+    {"base": base, "business": business, "finance": finance}
+    for base, business, finance in (("", "", ""), *(TIERS[node.name] for node in NODES))
+)
 
 
 def view(state: OrderState) -> dict[str, str]:
     """{base, business, finance} of the order."""
-    base, business, finance = _BY_NUMBER[state.node]
-    if is_unproven(state):
-        finance = REVENUE_BLOCKED
-    return {"base": base, "business": business, "finance": finance}
+    tiers = _BY_NUMBER[state.node]
+    return {**tiers, "finance": REVENUE_BLOCKED} if is_unproven(state) else tiers

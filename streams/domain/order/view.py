@@ -33,7 +33,7 @@ def record(
         "node": node.name,
         "flags": list(names(state.flags)),
         "tiers": tiers.view(state),
-        "entered_at": {name: at + t0 for name, at in zip(STATES, _reached(state), strict=True) if at is not None},
+        "entered_at": {STATES[rank]: at + t0 for rank, at in enumerate(_reached(state)) if at is not None},
         "claims": claims.view(state),
         "tier": TIERS[state.tier],
         "score": None if state.risk is None else state.risk[0],

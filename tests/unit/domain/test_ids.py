@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from base64 import b32encode
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -38,6 +40,14 @@ def test_a_guid_never_changes_between_releases() -> None:
 def test_the_border_between_channel_and_number_counts() -> None:
     assert ids.pair_hash("ab", "c") != ids.pair_hash("a", "bc")
     assert ids.pair_hash("1", "1") != ids.pair_hash("", "11")
+
+
+@pytest.mark.rule("ID-02")
+@given(channel=texts, order_no=texts)
+def test_the_hash_of_a_pair_is_the_first_60_bits_in_base_32(channel: str, order_no: str) -> None:
+    name = channel.encode()
+    digest = sha256(b"%d:%b%b" % (len(name), name, order_no.encode())).digest()
+    assert ids.pair_hash(channel, order_no) == b32encode(digest)[:12].decode()
 
 
 @pytest.mark.rule("ID-02")

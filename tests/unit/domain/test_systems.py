@@ -95,6 +95,21 @@ def test_every_item_of_a_list_is_looked_at() -> None:
 
 
 @pytest.mark.rule("DQ-10")
+@pytest.mark.parametrize("encoding", ["gb2312", "gbk", "big5", "shift_jis", "latin-1", "utf-8", "utf-16"])
+def test_an_encoding_can_write_what_is_ascii(encoding: str) -> None:
+    text = "".join(map(chr, range(128)))
+    assert text.encode(encoding).decode(encoding) == text
+    assert Demand(encoding=encoding).breach(text) is None
+
+
+@pytest.mark.rule("DQ-10")
+@pytest.mark.parametrize("codes", [None, "DBASTRABCDEFGHIJKL", [{"alias18": "DBASTRABCDEFGHIJKL"}], {}])
+def test_a_field_of_what_is_no_record_is_missing(codes: Any) -> None:
+    found = data.systems().check("wms", "order-pushes", {**PUSH, "codes": codes})
+    assert [breach.reason for breach in found] == ["is missing"]
+
+
+@pytest.mark.rule("DQ-10")
 @pytest.mark.parametrize(
     "entry",
     [

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from streams.domain.events import SPECS
-from streams.domain.order import RowError, from_row, to_row
+from streams.domain.order import OrderState, RowError, from_row, to_row
 from streams.domain.order.meanings import MEANINGS
 from tests.unit.domain.order.facts import (
     DAY,
@@ -182,3 +182,12 @@ def test_a_typical_order_with_two_lines_takes_less_than_700_bytes() -> None:
     row = json.dumps(to_row(state), separators=(",", ":"), ensure_ascii=False).encode()
 
     assert len(row) < 700, row.decode()
+
+
+@pytest.mark.rule("ST-01")
+def test_a_copy_has_every_field_of_the_order() -> None:
+    order, _ = fold([created(), paid()])
+    copy = order.copy()
+    assert copy is not order
+    for name in OrderState.__slots__:
+        assert getattr(copy, name) is getattr(order, name), name

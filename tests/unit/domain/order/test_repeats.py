@@ -102,9 +102,9 @@ def test_the_memory_is_bounded() -> None:
         seen = dedup.remember(seen, key, number, T0, MEMORY)
 
     assert len(seen) == dedup.MAX_SEEN * dedup.ENTRY_SIZE
-    assert dedup.check(seen, dedup.event_key("s", "9"), 9) is dedup.Verdict.NEW
-    assert dedup.check(seen, dedup.event_key("s", "10"), 10) is dedup.Verdict.REPEATED
-    assert dedup.check(seen, dedup.event_key("s", "10"), 11) is dedup.Verdict.REUSED
+    assert dedup.check(seen, dedup.event_key("s", "9"), 9) is dedup.NEW
+    assert dedup.check(seen, dedup.event_key("s", "10"), 10) is dedup.REPEATED
+    assert dedup.check(seen, dedup.event_key("s", "10"), 11) is dedup.REUSED
 
 
 @pytest.mark.rule("ID-05")
@@ -112,7 +112,7 @@ def test_a_key_is_not_found_across_the_border_of_two_entries() -> None:
     one = dedup.remember(b"", b"abcdef", 0x11223344, T0, MEMORY)
     both = dedup.remember(one, b"ghijkl", 0, T0, MEMORY)
 
-    assert dedup.check(both, both[10:16], 0) is dedup.Verdict.NEW
+    assert dedup.check(both, both[10:16], 0) is dedup.NEW
 
 
 @pytest.mark.rule("ID-05")
