@@ -12,13 +12,16 @@ from typing import Any, Final
 
 from streams.domain.order import asides, atomic, audit, codes, dedup, flags
 from streams.domain.order.asides import Invoice
+from streams.domain.order.meanings import RETRY_RED
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, PAID
 
 TOPIC: Final = "invoice-facts"
-REQUESTED, CONTRACT = "invoice_requested", "reference_set"
-KINDS: Final = frozenset({REQUESTED, CONTRACT})
+REQUESTED, CONTRACT, COMMAND = "invoice_requested", "reference_set", "manual_command"
+RULES: Final[Mapping[str, str]] = {REQUESTED: "TAX-01", CONTRACT: "TAX-13"}
+"""Of the events that ask for something."""
+KINDS: Final = frozenset({*RULES, COMMAND})
 TOLD: Final = "_invoice"
 """{status, rule, reason, refused, invoice?: [id, status, code, pdf_url, red codes]}, by the invoices agent."""
 
@@ -48,10 +51,16 @@ def move(state: OrderState, address: Mapping[str, Any], at: int) -> bool:
 
 
 def take(state: OrderState, fact: Fact) -> str | None:
-    """Note a request or a contract; why it is refused, if it is."""
+    """Note a request, a contract or a command; why it is refused, if it is."""
     aside = state.aside or asides.NONE
     known = aside.invoice
-    if fact["event_type"] == CONTRACT:
+    if fact["event_type"] == COMMAND:
+        if fact["command"] != RETRY_RED:
+            return None
+        if known is None or not known.issued:
+            return "the order has no invoice"
+        known = known._replace()  # another one: the agent is to be told
+    elif fact["event_type"] == CONTRACT:
         if "contract" not in fact:
             return None
         known = Invoice(NONE) if known is None else known._replace()  # another one: the agent is to be told
@@ -74,8 +83,7 @@ def follow(old: OrderState, new: OrderState, fact: Fact, sends: list[Send]) -> N
     before = None if old.aside is None else old.aside.invoice
     assert new.aside is not None
     if new.aside.invoice is not before:
-        said = {"contract": fact["contract"]} if "contract" in fact else {"invoice": fact.get("invoice")}
-        sends.append(_message(new, fact, said))
+        sends.append(_message(new, fact, _said(fact)))
     elif (
         new.reached is not old.reached
         or new.money is not old.money
@@ -121,6 +129,12 @@ def view(invoice: Invoice | None) -> dict[str, Any] | None:
         for name, (status, code, pdf, reds) in invoice.issued.items()
     ]
     return {"status": invoice.status, "reason": invoice.reason, "invoices": found}
+
+
+def _said(fact: Fact) -> dict[str, Any]:
+    if fact["event_type"] == COMMAND:
+        return {"reds": True}
+    return {"contract": fact["contract"]} if "contract" in fact else {"invoice": fact.get("invoice")}
 
 
 def _message(state: OrderState, fact: Fact, said: dict[str, Any] | None) -> Send:

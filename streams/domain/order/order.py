@@ -161,7 +161,7 @@ def _fold(
             reason = f"{refusal}; until one is, it counts as a signature of a paid order"
 
     if fact["event_type"] in invoicing.KINDS and refusal is None:
-        before, rule = new.aside, "TAX-01" if fact["event_type"] == invoicing.REQUESTED else "TAX-13"
+        before, rule = new.aside, invoicing.RULES.get(fact["event_type"], rule)
         refusal = reason = invoicing.take(new, fact)
         changed |= new.aside is not before
     if fact["event_type"] == ADDRESS_CHANGED and fact.get("address"):

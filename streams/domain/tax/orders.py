@@ -22,13 +22,14 @@ from .buyer import resolve
 from .desk import FACTS, INVOICES, ORDERS, SLA, Desk, Row
 from .integrity import ORDERS as ORDERS_HOP
 from .integrity import checked
-from .refunds import refund
+from .refunds import reds_again, refund
 from .standing import cap_of, is_paid, is_ready, lines, skus, status_of, tell, waits_for
 from .states import ACCEPTED, ASKABLE, BLOCKED, ENDED, GROUPED, NONE, REFUSED, REJECTED, WAITING
 
 
 def take(desk: Desk, message: Row) -> None:
-    """What the orders agent tells: {guid, to, order, said?}. `said`: a request {invoice} or a contract {contract}."""
+    """What the orders agent tells: {guid, to, order, said?}. `said`: a request {invoice}, a contract {contract}, or
+    {reds}: those that were rejected are to be asked for again."""
     guid = message["guid"]
     row: Row = {**(desk.row(ORDERS, guid) or {"to": message["to"], "status": NONE}), "order": message["order"]}
     said = message.get("said") or {}
@@ -37,6 +38,8 @@ def take(desk: Desk, message: Row) -> None:
         row["contract"] = contract
     if "invoice" in said and row["status"] in ASKABLE:
         _ask(desk, guid, row, said["invoice"] or {})
+    if "reds" in said:
+        reds_again(desk, guid, row)
     for invoice_id in row.get("invoices", ()):
         invoice.list_waybills(desk, invoice_id, row["order"]["waybills"])
     settle(desk, guid, row)
@@ -90,11 +93,11 @@ def settle(desk: Desk, guid: str, row: Row) -> None:
     desk.put(ORDERS, guid, row)
 
 
-def follow(desk: Desk, guid: str, rule: str, reason: str | None, told_of: str) -> None:
-    """An invoice of the order has changed: what follows for the order, which is told of it."""
+def follow(desk: Desk, guid: str, rule: str, reason: str | None, told_of: str, refused: bool = False) -> None:
+    """An invoice of the order has changed: what follows for the order, which is told of it (see standing.tell)."""
     row = dict(desk.row(ORDERS, guid))
     row["status"] = status_of(desk, guid, row)
-    tell(desk, guid, row, rule, reason, told_of)
+    tell(desk, guid, row, rule, reason, told_of, refused)
     settle(desk, guid, row)
 
 
