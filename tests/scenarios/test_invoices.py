@@ -497,7 +497,7 @@ def test_an_answer_to_nothing_is_a_dead_letter_and_another_invoice_for_one_reque
     office = Office().sell("A").until(SIGNED + HOUR)
     [ask] = office.asks
     office.reply({**ask, "request_id": "other"}, SIGNED + HOUR)
-    assert office.dead == ["an answer to a request that was never made"]
+    assert office.dead == ["an answer to a request that was never made, or has ended"]
     for code in ("F1", "F1", "F9"):
         office.reply(ask, SIGNED + HOUR, invoice_code=code)
     assert [alert["title"] for alert in office.alerts("TAX-08")] == ["invoice issued twice"]

@@ -84,6 +84,8 @@ def follow(old: OrderState, new: OrderState, fact: Fact, sends: list[Send]) -> N
     assert new.aside is not None
     if new.aside.invoice is not before:
         sends.append(_message(new, fact, _said(fact)))
+    elif new.refunded_minor > old.refunded_minor:
+        sends.append(_message(new, fact, {"refunded": new.refunded_minor - old.refunded_minor}))
     elif (
         new.reached is not old.reached
         or new.money is not old.money
@@ -141,6 +143,10 @@ def _message(state: OrderState, fact: Fact, said: dict[str, Any] | None) -> Send
     guid: str = fact["order_guid"]
     to = f"{_CUSTOMER}{state.customer_id}" if state.customer_id else guid
     message = {"do": "order", "at": fact["event_time"], "guid": guid, "to": to, "order": _picture(state)}
+    assert state.aside is not None
+    known = state.aside.invoice
+    if known is not None and known.issued:
+        message["had"] = [known.status, state.version]  # its rows may have ended there
     return TOPIC, to, message if said is None else {**message, "said": said}
 
 

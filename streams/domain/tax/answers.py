@@ -25,7 +25,7 @@ def take(desk: Desk, message: Row) -> None:
     request_id, kind = message["request_id"], message["event_type"]
     request = desk.row(REQUESTS, request_id)
     if request is None:
-        desk.refusal = "an answer to a request that was never made"
+        desk.refusal = "an answer to a request that was never made, or has ended"
         return
     if request.get("done") and not _is_there_after_all(request, kind):
         _again(desk, request_id, request, message)
@@ -112,7 +112,7 @@ def _red(desk: Desk, request_id: str, invoice_id: str, message: Row) -> None:
         return
     if entry["tries"] > 1 or entry["status"] == REJECTED:
         desk.alert("TAX-09", name, do="close")
-    entry = {**entry, "status": ISSUED, "code": message["invoice_code"]}
+    entry = {**entry, "status": ISSUED, "code": message["invoice_code"], "at": desk.at}
     red = invoice["red"] + entry["amount"]
     status = RED if red == invoice["amount"] else PARTLY_RED
     new = {**invoice, "red": red, "status": status, "reds": {**invoice["reds"], number: entry}}

@@ -2,9 +2,9 @@
 
 Row: `status`, `buyer`, `lines` [{guid, line_no, sku, name, tax_code, exempt, rate_per_10000, quantity, amount_minor,
 tax_minor, left: what no red has taken back}], `amount`, `tax`, `red`, `reds` {number: {amount, status, code, guid,
-refund, takes [[place of a line, amount]], tries}}, `guids`, `related` (others of the same group), `waybills`, `to`,
-`interface`, `currency`, `channel`, `requested_at`; once issued `code`, `number`, `pdf_url`, `issued_at`; `error` if it
-was rejected.
+refund, takes [[place of a line, amount]], tries, at: when issued}}, `guids`, `related` (others of the same group),
+`waybills`, `to`, `interface`, `currency`, `channel`, `requested_at`; once issued `code`, `number`, `pdf_url`,
+`issued_at`; `error` if it was rejected.
 """
 
 from __future__ import annotations

@@ -10,14 +10,14 @@
 Row: `to` (the customer's key), `order` (what the orders agent last told, see order.invoicing), `status`, `asked_at`,
 `buyer`, `refs` {what it needs to know: what it was told, None while it waits}, `open` [[line_no, sku, units, amount],
 ...] still to be invoiced, `group`, `invoices` [ids], `done` [refunds seen to], `returned` {refund: what of it was paid
-above the price}, `contract`, `found` (see match), `due`, `late`, `alert`, `gen`, `seq`.
+above the price}, `contract`, `found` (see match), `due`, `late`, `alert`, `gen`, `seq`, `heard`, `ends` (see ending).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from . import codes, groups, invoice, match, profiles
+from . import codes, ending, groups, invoice, match, profiles
 from .buyer import resolve
 from .desk import FACTS, INVOICES, ORDERS, SLA, Desk, Row
 from .integrity import ORDERS as ORDERS_HOP
@@ -28,10 +28,14 @@ from .states import ACCEPTED, ASKABLE, BLOCKED, ENDED, GROUPED, NONE, REFUSED, R
 
 
 def take(desk: Desk, message: Row) -> None:
-    """What the orders agent tells: {guid, to, order, said?}. `said`: a request {invoice}, a contract {contract}, or
-    {reds}: those that were rejected are to be asked for again."""
+    """What the orders agent tells: {guid, to, order, said?, had?}. `said`: a request {invoice}, a contract {contract},
+    {refunded: minor units}, or {reds}: those that were rejected are to be asked for again. `had`: see ending."""
     guid = message["guid"]
-    row: Row = {**(desk.row(ORDERS, guid) or {"to": message["to"], "status": NONE}), "order": message["order"]}
+    known = desk.row(ORDERS, guid)
+    if known is None and ending.has_ended(message):
+        ending.after(desk, message)
+        return
+    row: Row = {**(known or {"to": message["to"], "status": NONE}), "order": message["order"]}
     said = message.get("said") or {}
     contract = said.get("contract")
     if contract is not None and contract["at"] >= (row.get("contract") or contract)["at"]:
@@ -90,6 +94,7 @@ def settle(desk: Desk, guid: str, row: Row) -> None:
         tell(desk, guid, row, "TAX-09", "nothing is left to be invoiced")
     _watch(desk, guid, row)
     match.update(desk, guid, row)
+    ending.watch(desk, guid, row)
     desk.put(ORDERS, guid, row)
 
 
