@@ -42,6 +42,8 @@ def take(desk: Desk, message: Row) -> None:
         row["contract"] = contract
     if "invoice" in said and row["status"] in ASKABLE:
         _ask(desk, guid, row, said["invoice"] or {})
+    elif "invoice" in said:  # what the order was told of it crossed the wish
+        tell(desk, guid, row, "TAX-01", f"an invoice was asked for before: it is {row['status']}", refused=True)
     if "reds" in said:
         reds_again(desk, guid, row)
     for invoice_id in row.get("invoices", ()):
