@@ -108,13 +108,14 @@ class World:
             self._done(step.outcome)
         self.now = end
 
-    def tell(self, guid: str, said: dict[str, Any] | None = None, **changes: Any) -> None:
+    def tell(self, guid: str, said: dict[str, Any] | None = None, at: int | None = None, **changes: Any) -> None:
         lines = [[n, "S", 1, price, 0] for n, price in enumerate(PRICES[guid], 1)]
         total = sum(PRICES[guid])
         empty = {"channel": "tmall", "order_no": guid, "currency": "CNY", "total": total, "lines": lines, "paid": 0}
         empty |= {"paid_at": None, "signed_at": None, "clear": True, "refunds": {}, "waybills": [], "address": "here"}
         self.orders[guid] = {**self.orders.get(guid, empty), **changes}
-        message = {"do": "order", "at": self.now, "guid": guid, "to": "customer/C", "order": self.orders[guid]}
+        message = {"do": "order", "at": self.now if at is None else at, "guid": guid, "to": "customer/C"}
+        message["order"] = self.orders[guid]
         self.say(message if said is None else {**message, "said": said})
 
     @property
@@ -124,6 +125,16 @@ class World:
     @property
     def invoices(self) -> dict[str, Any]:
         return {key: row for (table, key), row in self.tables.items() if table == "invoices"}
+
+
+@pytest.mark.rule("TAX-07")
+@pytest.mark.parametrize("ahead", [0, 7 * MINUTE])
+def test_when_a_group_goes_out_hangs_on_events_and_not_on_how_far_the_worker_is(ahead: int) -> None:
+    world = World()
+    world.tell("G3", {"invoice": sealed(FIRM, None)}, paid=23_333, paid_at=T0)
+    world.now = T0 + ahead
+    world.tell("G3", at=T0, signed_at=T0)
+    assert {due for (kind, _), due in world.timers.items() if kind == "group"} == {T0 + HOUR}
 
 
 ACTIONS = st.lists(
