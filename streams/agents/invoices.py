@@ -68,6 +68,8 @@ def _apply(ctx: Context, step: steps.Step) -> None:
     apply(ctx, step.outcome, TABLES, ())
     for month in step.months:
         run = report.run_of(month, _SETTINGS)
+        if not report.is_whole(month, ctx.now, _SETTINGS):
+            continue
         if run > ctx.now:
             ctx.timers.set(desk.RUN, str(run), run)
         elif ctx.timers.due(desk.RUN, str(run)) is None:

@@ -22,8 +22,8 @@ Encoded = tuple[str, bytes | None, bytes | None]
 SESSION_SECONDS = 6.0
 RECOVERY_SECONDS = 10.0
 SELDOM = {"alerts", "reports", "invoices", "calls"}
-"""Agents that have nothing to read for minutes, or at all: nobody wants an invoice in this load, and couriers are called
-about parcels long on their way. That they move cannot be asked."""
+"""Agents that may have nothing to read for a while: few orders want an invoice, and couriers are called about parcels
+long on their way. That they move cannot be asked."""
 
 
 class Load:

@@ -6,6 +6,7 @@ when timers fire and the expected output does not depend on how fast the machine
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,13 @@ HOUR_MS = 3_600_000
 AHEAD_MS = 2 * HOUR_MS
 STEP_MS = 200
 """Event time between the creation of two orders: 100,000 of them stay within the day."""
+
+WANTED = 25
+"""Each so many orders there is one whose buyer wants an invoice."""
+CODED = 5
+"""SKUs that have a tax code; the invoices of others are blocked (TAX-05)."""
+FIRM = {"type": "enterprise", "name": "杭州云帆贸易有限公司", "tax_number": "91110000600037341L", "bank": "招商银行",
+        "bank_account": "6225"}  # fmt: skip
 
 Input = tuple[str, bytes | None, dict[str, Any] | bytes]
 """(topic, key, event or a payload nobody can read)"""
@@ -25,6 +33,11 @@ def story(number: int, at: int, chance: random.Random) -> list[Input]:
     order_no, txn, waybill = f"{channel}-{number}", f"T{number:012d}", f"W{number:012d}"
     total = chance.randrange(100, 100_000)
     clock = at
+    wants = number % WANTED == WANTED // 2
+    buyer = FIRM if number // WANTED % 4 == 0 else {"type": "person", "name": f"李{number % 500}"}
+    with_order, sku = wants and number // WANTED % 2 == 0, f"S{number % 97}"
+    if wants:
+        sku = f"S{number // WANTED % (CODED + 1)}"
 
     def event(topic: str, kind: str, source: str, **fields: Any) -> Input:
         nonlocal clock
@@ -37,10 +50,16 @@ def story(number: int, at: int, chance: random.Random) -> list[Input]:
         event(
             "orders", "order_created", channel, **by_order, platform_txn_no=txn, total_minor=total, currency="CNY",
             customer_id=f"c-{number % 500}", raw=f"raw {number}",
-            lines=[{"line_no": 1, "sku": f"S{number % 97}", "name": "x", "quantity": 1, "unit_price_minor": total,
+            invoice=buyer if with_order else None,
+            lines=[{"line_no": 1, "sku": sku, "name": "x", "quantity": 1, "unit_price_minor": total,
                     "is_gift": False}],
         ),
         event("payments", "payment_succeeded", "wechatpay", platform_txn_no=txn, amount_minor=total, currency="CNY"),
+        *(
+            [event("orders", "invoice_requested", channel, **by_order, invoice=buyer)]
+            if wants and not with_order
+            else ()
+        ),
         event("wms", "picking_started", "wms-hz", **by_order, warehouse="hz"),
         event("wms", "loaded", "wms-hz", **by_order, waybill_no=waybill, package_id=f"P{number}", warehouse="hz"),
         event("couriers", "picked_up", "zto", waybill_no=waybill, courier="zto", raw_status="201"),
@@ -54,6 +73,13 @@ def story(number: int, at: int, chance: random.Random) -> list[Input]:
     if chance.random() < 0.02:
         kept = kept[1:]  # the order never comes: its payment is an orphan
     return kept
+
+
+def tax_codes(at: int) -> Iterator[Input]:
+    for number in range(CODED):
+        value = {"kind": "tax_code", "sku": f"S{number}", "tax_code": "1" * 19, "exempt": False, "rate_per_10000": 1300}
+        event = {"event_id": f"tax-code-{number}", "event_type": "reference_set", "event_time": at, "source": "console"}
+        yield "ops", None, {**event, "value": json.dumps(value)}
 
 
 def disturbed(events: list[Input], chance: random.Random) -> Iterator[Input]:
@@ -77,6 +103,7 @@ def inputs(seed: int, now: int) -> Iterator[Input]:
     chance = random.Random(seed)
     waiting: list[list[Input]] = []
     number = 0
+    yield from tax_codes(now + AHEAD_MS)
     while True:
         while len(waiting) < 50:
             made = story(number, now + AHEAD_MS + number * STEP_MS, chance)

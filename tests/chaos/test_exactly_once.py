@@ -56,7 +56,7 @@ def broker() -> Iterator[KafkaServer]:
 
 
 def encoded(codecs: Topology, seed: int) -> Iterator[Encoded]:
-    encoders = {topic: codecs.encoder(topic) for topic in ("orders", "payments", "wms", "couriers")}
+    encoders = {topic: codecs.encoder(topic) for topic in ("orders", "payments", "wms", "couriers", "ops")}
     for topic, key, event in inputs(seed, int(time.time() * 1000)):
         yield topic, key, event if isinstance(event, bytes) else encoders[topic](event)
 

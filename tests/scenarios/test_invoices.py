@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from streams import agents, topology
 from streams.commands.order_view import invoice_sentence
 from streams.domain import calendar
 from streams.domain.rules import data
-from streams.engine.local import Abort, Crash
+from streams.engine.local import Abort, Crash, LocalRunner
 from tests.scenarios.invoicing import ADDRESS, CODE, DAY, ENTERPRISE, HOUR, MINUTE, SIGNED, T0, USCC, Office, line
 from tests.scenarios.play import Played, new_runner
 
@@ -497,7 +498,7 @@ def test_an_answer_to_nothing_is_a_dead_letter_and_another_invoice_for_one_reque
     office = Office().sell("A").until(SIGNED + HOUR)
     [ask] = office.asks
     office.reply({**ask, "request_id": "other"}, SIGNED + HOUR)
-    assert office.dead == ["an answer to a request that was never made"]
+    assert office.dead == ["an answer to a request that was never made, or has ended"]
     for code in ("F1", "F1", "F9"):
         office.reply(ask, SIGNED + HOUR, invoice_code=code)
     assert [alert["title"] for alert in office.alerts("TAX-08")] == ["invoice issued twice"]
@@ -541,3 +542,29 @@ def test_whatever_dies_the_outputs_are_the_same(seed: int) -> None:
 
     assert story(Office(new_runner(fault=fault))) == story(Office())
     assert died > 5
+
+
+@pytest.mark.rule("BRK-07")
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize(("waited", "alerts"), [(30_000, []), (30_001, ["BRK-07/invoice"])])
+def test_a_branch_that_says_nothing_for_30_s_is_told_to_the_platform(
+    waited: int, alerts: list[str], later: bool
+) -> None:
+    """With no invoices agent at all; of an order that wants no invoice nothing is said."""
+    others = [agent for agent in agents.ALL if agent.name != "invoices"]
+    office = Office(LocalRunner(others, topology.load()))
+    if later:
+        office.buy("A").buy("B").request("A", T0 + HOUR, **ENTERPRISE)
+    else:
+        office.buy("A", invoice=ENTERPRISE).buy("B")
+    office.until(T0 + later * HOUR + waited)
+    found = office.alerts("BRK-07")
+    assert [alert["alert_key"].rpartition("/")[0] for alert in found] == alerts
+    assert [alert["recipient"] for alert in found] == ["platform"] * len(alerts)
+
+
+@pytest.mark.rule("BRK-07")
+def test_an_agent_that_answers_in_time_is_no_alert() -> None:
+    office = Office().buy("A", invoice=ENTERPRISE).buy("B", invoice={"kind": "special"}).until(T0 + HOUR)
+    assert office.alerts("BRK-07") == []
+    assert [office.status("A"), office.status("B")] == ["accepted", "refused"]

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from streams import agents, data, topology
 from streams.engine.table import Table
 from tests.scenarios.play import Record, records
+from tests.simulation.invoices import with_invoices
 from tests.simulation.schedule import Mismatch, Plan, Simulation, same
 from tests.support.effort import SOAK
 
@@ -24,6 +26,7 @@ PARTS = 4
 PARTITIONS = 4
 STEPS = (
     "order-facts", "order-events", "audit-log", "ledger-entries", "stock-commands", "channel-facts", "dead-letters",
+    "invoice-facts", "tax-requests", "invoices",
 )  # fmt: skip
 LATEST = ("order-states", "alerts")
 
@@ -39,21 +42,28 @@ def estimates_by_default() -> Iterator[None]:
 
 
 @cache
-def story() -> tuple[Record, ...]:
-    """All of the small cases, some of the large ones, and the first of the real orders, in order of arrival."""
+def stages() -> tuple[tuple[Record, ...], ...]:
+    """All of the small cases, some of the large ones, and the first of the real orders, in order of arrival; some of
+    them want invoices, and what comes of that follows when the rest is dealt with."""
     found: list[Record] = []
     for path in data.cases():
         found += records(path)[:60]
-    return (*found, *records(data.SAMPLE)[:250])
+    return with_invoices((*found, *records(data.SAMPLE)[:250]))
 
 
-def chunks(events: tuple[Record, ...], seed: int) -> list[list[Record]]:
+def story() -> tuple[Record, ...]:
+    return tuple(chain.from_iterable(stages()))
+
+
+def chunks(parts: tuple[tuple[Record, ...], ...], seed: int) -> list[list[Record]]:
     """A few events at a time: the next ones come when these have been dealt with."""
-    random, made, at = Random(f"chunks {seed}"), [], 0
-    while at < len(events):
-        size = random.randint(1, 25)
-        made.append(list(events[at : at + size]))
-        at += size
+    random, made = Random(f"chunks {seed}"), []
+    for events in parts:
+        at = 0
+        while at < len(events):
+            size = random.randint(1, 25)
+            made.append(list(events[at : at + size]))
+            at += size
     return made
 
 
@@ -65,8 +75,8 @@ def unbroken(number: int, batch: int, whole: bool = False) -> Simulation:
     return simulation
 
 
-def records_of(whole: bool) -> tuple[Record, ...]:
-    return tuple(records(data.SAMPLE)) if whole else story()
+def records_of(whole: bool) -> tuple[tuple[Record, ...], ...]:
+    return (tuple(records(data.SAMPLE)),) if whole else stages()
 
 
 def run(seed: int, whole: bool = False) -> None:
@@ -132,7 +142,7 @@ def test_the_reducers_never_change_a_value_they_got(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Table, "committed", checked)
     simulation = Simulation(agents.ALL, topology.load(), 1, Plan(0, 1, 5, 0, False, False), broken=False)
-    simulation.tell(chunks(story(), 0), None)
+    simulation.tell(chunks(stages(), 0), None)
     assert looked > 10_000
 
 
@@ -150,3 +160,6 @@ def test_the_story_has_what_can_go_wrong() -> None:
     assert stages >= {"decode"}
     assert len(final(simulation)) >= 100
     assert simulation.last("alerts")
+    invoices = [value for _, value in simulation.runner.output("invoices")]
+    assert {invoice["status"] for invoice in invoices} == {"requested", "issued", "rejected", "partly_red"}
+    assert {red["status"] for invoice in invoices for red in invoice["reds"]} == {"requested", "issued", "rejected"}

@@ -14,6 +14,7 @@
     pushes     ST-13  other systems told at once        labels     ST-11  labels printed again
     lag        ST-14  shipped, shown as waiting         manual     ST-09  moved by two approvals
     arrival    LOG-16  when it is expected              asides     what only some orders keep
+    invoicing  TAX-01, TAX-08  its invoice              branch     BRK-07  the invoice branch
     view       the record of order-states
 """
 

@@ -50,6 +50,10 @@ class Request(NamedTuple):
     has_expired: bool = False
 
 
+ASKED: Final = "asked"
+"""Status of an invoice that was asked for, and of which the invoices agent has said nothing yet."""
+
+
 class Invoice(NamedTuple):
     """TAX-08: how far its invoice is, by the word of the invoices agent; `reason` where nothing becomes of it."""
 
@@ -57,6 +61,9 @@ class Invoice(NamedTuple):
     reason: str | None = None
     issued: Mapping[str, list[Any]] = {}
     """Invoice id -> [status, code, pdf_url, red codes]."""
+    due: int | None = None
+    """BRK-07: when the invoice branch has been silent for too long."""
+    is_raised: bool = False
 
 
 class Aside(NamedTuple):
@@ -76,7 +83,12 @@ NONE: Final = Aside()
 
 def is_same_due(new: Aside | None, old: Aside | None) -> bool:
     """Whether the same things are due."""
-    return new is old or (NONE if new is None else new)[2:5] == (NONE if old is None else old)[2:5]
+    return new is old or (NONE if new is None else new)[2:] == (NONE if old is None else old)[2:]
+
+
+def is_invoice_silent(aside: Aside | None) -> bool:
+    """BRK-07: whether an invoice was asked for, and nobody has said yet whether the request was taken."""
+    return aside is not None and aside.invoice is not None and aside.invoice.status == ASKED
 
 
 def next_due(aside: Aside) -> int | None:
@@ -92,6 +104,8 @@ def _dues(aside: Aside) -> Iterator[int]:
     for request in (aside.requests or {}).values():
         if request.due is not None:
             yield request.due
+    if aside.invoice is not None and aside.invoice.due is not None:
+        yield aside.invoice.due
 
 
 def stay(state: OrderState, name: str, at: int) -> bool:

@@ -11,12 +11,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 from streams.domain.order.meanings import (
+    BY_ONE,
     CONFIRM_TIMEOUT,
     CONFIRMED,
     MEANINGS,
     NOTE,
-    RESOLVE,
-    RESOLVED,
     TIMED_OUT,
     VOICE_CONFIRMED,
     Meaning,
@@ -51,9 +50,9 @@ def read(fact: Fact) -> Reading:
         return VOICE_CONFIRMED, None
     if event_type == CONFIRM_TIMEOUT and "digest" not in fact:
         return TIMED_OUT, None
-    if event_type == "manual_command" and fact.get("command") == RESOLVE:
+    if event_type == "manual_command" and (meaning := BY_ONE.get(fact.get("command") or "")) is not None:
         said = fact.get("operator") and fact.get("reason")
-        return RESOLVED, None if said else f"{RESOLVE} needs an operator and a reason"
+        return meaning, None if said else f"{fact['command']} needs an operator and a reason"
     return MEANINGS.get((topic, event_type), NOTE), None
 
 

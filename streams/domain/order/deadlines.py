@@ -1,6 +1,7 @@
 """What must have happened to an order by when, and who is told if it has not.
 
-    BRK-07   the stock answers a new order within 30 s; a payment that the channel speaks of is told within 30 s
+    BRK-07   the stock answers a new order within 30 s; a payment that the channel speaks of is told within 30 s; a
+             request for an invoice, where there is one, is taken or refused within 30 s (see branch)
     INV-15   what is paid is deducted within 60 s: else an alert, the confirm three times more, then a ticket
     BRK-11   a paid order is in its lane, and one in the lane wms with the warehouse, within 5 minutes
 

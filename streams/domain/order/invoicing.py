@@ -10,25 +10,28 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
-from streams.domain.order import asides, atomic, audit, codes, dedup, flags
-from streams.domain.order.asides import Invoice
+from streams.domain.order import asides, atomic, audit, branch, codes, dedup, flags, saga
+from streams.domain.order.asides import ASKED, Invoice
+from streams.domain.order.meanings import RETRY_RED
 from streams.domain.order.state import Fact, OrderState
-from streams.domain.order.stock import Send
+from streams.domain.order.stock import Send, StockRules
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, PAID
 
 TOPIC: Final = "invoice-facts"
-REQUESTED, CONTRACT = "invoice_requested", "reference_set"
-KINDS: Final = frozenset({REQUESTED, CONTRACT})
+REQUESTED, CONTRACT, COMMAND = "invoice_requested", "reference_set", "manual_command"
+RULES: Final[Mapping[str, str]] = {REQUESTED: "TAX-01", CONTRACT: "TAX-13"}
+"""Of the events that ask for something."""
+KINDS: Final = frozenset({*RULES, COMMAND})
 TOLD: Final = "_invoice"
 """{status, rule, reason, refused, invoice?: [id, status, code, pdf_url, red codes]}, by the invoices agent."""
 
-NONE, ASKED = "none", "asked"
+NONE: Final = "none"
 _ASKABLE: Final = frozenset({NONE, "refused", "rejected"})
 _RED: Final = "red"
 _CUSTOMER: Final = "customer/"
 
-Learned = tuple[OrderState, dict[str, Any], list[dict[str, Any]], bool]
-"""The state, the audit row (without `raw`), records of order-events, whether order-states differs."""
+Learned = tuple[OrderState, dict[str, Any], list[dict[str, Any]], bool, list[Send]]
+"""The state, the audit row (without `raw`), records of order-events, whether order-states differs, what follows."""
 
 
 def place(address: Mapping[str, Any]) -> str:
@@ -47,25 +50,32 @@ def move(state: OrderState, address: Mapping[str, Any], at: int) -> bool:
     return state.aside is not None and state.aside.invoice is not None
 
 
-def take(state: OrderState, fact: Fact) -> str | None:
-    """Note a request or a contract; why it is refused, if it is."""
+def take(state: OrderState, fact: Fact, now: int, rules: StockRules) -> str | None:
+    """Note a request, a contract or a command; why it is refused, if it is."""
     aside = state.aside or asides.NONE
     known = aside.invoice
-    if fact["event_type"] == CONTRACT:
+    if fact["event_type"] == COMMAND:
+        if fact["command"] != RETRY_RED:
+            return None
+        if known is None or not known.issued:
+            return "the order has no invoice"
+        known = known._replace()  # another one: the agent is to be told
+    elif fact["event_type"] == CONTRACT:
         if "contract" not in fact:
             return None
         known = Invoice(NONE) if known is None else known._replace()  # another one: the agent is to be told
     elif known is not None and known.status not in _ASKABLE:
         return f"an invoice was asked for before: it is {known.status}"
     else:
-        known = Invoice(ASKED, None, {} if known is None else known.issued)
+        due = branch.due_of(state, now, rules.branch_ms)
+        known = Invoice(ASKED, None, {} if known is None else known.issued, due)
     state.aside = aside._replace(invoice=known)
     return None
 
 
-def begin(state: OrderState, fact: Fact, sends: list[Send]) -> None:
+def begin(state: OrderState, fact: Fact, now: int, rules: StockRules, sends: list[Send]) -> None:
     """An order_created that brings the data of an invoice (TAX-01)."""
-    take(state, {**fact, "event_type": REQUESTED})
+    take(state, {**fact, "event_type": REQUESTED}, now, rules)
     sends.append(_message(state, fact, {"invoice": fact["invoice"]}))
 
 
@@ -74,8 +84,9 @@ def follow(old: OrderState, new: OrderState, fact: Fact, sends: list[Send]) -> N
     before = None if old.aside is None else old.aside.invoice
     assert new.aside is not None
     if new.aside.invoice is not before:
-        said = {"contract": fact["contract"]} if "contract" in fact else {"invoice": fact.get("invoice")}
-        sends.append(_message(new, fact, said))
+        sends.append(_message(new, fact, _said(fact)))
+    elif new.refunded_minor > old.refunded_minor:
+        sends.append(_message(new, fact, {"refunded": new.refunded_minor - old.refunded_minor}))
     elif (
         new.reached is not old.reached
         or new.money is not old.money
@@ -84,13 +95,14 @@ def follow(old: OrderState, new: OrderState, fact: Fact, sends: list[Send]) -> N
         or new.address is not old.address
     ):
         sends.append(_message(new, fact, None))
+    branch.watch(fact["order_guid"], new, fact["event_time"], sends)
 
 
-def learn(state: OrderState, fact: Fact, memory_ms: int) -> Learned:
+def learn(state: OrderState, fact: Fact, now: int, rules: StockRules, memory_ms: int) -> Learned:
     """Fold what the invoices agent says."""
     here, key = audit.text(state), dedup.event_key(fact["source"], fact["event_id"])
     if dedup.check(state.seen, key, 0) is not dedup.NEW:
-        return state, audit.row(fact, "ID-05", audit.DUPLICATE, here, here, "event seen before"), [], False
+        return state, audit.row(fact, "ID-05", audit.DUPLICATE, here, here, "event seen before"), [], False, []
     new, at, events = state.copy(), fact["event_time"] - state.created_at, list[dict[str, Any]]()
     new.seen = dedup.remember(state.seen, key, 0, fact["event_time"], memory_ms)
     aside = state.aside or asides.NONE
@@ -108,8 +120,10 @@ def learn(state: OrderState, fact: Fact, memory_ms: int) -> Learned:
     reason = fact["reason"] if fact["refused"] else None
     new.aside = aside._replace(invoice=Invoice(fact["status"], reason, issued))
     new.version += 1
+    sends = saga.report(new, fact, now, rules)
+    branch.close(fact["order_guid"], aside.invoice, fact["event_time"], sends)
     decision = audit.REFUSED if fact["refused"] else audit.ACCEPTED
-    return new, audit.row(fact, fact["rule"], decision, here, audit.text(new), fact["reason"]), events, True
+    return new, audit.row(fact, fact["rule"], decision, here, audit.text(new), fact["reason"]), events, True, sends
 
 
 def view(invoice: Invoice | None) -> dict[str, Any] | None:
@@ -123,10 +137,20 @@ def view(invoice: Invoice | None) -> dict[str, Any] | None:
     return {"status": invoice.status, "reason": invoice.reason, "invoices": found}
 
 
+def _said(fact: Fact) -> dict[str, Any]:
+    if fact["event_type"] == COMMAND:
+        return {"reds": True}
+    return {"contract": fact["contract"]} if "contract" in fact else {"invoice": fact.get("invoice")}
+
+
 def _message(state: OrderState, fact: Fact, said: dict[str, Any] | None) -> Send:
     guid: str = fact["order_guid"]
     to = f"{_CUSTOMER}{state.customer_id}" if state.customer_id else guid
     message = {"do": "order", "at": fact["event_time"], "guid": guid, "to": to, "order": _picture(state)}
+    assert state.aside is not None
+    known = state.aside.invoice
+    if known is not None and known.issued:
+        message["had"] = [known.status, state.version]  # its rows may have ended there
     return TOPIC, to, message if said is None else {**message, "said": said}
 
 

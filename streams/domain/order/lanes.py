@@ -5,7 +5,8 @@
     L3  large, risky or locked   -> review_l3    the risk model, then a person
 
 L3 goes before L2, L2 before L1; a new signal may change the tier, and with it the lane. An order enters its lane when
-it is complete - paid, and its stock answered for (BRK-07) - and leaves it when the warehouse has it, or when it ends.
+it is complete - paid, its stock answered for, and the request for an invoice, if there is one, taken or refused
+(BRK-07) - and leaves it when the warehouse has it, or when it ends.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streams.domain.order.asides import is_invoice_silent
 from streams.domain.order.flags import CLOSED, LOCKED, REFUNDED
 from streams.domain.order.reserved import is_silent
 from streams.domain.order.state import OrderState
@@ -59,6 +61,8 @@ def lane_of(state: OrderState) -> int:
     if not is_due(state):
         return 0
     if state.stock is not None and is_silent(state.stock):
+        return 0
+    if not state.lane and is_invoice_silent(state.aside):  # one that is asked for later takes no order out of its lane
         return 0
     return state.tier
 

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 from streams.domain import calendar
 from streams.domain.order import audit
 from streams.domain.order.asides import NONE, Request
-from streams.domain.order.meanings import NOTE, REFRESH, UNLOCK, Meaning
+from streams.domain.order.meanings import BY_ONE, NOTE, REFRESH, UNLOCK, Meaning
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.rules.nodes import NODE_NUMBER, NODES
@@ -61,7 +61,7 @@ class ManualRules:
         if approvals > MAX_APPROVERS:
             raise ManualError(f"manual commands: at most {MAX_APPROVERS} approvals")
         for name, node in commands.items():
-            if name in ELSEWHERE:
+            if name in ELSEWHERE or name in BY_ONE:
                 raise ManualError(f"manual command {name}: it means something else already")
             if node is not None and node not in NODE_NUMBER:
                 raise ManualError(f"manual command {name}: unknown node {node!r}")

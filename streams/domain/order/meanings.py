@@ -109,6 +109,13 @@ RESOLVE: Final = "resolve_conflict"
 RESOLVED: Final = Meaning("ST-05", mark="resolved")
 """ST-05 e: a command by which a person says that the customer has the goods though no courier signed for them."""
 
+RETRY_RED: Final = "retry_red_invoice"
+RETRIED: Final = Meaning("TAX-09")
+"""A command by which a person has red invoices that the tax service rejected asked for again."""
+
+BY_ONE: Final[Mapping[str, Meaning]] = {RESOLVE: RESOLVED, RETRY_RED: RETRIED}
+"""Commands about an order that take no approval: an operator and a reason will do."""
+
 VOICE_CONFIRMED: Final = _reaches("customer_signed")
 """A voice_call_result whose `result` is CONFIRMED (LOG-15)."""
 CONFIRMED: Final = "confirmed"

@@ -94,7 +94,7 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
         if fact["event_type"] == CONFIRM_TIMEOUT and "digest" not in fact:
             return _timed_out(state, fact, now, settings)
         if fact["event_type"] == invoicing.TOLD and "digest" not in fact:
-            return _invoiced(state, fact, settings)
+            return _invoiced(state, fact, now, settings)
     if state is None:
         if fact["event_type"] != CREATED:
             raise UnknownOrder(f"{fact['event_type']} for an order that was never created")
@@ -161,8 +161,8 @@ def _fold(
             reason = f"{refusal}; until one is, it counts as a signature of a paid order"
 
     if fact["event_type"] in invoicing.KINDS and refusal is None:
-        before, rule = new.aside, "TAX-01" if fact["event_type"] == invoicing.REQUESTED else "TAX-13"
-        refusal = reason = invoicing.take(new, fact)
+        before, rule = new.aside, invoicing.RULES.get(fact["event_type"], rule)
+        refusal = reason = invoicing.take(new, fact, now, settings.stock)
         changed |= new.aside is not before
     if fact["event_type"] == ADDRESS_CHANGED and fact.get("address"):
         changed |= invoicing.move(new, fact["address"], at)
@@ -311,7 +311,7 @@ def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
         pushes.created(new, fact, settings.pushes, sends)
     sla.watch(fact["order_guid"], new, at, now, settings.nodes, sends)
     if "invoice" in fact:
-        invoicing.begin(new, fact, sends)
+        invoicing.begin(new, fact, now, settings.stock, sends)
     if fact.get("mapped") is None:
         new.version = 1
         row = audit.row(fact, "ST-01", audit.ACCEPTED, None, audit.text(new), reason)
@@ -348,11 +348,11 @@ def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings
     return Decision(new, row, [], changed)
 
 
-def _invoiced(state: OrderState | None, fact: Fact, settings: OrderSettings) -> Decision:
+def _invoiced(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> Decision:
     if state is None:
         raise UnknownOrder("an invoice of an order that was never created")
-    new, row, events, changed = invoicing.learn(state, fact, settings.seen_memory_ms)
-    return Decision(new, row, events, changed)
+    new, row, events, changed, sends = invoicing.learn(state, fact, now, settings.stock, settings.seen_memory_ms)
+    return Decision(new, row, events, changed, sends)
 
 
 def _weighed(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> Decision:

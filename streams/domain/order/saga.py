@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.domain.inventory.options import advice
-from streams.domain.order import audit, deadlines, labels, lag, lanes, manual, reserved, sla, stock
+from streams.domain.order import audit, branch, deadlines, labels, lag, lanes, manual, reserved, sla, stock
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
@@ -64,6 +64,14 @@ def follow(
     return sends
 
 
+def report(new: OrderState, fact: Fact, now: int, rules: StockRules) -> list[Send]:
+    """A branch has reported (BRK-07): what an order does that waited for it."""
+    sends: list[Send] = []
+    if lanes.lane_of(new) != new.lane:
+        _go_on(new, fact, False, now, rules, sends)
+    return sends
+
+
 def _same(old: OrderState, new: OrderState, claimed: bool) -> bool:
     """Whether the order wants of its stock what it wanted before: only its node is another."""
     return new.rank == old.rank and new.flags == old.flags and new.refunded_minor == old.refunded_minor and not claimed
@@ -109,6 +117,7 @@ def due(guid: str, state: OrderState, at: int, rules: StockRules, nodes: NodeRec
         return Answer(new, None, sends)
     labels.fire(guid, new, at, nodes, sends)
     lag.fire(guid, new, at, sends)
+    branch.fire(guid, new, at, rules.branch_ms, sends)
     expired = manual.fire(guid, new, at, by_hand)
     if expired:
         new.version += 1

@@ -10,6 +10,7 @@
     invoice     one invoice, its record and requests          answers  what the tax service says
     profiles    TAX-02, TAX-14                                match  TAX-13      report  TAX-13 to TAX-15, by month
     rate        TAX-16: how often requests fail               steps  one message, one timer
+    ending      when the rows of an order end
     settings    every number
 
 Everything about a customer lies in the partition of its key, so orders meet there without a lock. Nothing is known of

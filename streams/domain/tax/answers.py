@@ -1,7 +1,8 @@
 """What the tax service answers (TAX-08, TAX-09, TAX-10, TAX-16).
 
-An answer comes once or several times, and the first word on a request is the last: `done` in its row. Each attempt that
-failed is told too, and counted by interface.
+An answer comes once or several times, and the first word on a request is the last: `done` in its row. But a red invoice
+that was rejected and is issued after all is there: it counts, once, whatever was asked for again meanwhile. Each
+attempt that failed is told too, and counted by interface.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from . import orders, report
 from .desk import FACTS, INVOICES, ORDERS, REQUESTS, Desk, Row
 from .integrity import SERVICE
-from .invoice import BLUE, RED_KIND, keep
+from .invoice import BLUE, RED_KIND, keep, red_id, red_number
 from .states import ISSUED, PARTLY_RED, RED, REJECTED
 
 ISSUED_EVENT, REJECTED_EVENT, FAILED_EVENT = "invoice_issued", "invoice_rejected", "attempt_failed"
@@ -24,9 +25,9 @@ def take(desk: Desk, message: Row) -> None:
     request_id, kind = message["request_id"], message["event_type"]
     request = desk.row(REQUESTS, request_id)
     if request is None:
-        desk.refusal = "an answer to a request that was never made"
+        desk.refusal = "an answer to a request that was never made, or has ended"
         return
-    if request.get("done"):
+    if request.get("done") and not _is_there_after_all(request, kind):
         _again(desk, request_id, request, message)
         return
     attempt = max(message.get("attempt") or 0, 1)
@@ -90,23 +91,34 @@ def _rejected(desk: Desk, invoice_id: str, message: Row) -> None:
         orders.follow(desk, guid, "TAX-16", error, invoice_id)
 
 
+def _is_there_after_all(request: Row, kind: str) -> bool:
+    return bool(request["kind"] == RED_KIND and request["done"] == REJECTED_EVENT and kind == ISSUED_EVENT)
+
+
 def _red(desk: Desk, request_id: str, invoice_id: str, message: Row) -> None:
-    invoice, number = desk.row(INVOICES, invoice_id), request_id.rpartition("/")[2]
-    entry = invoice["reds"][number]
-    if message["event_type"] == REJECTED_EVENT:
+    invoice, number = desk.row(INVOICES, invoice_id), red_number(request_id)
+    entry, name = invoice["reds"][number], red_id(invoice_id, number)
+    is_issued = message["event_type"] == ISSUED_EVENT
+    if entry["status"] == ISSUED:  # by another request for it
+        if is_issued and message["invoice_code"] != entry["code"]:
+            _twice(desk, name, "red invoice", entry["code"], message["invoice_code"])
+        return
+    if not is_issued:
         keep(desk, invoice_id, {**invoice, "reds": {**invoice["reds"], number: {**entry, "status": REJECTED}}})
         detail = f"red invoice {request_id} was rejected, {message['error_code']}"
         about = {"title": "red invoice rejected", "detail": detail, "order_guid": entry["guid"]}
-        desk.alert("TAX-09", request_id, do="open", **about)
-        orders.follow(desk, entry["guid"], "TAX-09", detail, invoice_id)
+        desk.alert("TAX-09", name, do="open", **about)
+        orders.follow(desk, entry["guid"], "TAX-09", detail, invoice_id, refused=True)
         return
-    entry = {**entry, "status": ISSUED, "code": message["invoice_code"]}
+    if entry["tries"] > 1 or entry["status"] == REJECTED:
+        desk.alert("TAX-09", name, do="close")
+    entry = {**entry, "status": ISSUED, "code": message["invoice_code"], "at": desk.at}
     red = invoice["red"] + entry["amount"]
     status = RED if red == invoice["amount"] else PARTLY_RED
     new = {**invoice, "red": red, "status": status, "reds": {**invoice["reds"], number: entry}}
     keep(desk, invoice_id, new)
-    rates = [(rate, -amount) for rate, amount in entry["lines"]]
-    report.list_row(desk, request_id, new["buyer"]["name"], entry["code"], rates)
+    rates = [(new["lines"][place]["rate_per_10000"], -amount) for place, amount in entry["takes"]]
+    report.list_row(desk, name, new["buyer"]["name"], entry["code"], rates)
     orders.follow(desk, entry["guid"], "TAX-09", f"red invoice {entry['code']}", invoice_id)
 
 
@@ -115,5 +127,9 @@ def _again(desk: Desk, request_id: str, request: Row, message: Row) -> None:
     code = message.get("invoice_code")
     if message["event_type"] == ISSUED_EVENT and code != request.get("code"):
         what = "red invoice" if request["kind"] != BLUE else "invoice"
-        detail = f"{request_id} was answered twice: {request.get('code') or request['done']}, then {code}"
-        desk.alert("TAX-08", f"twice/{request_id}", do="open", title=f"{what} issued twice", detail=detail)
+        _twice(desk, request_id, what, request.get("code") or request["done"], code)
+
+
+def _twice(desk: Desk, name: str, what: str, before: str, code: str | None) -> None:
+    detail = f"{name} was answered twice: {before}, then {code}"
+    desk.alert("TAX-08", f"twice/{name}", do="open", title=f"{what} issued twice", detail=detail)

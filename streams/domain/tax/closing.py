@@ -21,8 +21,8 @@ def close(desk: Desk, name: str) -> None:
     if group is None:
         return
     desk.put(GROUPS, name, None)
-    members = [(guid, desk.row(ORDERS, guid)) for guid in group["guids"]]
-    members = [(guid, dict(row)) for guid, row in members if row["status"] == GROUPED and row.get("group") == name]
+    members = [(guid, dict(desk.row(ORDERS, guid) or {})) for guid in group["guids"]]
+    members = [(guid, row) for guid, row in members if row and row["status"] == GROUPED and row.get("group") == name]
     if not members:
         return
     members.sort(key=lambda member: (member[1]["order"]["signed_at"], member[0]))

@@ -33,8 +33,9 @@ ASKS: Final = "tax-requests"
 RECORDS: Final = "invoices"
 ALERTS: Final = "alert-facts"
 
-GROUP, SLA, DAY, RUN = "group", "sla", "day", "run"
-"""Kinds of timers: a group goes out; an invoice is late; the day of an interface is over; a month is reported."""
+GROUP, SLA, DAY, RUN, END = "group", "sla", "day", "run", "end"
+"""Kinds of timers: a group goes out; an invoice is late; the day of an interface is over; a month is reported; the rows
+of an order end."""
 
 Row = dict[str, Any]
 _GONE: Final = object()

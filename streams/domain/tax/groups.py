@@ -21,14 +21,16 @@ def join(desk: Desk, guid: str, row: Row) -> None:
     day = calendar.day_number(order["signed_at"])
     parts = (str(day), row["to"], order["address"] or guid, fingerprint(row["buyer"]), order["currency"])
     name = "\0".join(parts)
-    group = desk.row(GROUPS, name) or {"opened": desk.now, "guids": [], "late": None, "amounts": {}}
+    # By the time of the events, not of the worker: that goes on while it idles, and what is asked for hangs on it.
+    ready = max(desk.at, order["signed_at"])
+    group = desk.row(GROUPS, name) or {"opened": ready, "guids": [], "late": None, "amounts": {}}
     amounts = {**group["amounts"], guid: sum(line[3] for line in row["open"])}
     guids = group["guids"] if guid in group["guids"] else [*group["guids"], guid]
     late = row.get("due", max(order["signed_at"], order["paid_at"] or 0, row["asked_at"]) + settings.sla_ms)
     late = late if group["late"] is None else min(late, group["late"])
     full = sum(amounts.values()) >= settings.trigger_minor
     due = group["opened"] + (settings.trigger_wait_ms if full else settings.wait_ms)
-    due = max(desk.now, min(due, late - settings.margin_ms))
+    due = max(ready, min(due, late - settings.margin_ms))
     row["group"] = name
     desk.put(GROUPS, name, {"opened": group["opened"], "guids": guids, "late": late, "amounts": amounts, "due": due})
     if due != group.get("due"):

@@ -2,8 +2,9 @@
 
 Row: `status`, `buyer`, `lines` [{guid, line_no, sku, name, tax_code, exempt, rate_per_10000, quantity, amount_minor,
 tax_minor, left: what no red has taken back}], `amount`, `tax`, `red`, `reds` {number: {amount, status, code, guid,
-refund, lines [[rate, amount]]}}, `guids`, `related` (others of the same group), `waybills`, `to`, `interface`,
-`currency`, `channel`, `requested_at`; once issued `code`, `number`, `pdf_url`, `issued_at`; `error` if it was rejected.
+refund, takes [[place of a line, amount]], tries, at: when issued}}, `guids`, `related` (others of the same group),
+`waybills`, `to`, `interface`, `currency`, `channel`, `requested_at`; once issued `code`, `number`, `pdf_url`,
+`issued_at`; `error` if it was rejected.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def keep(desk: Desk, invoice_id: str, invoice: Row) -> None:
 def record(invoice_id: str, invoice: Row, at: int) -> Row:
     """The record of the topic `invoices`."""
     reds = [
-        {"red_id": f"{invoice_id}/red/{n}", "amount_minor": red["amount"], "status": red["status"], "code": red["code"]}
+        {"red_id": red_id(invoice_id, n), "amount_minor": red["amount"], "status": red["status"], "code": red["code"]}
         for n, red in invoice["reds"].items()
     ]
     buyer = invoice["buyer"]
@@ -105,20 +106,45 @@ def ask(desk: Desk, request_id: str, kind: str, invoice_id: str, invoice: Row, l
     desk.send(ASKS, request_id, request)
 
 
+def red_id(invoice_id: str, number: str, tries: int = 1) -> str:
+    """Of a red invoice, and of the request for it; one that is asked for again, after it was rejected, ends in ~2."""
+    return f"{invoice_id}/red/{number}" + (f"~{tries}" if tries > 1 else "")
+
+
+def red_number(request_id: str) -> str:
+    """Which red of its invoice a request is for."""
+    return request_id.rpartition("/")[2].partition("~")[0]
+
+
 def ask_red(desk: Desk, invoice_id: str, takes: Mapping[int, int], guid: str, refund: str) -> None:
     """TAX-09: a red invoice of these amounts of lines, by their place. What is asked for is off `left` at once, so that
     all reds of an invoice never come to more than its amount."""
     invoice = desk.row(INVOICES, invoice_id)
-    number = str(len(invoice["reds"]) + 1)
-    lines, red = [dict(line) for line in invoice["lines"]], []
+    number, lines = str(len(invoice["reds"]) + 1), [dict(line) for line in invoice["lines"]]
     for place, amount in takes.items():
-        line = lines[place]
-        line["left"] -= amount
-        whole = amount == line["amount_minor"]
-        tax = line["tax_minor"] if whole else tax_within(amount, line["rate_per_10000"])
-        red.append({**line, "amount_minor": amount, "tax_minor": tax, "quantity": line["quantity"] if whole else None})
-    entry = {"amount": sum(takes.values()), "status": REQUESTED, "code": None, "guid": guid, "refund": refund}
-    entry["lines"] = [[line["rate_per_10000"], line["amount_minor"]] for line in red]
-    new = {**invoice, "lines": lines, "reds": {**invoice["reds"], number: entry}}
-    ask(desk, f"{invoice_id}/red/{number}", RED_KIND, invoice_id, new, red)
+        lines[place]["left"] -= amount
+    entry: Row = {"amount": sum(takes.values()), "code": None, "guid": guid, "refund": refund, "tries": 0}
+    entry["takes"] = [[place, amount] for place, amount in takes.items()]
+    _ask_red(desk, invoice_id, {**invoice, "lines": lines}, number, entry)
+
+
+def ask_red_again(desk: Desk, invoice_id: str, number: str) -> str:
+    """Have a red invoice that was rejected asked for once more, under another id. It is the same red: what it takes
+    back is off `left` already. The id of the request."""
+    invoice = desk.row(INVOICES, invoice_id)
+    return _ask_red(desk, invoice_id, invoice, number, invoice["reds"][number])
+
+
+def _ask_red(desk: Desk, invoice_id: str, invoice: Row, number: str, entry: Row) -> str:
+    entry = {**entry, "status": REQUESTED, "tries": entry["tries"] + 1}
+    new = {**invoice, "reds": {**invoice["reds"], number: entry}}
+    request_id = red_id(invoice_id, number, entry["tries"])
+    ask(desk, request_id, RED_KIND, invoice_id, new, [_red_line(new["lines"][place], n) for place, n in entry["takes"]])
     keep(desk, invoice_id, new)
+    return request_id
+
+
+def _red_line(line: Row, amount: int) -> Row:
+    whole = amount == line["amount_minor"]
+    tax = line["tax_minor"] if whole else tax_within(amount, line["rate_per_10000"])
+    return {**line, "amount_minor": amount, "tax_minor": tax, "quantity": line["quantity"] if whole else None}

@@ -10,33 +10,42 @@
 Row: `to` (the customer's key), `order` (what the orders agent last told, see order.invoicing), `status`, `asked_at`,
 `buyer`, `refs` {what it needs to know: what it was told, None while it waits}, `open` [[line_no, sku, units, amount],
 ...] still to be invoiced, `group`, `invoices` [ids], `done` [refunds seen to], `returned` {refund: what of it was paid
-above the price}, `contract`, `found` (see match), `due`, `late`, `alert`, `gen`, `seq`.
+above the price}, `contract`, `found` (see match), `due`, `late`, `alert`, `gen`, `seq`, `heard`, `ends` (see ending).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from . import codes, groups, invoice, match, profiles
+from . import codes, ending, groups, invoice, match, profiles
 from .buyer import resolve
 from .desk import FACTS, INVOICES, ORDERS, SLA, Desk, Row
 from .integrity import ORDERS as ORDERS_HOP
 from .integrity import checked
-from .refunds import refund
+from .refunds import reds_again, refund
 from .standing import cap_of, is_paid, is_ready, lines, skus, status_of, tell, waits_for
 from .states import ACCEPTED, ASKABLE, BLOCKED, ENDED, GROUPED, NONE, REFUSED, REJECTED, WAITING
 
 
 def take(desk: Desk, message: Row) -> None:
-    """What the orders agent tells: {guid, to, order, said?}. `said`: a request {invoice} or a contract {contract}."""
+    """What the orders agent tells: {guid, to, order, said?, had?}. `said`: a request {invoice}, a contract {contract},
+    {refunded: minor units}, or {reds}: those that were rejected are to be asked for again. `had`: see ending."""
     guid = message["guid"]
-    row: Row = {**(desk.row(ORDERS, guid) or {"to": message["to"], "status": NONE}), "order": message["order"]}
+    known = desk.row(ORDERS, guid)
+    if known is None and ending.has_ended(message):
+        ending.after(desk, message)
+        return
+    row: Row = {**(known or {"to": message["to"], "status": NONE}), "order": message["order"]}
     said = message.get("said") or {}
     contract = said.get("contract")
     if contract is not None and contract["at"] >= (row.get("contract") or contract)["at"]:
         row["contract"] = contract
     if "invoice" in said and row["status"] in ASKABLE:
         _ask(desk, guid, row, said["invoice"] or {})
+    elif "invoice" in said:  # what the order was told of it crossed the wish
+        tell(desk, guid, row, "TAX-01", f"an invoice was asked for before: it is {row['status']}", refused=True)
+    if "reds" in said:
+        reds_again(desk, guid, row)
     for invoice_id in row.get("invoices", ()):
         invoice.list_waybills(desk, invoice_id, row["order"]["waybills"])
     settle(desk, guid, row)
@@ -87,14 +96,15 @@ def settle(desk: Desk, guid: str, row: Row) -> None:
         tell(desk, guid, row, "TAX-09", "nothing is left to be invoiced")
     _watch(desk, guid, row)
     match.update(desk, guid, row)
+    ending.watch(desk, guid, row)
     desk.put(ORDERS, guid, row)
 
 
-def follow(desk: Desk, guid: str, rule: str, reason: str | None, told_of: str) -> None:
-    """An invoice of the order has changed: what follows for the order, which is told of it."""
+def follow(desk: Desk, guid: str, rule: str, reason: str | None, told_of: str, refused: bool = False) -> None:
+    """An invoice of the order has changed: what follows for the order, which is told of it (see standing.tell)."""
     row = dict(desk.row(ORDERS, guid))
     row["status"] = status_of(desk, guid, row)
-    tell(desk, guid, row, rule, reason, told_of)
+    tell(desk, guid, row, rule, reason, told_of, refused)
     settle(desk, guid, row)
 
 

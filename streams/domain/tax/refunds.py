@@ -1,4 +1,8 @@
-"""TAX-09: each refund of an order once: off what is open, or by a red invoice; while one is under way it waits."""
+"""TAX-09: each refund of an order once: off what is open, or by a red invoice; while one is under way it waits.
+
+A red invoice that the tax service rejects stays with its invoice as `rejected`, and what it takes back stays taken: a
+later refund has no claim on it. It is asked for again by a person (RETRY_RED of order.invoicing), as often as it takes.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,21 @@ def refund(desk: Desk, guid: str, row: Row) -> None:
             about = {"title": "refund above the invoice", "detail": detail, "order_guid": guid}
             desk.alert("TAX-09", f"over/{guid}", do="open", **about)
             tell(desk, guid, row, "TAX-09", detail, refused=True)
+
+
+def reds_again(desk: Desk, guid: str, row: Row) -> None:
+    """Ask for the order's red invoices that were rejected once more; the order hears of each, or that there is none."""
+    found = [
+        (name, number)
+        for name in row.get("invoices", ())
+        for number, red in desk.row(INVOICES, name)["reds"].items()
+        if red["guid"] == guid and red["status"] == REJECTED
+    ]
+    for name, number in found:
+        request_id = invoice.ask_red_again(desk, name, number)
+        tell(desk, guid, row, "TAX-09", f"red invoice asked for again as {request_id}", name)
+    if not found:
+        tell(desk, guid, row, "TAX-09", "no red invoice of the order was rejected", refused=True)
 
 
 def _slots(desk: Desk, guid: str, row: Row) -> Iterable[tuple[str | None, int, int, int]]:

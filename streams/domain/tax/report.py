@@ -53,6 +53,13 @@ def month_of(due: int) -> str:
     return periods.label_of(periods.month_at(due) - 1)
 
 
+def is_whole(month: str, now: int, settings: Settings) -> bool:
+    """Whether all rows of a month are still there: none of them may have ended with its order."""
+    number = periods.month_of(month)
+    assert number is not None
+    return now < periods.begins_at(number) + settings.memory_ms
+
+
 def stale_before(due: int, settings: Settings) -> int:
     """TAX-14: profiles last used before this day (see calendar) are stale at a run."""
     today = calendar.business_date(due)

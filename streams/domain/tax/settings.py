@@ -14,8 +14,10 @@ FIELDS: Final = ("name", "tax_number", "licence_no", "bank", "bank_account", "ad
 """What an invoice says of its buyer."""
 _AT_LEAST_1: Final = (
     "cap_minor", "most_invoices", "sla_ms", "calls_per_second", "headings", "stale_months", "same_error", "day", "page",
-    "kept_days", "listed",
+    "kept_days", "listed", "memory_days",
 )  # fmt: skip
+_REPORTED_DAYS: Final = 36
+"""From the first of a month to its report, at most."""
 WHOLE: Final = 10_000
 """A rate of 13 % is 1,300 of these."""
 
@@ -47,8 +49,9 @@ class Settings:
     `stale_months`. TAX-16: more than `failures_percent` of a day, told at its end and, from `judged_from` attempts
     on, at once; `same_error` times within `same_error_ms`. TAX-13 to TAX-15: reports on `day` at `hour` (Shanghai)
     of the month that follows, complete or after `grace_ms`, again `late_ms` after a change, for `kept_days`;
-    `listed` rows of a list in each partition, `page` rows of a page. `rounding_minor`: by how much a payment in
-    full may fall short.
+    `listed` rows of a list in each partition, `page` rows of a page. The rows of an order end `memory_days` after the
+    last word on it (see ending), and the lists of a month are not told again from then on. `rounding_minor`: by how
+    much a payment in full may fall short.
     """
 
     required: Mapping[str, tuple[str, ...]]
@@ -83,6 +86,7 @@ class Settings:
     kept_days: int
     listed: int
     page: int
+    memory_days: int
     rounding_minor: int
 
     @classmethod
@@ -119,6 +123,12 @@ class Settings:
             raise TaxError("invoices: the list of a month is due by the 5th (TAX-15), at an hour from 0 to 23")
         if self.margin_ms >= self.sla_ms or self.grace_ms >= calendar.DAY_MS:
             raise TaxError("invoices: margin_ms is not below sla_ms, or grace_ms not below a day")
+        if self.memory_days < self.kept_days + _REPORTED_DAYS:
+            raise TaxError("invoices: memory_days ends before the report of a month that is kept for kept_days")
+
+    @property
+    def memory_ms(self) -> int:
+        return self.memory_days * calendar.DAY_MS
 
     def place_of(self, channel: str | None) -> str:
         """Where the seller of a channel is registered; "" where nothing was said of it."""

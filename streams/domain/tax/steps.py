@@ -1,6 +1,6 @@
 """One message of `invoice-facts`, or one timer: what it leads to.
 
-order     from orders: {guid, to, order, said}      profile  from intake      set  from intake: {ref, value}
+order     from orders: see orders.take              profile  from intake      set  from intake: {ref, value}
 answer    from intake: an event of the topic `tax`
 ask       an order to a SKU or place: {ref, to, guid}              told   its answer: {ref, to, guid, value, wrong}
 count     to an interface: {interface, error}
@@ -13,9 +13,9 @@ from typing import Final
 
 from streams.domain.outcome import Get, Message, Outcome
 
-from . import answers, closing, codes, orders, profiles, rate
+from . import answers, closing, codes, ending, orders, profiles, rate
 from .buyer import WrongNumber
-from .desk import COUNTS, DAY, FACTS, GROUP, REFS, SLA, Desk, Row
+from .desk import COUNTS, DAY, END, FACTS, GROUP, REFS, SLA, Desk, Row
 from .settings import Settings
 
 
@@ -46,6 +46,8 @@ def due(get: Get, kind: str, key: str, at: int, settings: Settings, wrong: Wrong
         closing.close(desk, key)
     elif kind == SLA:
         orders.late(desk, key)
+    elif kind == END:
+        ending.end(desk, key)
     elif kind == DAY:
         row = desk.row(COUNTS, key)
         if row is not None and rate.ends_at(row) <= at:

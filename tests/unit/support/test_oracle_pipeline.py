@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from itertools import islice
 
 from streams import catalogue, topology
 from streams.agents.orders import make
 from streams.domain.order import OrderSettings, StockRules
+from streams.domain.tax.standing import TOLD
 from streams.engine.local import LocalRunner
 from tests.chaos.load import inputs
 from tests.support.compare import differences
@@ -40,5 +42,7 @@ def test_the_oracle_and_the_runner_agree_on_every_topic() -> None:
             sent[output.topic].append(output)
     assert len(records["audit-log"]) > 700
     assert records["dead-letters"]
+    told = [json.loads(record.value or b"{}") for record in records["order-facts"]]
+    assert {fact["status"] for fact in told if fact["event_type"] == TOLD} == {"accepted", "blocked"}
     found = [text for topic in sent for text in differences(topic, records[topic], sent[topic], codecs.decoder(topic))]
     assert found == []

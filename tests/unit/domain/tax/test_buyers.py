@@ -234,9 +234,11 @@ def test_what_cannot_be_set_is_refused_by_its_field(value: dict[str, Any], fault
         {"required": {**DOCUMENT["required"], "person": ["shoe size"]}},
         {"classes": {"1": {"exempt": True}}},
         {"unheard_of": 1},
+        {"memory_days": 135},
     ],
 )
 def test_numbers_that_make_no_sense_are_refused_by_name(change: dict[str, Any]) -> None:
     with pytest.raises(TaxError, match="invoices: "):
         Settings.parse({**DOCUMENT, **change}, 5)
+    Settings.parse({**DOCUMENT, "memory_days": 136}, 5)
     assert replace(SETTINGS) == Settings.parse(DOCUMENT, SETTINGS.rounding_minor)
