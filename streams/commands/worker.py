@@ -66,9 +66,13 @@ def _agent_names(text: str | None) -> list[str] | None:
 
 def _run(settings: Settings, names: list[str] | None) -> int:
     """One worker in this process: 0, CRASHED for a bug, or OmsError - to a supervisor AWAY where that may pass."""
-    from streams.engine.process import make_haste
+    from streams.engine.process import haste
 
-    make_haste()
+    with haste():
+        return _started(settings, names)
+
+
+def _started(settings: Settings, names: list[str] | None) -> int:
     from streams.app import run_worker
     from streams.clients import require_broker
     from streams.engine.codec.errors import RegistryError
