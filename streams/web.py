@@ -7,20 +7,12 @@ Rows are read from the local stores, that is, as committed. A code or an order t
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streams.engine.health import Health
 from streams.engine.metrics import Metrics
-
-
-def free_port(host: str) -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def add_pages(app: Any, metrics: Metrics, health: Health) -> None:

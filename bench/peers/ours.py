@@ -24,7 +24,7 @@ from streams.engine.codec import json as json_codec
 from streams.engine.process import settle
 from streams.engine.runner import Observer
 from streams.engine.turn import STEPS, Report
-from streams.web import free_port
+from streams.tether import free_ports
 
 PARTITIONS = 4
 EVENT_ID, STATE_ID = 1, 2
@@ -108,7 +108,7 @@ def work(run: Run, number: int) -> None:
     settings = Settings(broker=run.broker, worker_id=f"w{number}", data_dir=Path(run.state_dir) / f"w{number}")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     steps = Steps()
-    port = free_port(settings.web_host)
+    port = free_ports(1, settings.web_host)[0]
     app = build(settings, [order_agent(run)], Codecs(run), web_port=port, observer=steps)
     settle()
     run_app(app)

@@ -114,7 +114,7 @@ class Chaos:
 
         def all_move() -> bool:
             now = self.groups.committed()
-            moved = {place: offset for place, offset in now.items() if offset > first.get(place, offset)}
+            moved = {place: offset for place, offset in now.items() if offset > first.get(place, 0)}
             found.update({place: offset for place, offset in moved.items() if place[0] in fed})
             return {place[0] for place in found} == fed
 
