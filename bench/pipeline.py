@@ -36,16 +36,17 @@ SETTLE_SECONDS = 4.0
 STEP_MS = 1.0
 LOT = 100_000
 LATENCY_ORDERS = 20_000
-MAIN_JOB = "intake,identity,orders"
-"""What is measured: the way of an event to its order's state."""
+MAIN_JOB = "intake,channels,identity,orders,inventory"
+"""What is measured: the way of an event to its order's state, and what answers a new order: without the stock, orders
+would wait for it and raise alerts."""
 BROKER_SETTINGS = {"group.initial.rebalance.delay.ms": "3000"}  # as shipped
 OUTPUTS = ("audit-log", "order-states", "dead-letters")
 RESTORED = re.compile(r"(\w+): assigned \[[^]]+\], restored (\d+) records in ([\d.]+) s")
 
 METHOD = """
 Input events of orders, payments and couriers, shaped like Olist's, go through the agents of the main job (intake,
-identity, orders; 8 partitions, exactly once at every hop) in worker processes started by `oms worker`; one figure, said
-to be so, is that of all agents together. Throughput: a full topic, from
+channels, identity, orders, inventory; 8 partitions, exactly once at every hop) in worker processes of `oms worker`; one
+figure, said to be so, is that of all agents together. Throughput: a full topic, from
 the first fact until the last record of audit-log and order-states is visible to a read_committed reader; every event
 that has an order must be in audit-log or dead-letters, or the run is void. Before that 100,000 events of other orders
 go through, uncounted: a broker that has just started takes twice the CPU. Latency: from handing an event to the
