@@ -90,7 +90,7 @@ def names() -> set[str]:
 def _until_told(one: pipeline.Stage, runner: Runner) -> tuple[float, float, int, Reports]:
     """(seconds, CPU seconds, bytes resident at most, the reports by id)."""
     admin = AdminClient({"bootstrap.servers": one.broker.bootstrap, "log_level": 2})
-    ends = Ends(admin, {"oms-ledger-changelog": pipeline.PARTITIONS, "oms-match-changelog": pipeline.PARTITIONS})
+    ends = Ends(admin, {"oms-facets-changelog": pipeline.PARTITIONS})
     base = ends()
     reader = _reader(one.broker.bootstrap)
     decode = topology.load().decoder("reports")

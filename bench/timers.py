@@ -131,7 +131,7 @@ def _fill(one: pipeline.Stage, runner: Runner, sizes: Sizes) -> int:
     """The parcels; the worker's memory at most."""
     rss, parcels = 0, _parcels(sizes)
     while lot := [*islice(parcels, LOT)]:
-        watch = Watch(one, ("oms-logistics-changelog",))
+        watch = Watch(one, ("oms-facets-changelog",))
         load.send(one.broker.bootstrap, lot)
         rss = max(rss, stock_broker.fill(runner, watch))
     return rss
