@@ -150,6 +150,8 @@ def test_a_record_is_decoded_once_for_all_parts_and_again_for_each_when_one_of_t
         Turn(agent, NotedTransaction(), lambda: 0, live=False).run(Batch([(task, {"in": records})], 3))
         assert len(decoded) <= times
         assert len(decoded) == times or fails_at >= 0
+        assert isinstance(task, JointTask)
+        assert task._codecs._events == {}, "what is kept of a turn would be kept for ever"
 
 
 def test_what_one_part_cannot_fold_the_others_do_and_the_record_counts_as_failed_once() -> None:
