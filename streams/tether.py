@@ -37,11 +37,12 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
     the server from coming back.
     """
     sockets: list[socket.socket] = []
+    candidates = _below_the_clients()
     try:
         for _ in range(count):
             one = socket.socket()
             sockets.append(one)
-            for port in (*random.sample(_below_the_clients(), 50), 0):  # in the end, whichever the system gives
+            for port in (*random.sample(candidates, 50), 0):  # in the end, whichever the system gives
                 with contextlib.suppress(OSError):
                     one.bind((host, port))
                     break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.agents.outcome import ASIDE
+from streams.agents.beside import ASIDE
 from streams.domain import alert, calendar
 from streams.domain.report import repair
 from streams.domain.rules import data

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.agents.outcome import ASIDE, send
+from streams.agents.beside import ASIDE
+from streams.agents.outcome import send
 from streams.domain import logistics as rules
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context

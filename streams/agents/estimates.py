@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.agents.outcome import ASIDE
+from streams.agents.beside import ASIDE
 from streams.domain.logistics import arrival as rules
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context

@@ -14,7 +14,8 @@ from typing import Any, Final
 from stdnum.cn import uscc
 from stdnum.exceptions import ValidationError
 
-from streams.agents.outcome import ASIDE, apply
+from streams.agents.beside import ASIDE
+from streams.agents.outcome import apply
 from streams.domain.outcome import Get
 from streams.domain.rules import data
 from streams.domain.tax import desk, report, steps

@@ -8,7 +8,7 @@ from __future__ import annotations
 from operator import add
 from typing import Any, Final
 
-from streams.agents.outcome import ASIDE, FOR_THE_ORDER
+from streams.agents.beside import ASIDE, FOR_THE_ORDER
 from streams.domain import calendar
 from streams.domain import ledger as rules
 from streams.domain.ledger import periods

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from streams.agents.outcome import ASIDE, FOR_THE_ORDER, send
+from streams.agents.beside import ASIDE, FOR_THE_ORDER
+from streams.agents.outcome import send
 from streams.domain import logistics as rules
 from streams.domain.logistics import confirm
 from streams.domain.rules import data

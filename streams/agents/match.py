@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, Final
 
-from streams.agents.outcome import ASIDE, FOR_THE_ORDER
+from streams.agents.beside import ASIDE, FOR_THE_ORDER
 from streams.domain.match import compare, report
 from streams.domain.match import row as rows
 from streams.domain.rules import data

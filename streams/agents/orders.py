@@ -227,22 +227,27 @@ def make(
     def time(ctx: Context, guid: str, old: OrderState | None, new: OrderState) -> None:
         """Move what is due with the order."""
         if old is None or new.stock is not old.stock:
-            before, after = asked(guid, old), asked(guid, new)
-            if before != after:
-                if before is not None:
-                    del ctx[waiting][before]
-                if after is not None:
-                    ctx[waiting].add(after, 1)
-                    if ASKED not in ctx.memo:
-                        if ctx.timers.due(ASKED, "") is None:
-                            ctx.timers.set(ASKED, "", asked_of(after)[0])
-                        ctx.memo[ASKED] = True
+            wait(ctx, asked(guid, old), asked(guid, new))
         earliest = due_at(new)
         if earliest != due_at(old):
             if earliest is None:
                 ctx.timers.cancel(TIMER, guid)
             else:
                 ctx.timers.set(TIMER, guid, earliest)
+
+    def wait(ctx: Context, before: str | None, after: str | None) -> None:
+        """Move the order among those that wait for the stock; one timer wakes them all."""
+        if before == after:
+            return
+        if before is not None:
+            del ctx[waiting][before]
+        if after is None:
+            return
+        ctx[waiting].add(after, 1)
+        if ASKED not in ctx.memo:
+            if ctx.timers.due(ASKED, "") is None:
+                ctx.timers.set(ASKED, "", asked_of(after)[0])
+            ctx.memo[ASKED] = True
 
     return agent
 

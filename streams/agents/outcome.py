@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from streams.domain.inventory.messages import STOCK_FACT
-from streams.domain.logistics.arrival import ESTIMATED
 from streams.domain.rules import data
 from streams.engine import Context
 from streams.engine.agent import TableSpec
 
 _SYSTEMS: Final = data.systems()
-_TO_SYSTEMS: Final = frozenset(_SYSTEMS.receivers)
-FOR_THE_ORDER: Final = tuple(f'{{"event_type":"{kind}"'.encode() for kind in (STOCK_FACT, ESTIMATED))
-"""How facts on order-facts begin that other agents tell the orders agent alone: nearly every second one."""
-
-ASIDE: Final = 0.1
-"""`gathers` of agents beside the way of an order: whoever reads what they tell does not wait for it (BRK-08)."""
 
 
 class Outcome(Protocol):
@@ -55,7 +47,7 @@ def apply(ctx: Context, outcome: Outcome, tables: Mapping[str, TableSpec], numbe
 def send(ctx: Context, sends: Iterable[tuple[str, str, Any]]) -> None:
     """What is for other systems goes only to those that take it as it is (DQ-10)."""
     for one in sends:
-        if one[0] in _TO_SYSTEMS:
+        if one[0] in _SYSTEMS.receivers:
             passed, told = _SYSTEMS.through(one)
             for finding in told:
                 ctx.emit(*finding)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
 
-from streams.agents.outcome import ASIDE, FOR_THE_ORDER
+from streams.agents.beside import ASIDE, FOR_THE_ORDER
 from streams.domain.quality import look as looks
 from streams.domain.quality import row as rows
 from streams.domain.rules import data

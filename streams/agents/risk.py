@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.agents.outcome import ASIDE, FOR_THE_ORDER, apply
+from streams.agents.beside import ASIDE, FOR_THE_ORDER
+from streams.agents.outcome import apply
 from streams.domain import risk as rules
 from streams.domain.risk import outcome as names
 from streams.domain.rules import data

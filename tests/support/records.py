@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -42,32 +43,44 @@ def partitions(broker: str, topic: str) -> list[int]:
 
 def read(broker: str, topic: str, *, committed: bool = True, wait: float = 60.0) -> list[Record]:
     """Every record from the beginning to the end as it is now, partition by partition in offset order."""
-    consumer = Consumer({
+    consumer = _reader(broker, committed=committed)
+    try:
+        places = [TopicPartition(topic, number, 0) for number in partitions(broker, topic)]
+        found: dict[int, list[Record]] = defaultdict(list)
+        for message in _to_the_end(consumer, places, wait):
+            found[message.partition()].append(
+                Record(topic, message.partition(), message.offset(), message.key(), message.value(),
+                       message.timestamp()[1])
+            )  # fmt: skip
+        return [record for number in sorted(found) for record in found[number]]
+    finally:
+        consumer.close()
+
+
+def _reader(broker: str, *, committed: bool) -> Consumer:
+    return Consumer({
         "bootstrap.servers": broker, "group.id": "test-reader", "enable.auto.commit": False,
         "auto.offset.reset": "earliest", "enable.partition.eof": True, "fetch.wait.max.ms": 50,
         "isolation.level": "read_committed" if committed else "read_uncommitted",
     })  # fmt: skip
-    try:
-        left = set(partitions(broker, topic))
-        consumer.assign([TopicPartition(topic, number, 0) for number in sorted(left)])
-        found: dict[int, list[Record]] = defaultdict(list)
-        deadline = time.monotonic() + wait
-        while left:
-            assert time.monotonic() < deadline, f"{topic}: partitions {sorted(left)} not read to the end in {wait} s"
-            for message in consumer.consume(5000, 0.2):
-                error = message.error()
-                if error is None:
-                    found[message.partition()].append(
-                        Record(topic, message.partition(), message.offset(), message.key(), message.value(),
-                               message.timestamp()[1])
-                    )  # fmt: skip
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    left.discard(message.partition())
-                elif error.fatal():
-                    raise AssertionError(str(error))
-        return [record for number in sorted(found) for record in found[number]]
-    finally:
-        consumer.close()
+
+
+def _to_the_end(consumer: Consumer, places: list[TopicPartition], wait: float) -> Iterator[Any]:
+    """The messages from these places on, to the end of each as it is now."""
+    left = {place.partition for place in places}
+    consumer.assign(places)
+    deadline = time.monotonic() + wait
+    while left:
+        topic = places[0].topic
+        assert time.monotonic() < deadline, f"{topic}: partitions {sorted(left)} not read to the end in {wait} s"
+        for message in consumer.consume(5000, 0.2):
+            error = message.error()
+            if error is None:
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:
+                left.discard(message.partition())
+            elif error.fatal():
+                raise AssertionError(str(error))
 
 
 def produce(broker: str, records: Iterable[tuple[str, bytes | None, bytes | None]]) -> int:
@@ -86,39 +99,24 @@ def produce(broker: str, records: Iterable[tuple[str, bytes | None, bytes | None
 def last_offsets(broker: str, topic: str) -> dict[int, int]:
     """The offset of the last committed record of each partition that has one, found without reading the topic from its
     beginning: behind it lie only control records and what was aborted."""
-    consumer = Consumer({
-        "bootstrap.servers": broker, "group.id": "test-last", "enable.auto.commit": False,
-        "enable.partition.eof": True, "fetch.wait.max.ms": 50, "isolation.level": "read_committed",
-    })  # fmt: skip
+    consumer = _reader(broker, committed=True)
     try:
         return {
             number: last
             for number in partitions(broker, topic)
-            if (last := _last_record(consumer, TopicPartition(topic, number))) is not None
+            if (last := _last_record(consumer, topic, number)) is not None
         }
     finally:
         consumer.close()
 
 
-def _last_record(consumer: Consumer, place: TopicPartition) -> int | None:
-    low, high = consumer.get_watermark_offsets(place, timeout=10)
-    back, found = 64, None
-    while high > low and found is None:
-        start = max(low, high - back)
-        consumer.assign([TopicPartition(place.topic, place.partition, start)])
-        deadline = time.monotonic() + 30
-        ended = False
-        while not ended:
-            assert time.monotonic() < deadline, f"{place}: not read from {start} to the end"
-            for message in consumer.consume(5000, 0.2):
-                error = message.error()
-                if error is None:
-                    found = message.offset()
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    ended = True
-        if start == low:
-            break
-        back *= 16
+def _last_record(consumer: Consumer, topic: str, number: int) -> int | None:
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
+    start, back, found = high, 64, None
+    while start > low and found is None:
+        start, back = max(low, high - back), back * 16
+        for message in _to_the_end(consumer, [TopicPartition(topic, number, start)], 30.0):
+            found = message.offset()
     return found
 
 

@@ -123,7 +123,7 @@ def _order(claim: Claim) -> tuple[Any, ...]:
 def view(state: OrderState) -> dict[str, dict[str, Any]]:
     """{source: {raw, state, at}}, by name of source; what nobody understands yet is said all the same."""
     t0, last = state.created_at, state.claims
-    if state.unmapped or _FIELD in "".join(last):
+    if state.unmapped or _FIELD in "".join(last):  # else a name is a source, and they are sorted
         last = _last_words(state)
     return {
         source: {"raw": claim[0], "state": STATES[claim[1]] if claim[1] >= 0 else None, "at": claim[2] + t0}

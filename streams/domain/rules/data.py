@@ -56,6 +56,7 @@ def status_maps(folder: Path = STATUS, own: Path | None = None) -> StatusMaps:
 
 @cache
 def _status_maps(folder: Path, own: Path | None) -> StatusMaps:
+    """Read once, however a caller names its arguments: a cache takes `own=None` and none for two questions."""
     tables = status_tables(folder)
     if own is not None:
         if not own.is_dir():

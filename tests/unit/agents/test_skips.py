@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from streams.agents import ALL
-from streams.agents.outcome import FOR_THE_ORDER
+from streams.agents.beside import FOR_THE_ORDER
 from streams.domain.inventory.messages import reply
 from streams.domain.logistics.arrival import answer
 from streams.domain.rules import data

@@ -1,0 +1,13 @@
+"""What agents beside the way of an order have in common: what they pass over, and that nobody waits for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streams.domain.inventory.messages import STOCK_FACT
+from streams.domain.logistics.arrival import ESTIMATED
+
+FOR_THE_ORDER: Final = tuple(f'{{"event_type":"{kind}"'.encode() for kind in (STOCK_FACT, ESTIMATED))
+"""How facts on order-facts begin that other agents tell the orders agent alone: nearly every second one."""
+ASIDE: Final = 0.1
+"""`gathers` of these agents: whoever reads what they tell does not wait for it (BRK-08)."""
