@@ -16,7 +16,7 @@ SERVERS := integration or registry or chaos
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml constraints.txt setup.py streams/engine/codec/_native.c
+$(STAMP): pyproject.toml constraints.txt setup.py streams/engine/codec/_native.c streams/engine/wire/_batch.c
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed and none was found (set PYTHON=/path/to/python3)" >&2; exit 2; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
 	  echo "error: $(PYTHON) cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 2; }

@@ -188,6 +188,7 @@ def build(
         batch_size=settings.batch_size,
         session_timeout_ms=settings.session_timeout_ms,
         group_protocol=settings.group_protocol,
+        producer=settings.producer,
     )
     for agent in agents:
         declare(app, AgentRunner(agent, codecs, config, observers), observers, on_stopped)

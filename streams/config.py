@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 AuditRaw = Literal["keep", "hash", "drop"]
 GroupProtocol = Literal["classic", "consumer"]
+Producer = Literal["auto", "librdkafka"]
 
 DEFAULT_BROKER: Final = "127.0.0.1:9092"
 _PREFIX: Final = "OMS_KAFKA_"
@@ -94,6 +95,7 @@ class Settings:
     batch_size: int = 4_000
     session_timeout_ms: int = 6000
     group_protocol: GroupProtocol = "classic"
+    producer: Producer = "auto"
 
     @property
     def data_root(self) -> Path:
@@ -139,6 +141,7 @@ class Settings:
             batch_size=reader.read("batch_size", _integer(1, 100_000), 4_000),
             session_timeout_ms=reader.read("session_timeout_ms", _integer(1000, 1_800_000), 6000),
             group_protocol=reader.read("group_protocol", _choice("classic", "consumer"), "classic"),
+            producer=reader.read("producer", _choice("auto", "librdkafka"), "auto"),
         )
         if reader.overrides:
             raise TypeError(f"unknown settings: {', '.join(sorted(reader.overrides))}")

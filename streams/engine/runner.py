@@ -1,9 +1,9 @@
 """Runs one agent in one worker, on a thread of its own: source, transaction and turns, and what to do when they fail.
 
-    record fails in a reducer    isolated and buried by the turn; too many of them: ``SourceStopped``
-    abortable error              aborted, rolled back, read again from where the tasks stand
-    fenced, lost, broken         all clients are opened anew, stores restored from their position
-    nothing works for a while    ``InfrastructureError``: the worker stops with one line
+record fails in a reducer    isolated and buried by the turn; too many of them: ``SourceStopped``
+abortable error              aborted, rolled back, read again from where the tasks stand
+fenced, lost, broken         all clients are opened anew, stores restored from their position
+nothing works for a while    ``InfrastructureError``: the worker stops with one line
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from streams.engine.errors import InfrastructureError, Misconfigured, SourceStop
 from streams.engine.source import KafkaSource
 from streams.engine.transaction import KafkaTransaction, failure, is_fatal, is_timeout, reason
 from streams.engine.turn import Batch, Report, Turn
+from streams.engine.wire.producer import WireTransaction, open_transaction
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ _CANNOT_OPEN: Final[tuple[type[BaseException], ...]] = (InfrastructureError, *Ka
 
 @dataclass(frozen=True, slots=True)
 class RunnerConfig:
-    """What all agents of a worker share. ``conf`` is librdkafka's: bootstrap servers and security."""
+    """What all agents of a worker share. ``conf`` is librdkafka's: bootstrap servers and security. ``producer``: `auto`
+    (our own where it can) or `librdkafka`."""
 
     conf: Mapping[str, Any]
     worker_id: str
@@ -46,6 +48,7 @@ class RunnerConfig:
     batch_size: int = 4_000
     session_timeout_ms: int = 6000
     group_protocol: str = "classic"
+    producer: str = "auto"
     limits: Limits = field(default_factory=Limits)
 
 
@@ -86,7 +89,7 @@ class AgentRunner:
         self.config = config
         self.observer = observer or Observer()
         self.source: KafkaSource | None = None
-        self.transaction: KafkaTransaction | None = None
+        self.transaction: WireTransaction | KafkaTransaction | None = None
         self._codecs = codecs
         self._wall = wall
         self._turn: Turn | None = None
@@ -100,9 +103,15 @@ class AgentRunner:
         config, group = self.config, consumer_group(self.agent)
         name = f"{group}-{config.worker_id}"
         conf = {**config.conf, "client.id": config.client_id}
-        self.transaction = KafkaTransaction(
-            conf, name, changelog_topic(self.agent), lambda: self.source.group_metadata() if self.source else None
+        self.transaction, why = open_transaction(
+            conf,
+            name,
+            changelog_topic(self.agent),
+            lambda: self.source.group_metadata() if self.source else None,
+            config.producer,
         )
+        if why:
+            log.info("%s: librdkafka's producer: %s", self.agent.name, why)
         self.source = KafkaSource(
             self.agent,
             self._codecs,
@@ -203,9 +212,7 @@ class AgentRunner:
         now = time.monotonic()
         self._taken_at = [at for at in self._taken_at if now - at < TAKEN_SECONDS] + [now]
         if len(self._taken_at) >= TAKEN_TIMES:
-            raise Misconfigured(
-                f"agent {self.agent.name}: another worker runs under worker id {self.config.worker_id}"
-            )
+            raise Misconfigured(f"agent {self.agent.name}: another worker runs under worker id {self.config.worker_id}")
 
     def _reopen(self, batch_size: int) -> None:
         started = self._good_at

@@ -27,6 +27,7 @@ ROOMS = {"streams.domain", "streams.agents", "streams.engine"}
 CLIENTS = {
     "confluent_kafka": {
         "streams.engine.source", "streams.engine.transaction", "streams.engine.restore", "streams.engine.takeover",
+        "streams.engine.wire",
         "streams",
     },
     "rocksdict": {"streams.engine.rocks"},

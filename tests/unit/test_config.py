@@ -58,6 +58,7 @@ def test_a_broker_url_becomes_a_bootstrap_list(tmp_path: Path, text: str, bootst
         ("OMS_BATCH_SIZE", "many", "1 to 100000"),
         ("OMS_SESSION_TIMEOUT_MS", "10", "1000 to"),
         ("OMS_GROUP_PROTOCOL", "eager", "classic, consumer"),
+        ("OMS_PRODUCER", "java", "auto, librdkafka"),
         ("OMS_KAFKA_SECURITY_PROTOCOL", "TLS", "SASL_SSL"),
         ("OMS_KAFKA_SASL_MECHANISM", "MD5", "SCRAM-SHA-512"),
         ("OMS_KAFKA_SSL_CA_LOCATION", "/no/such/ca.pem", "no such file"),

@@ -1,0 +1,313 @@
+"""A transaction over our own connection: three requests where the broker knows transaction version 2 (KIP-890).
+
+    produce   the record batches of all partitions of a broker; it enters them into the transaction itself
+    offsets   the sources' next offsets with the group's generation (KIP-447)
+    end       commits or aborts; the answer brings the next transaction's epoch
+
+As the epoch is another in every transaction, sequence numbers begin at 0 in each, and what a dead or stopped producer
+still sends belongs to a transaction that is over: it is refused. Nothing is sent twice: what fails is aborted as a
+whole, and the runner reads its records again. An end that was sent and never answered leaves open what became of it:
+the producer is `broken` then, and the next one learns it from the changelog.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.engine import transaction as clients
+from streams.engine.context import Sink
+from streams.engine.store import Change
+from streams.engine.wire import protocol
+from streams.engine.wire.cluster import RETRY_SECONDS, Cluster, nodes_of
+from streams.engine.wire.connection import Connection
+from streams.engine.wire.security import Security
+
+try:
+    from streams.engine.wire._batch import Batches
+
+    BUILT = True
+except ImportError:  # no C compiler or no headers when this was installed
+    BUILT = False
+
+FEATURE: Final = "transaction.version"
+NEEDED: Final = (protocol.PRODUCE, protocol.TXN_OFFSET_COMMIT, protocol.END_TXN, protocol.INIT_PRODUCER_ID)
+BATCH_BYTES: Final = 900_000
+"""Of a record batch of several records: a broker takes 1 MiB unless it is told otherwise."""
+FULL_BYTES: Final = 1 << 20
+"""So much goes out while the turn still folds."""
+_OVER: Final = frozenset(
+    {
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_ID_MAPPING,
+        KafkaError.INVALID_TXN_STATE,
+        KafkaError.UNKNOWN_PRODUCER_ID,
+        KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+"""Another producer has this id, or the broker has lost ours: only a new one can go on."""
+_LOST: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT})
+_UNDER_WAY: Final = (KafkaError._AUTHENTICATION, KafkaError._SSL)
+TRANSACTION, GROUP = 1, 0
+
+
+class Unsupported(Exception):
+    """This broker has no transactions of version 2: the text says what it has."""
+
+
+def reason_against(conf: Mapping[str, Any]) -> str | Security:
+    """Why a configuration is left to librdkafka's producer; else the security of the connections."""
+    if not BUILT:
+        return "the C extension was not built"
+    codec = str(conf.get("compression.type") or conf.get("compression.codec") or "none")
+    if codec != "none":
+        return f"compression {codec}"
+    return Security.of(conf)
+
+
+class WireTransaction:
+    """See the module; the same contract as `KafkaTransaction`. Raises `Unsupported`, `InfrastructureError`."""
+
+    fatal: tuple[type[BaseException], ...] = (KafkaException, BufferError)
+
+    def __init__(
+        self,
+        conf: Mapping[str, Any],
+        security: Security,
+        transactional_id: str,
+        changelog: str,
+        group_metadata: Callable[[], bytes],
+    ) -> None:
+        self._id = transactional_id
+        self._changelog = changelog
+        self._group_metadata = group_metadata
+        self._cluster = Cluster(
+            nodes_of(str(conf["bootstrap.servers"])),
+            security,
+            str(conf.get("client.id", transactional_id)),
+            clients.COMMIT_SECONDS,
+        )
+        self._batches = Batches(self._count, self._send, FULL_BYTES, BATCH_BYTES)
+        self._producer = 0, 0
+        self._sent: list[tuple[Connection, Sequence[protocol.Batch]]] = []
+        self._offsets_at: Connection | None = None
+        self._open = self._touched = self._stale = False
+        self.broken = False
+        """The producer cannot be used any more; only a new one can."""
+        timeout_ms = int(conf.get("transaction.timeout.ms", clients.TRANSACTION_TIMEOUT_MS))
+        try:
+            self._begin_life(timeout_ms)
+        except KafkaException as error:
+            self._cluster.forget()
+            raise clients.failure(f"cannot start transactions as {transactional_id}", error) from error
+        except BaseException:
+            self._cluster.forget()
+            raise
+
+    def _begin_life(self, timeout_ms: int) -> None:
+        """Fence whoever had this id before, and have what it left open ended."""
+        deadline = time.monotonic() + clients.INIT_SECONDS
+        body = protocol.init_producer_id(self._id, timeout_ms)
+
+        def init(connection: Connection) -> int:
+            error, self._producer = protocol.read_init_producer_id(connection.ask(protocol.INIT_PRODUCER_ID, body))
+            return error
+
+        while True:
+            try:
+                _check(self._cluster.any())
+                self._cluster.retried(self._id, TRANSACTION, init, deadline)
+                return
+            except KafkaException as error:
+                if error.args[0].code() not in _LOST or time.monotonic() >= deadline:
+                    raise
+                self._cluster.forget()
+                time.sleep(RETRY_SECONDS * 5)
+
+    @property
+    def sink(self) -> Sink:
+        append: Sink = self._batches.append
+        return append
+
+    def partitions(self, topic: str) -> int:
+        return self._cluster.partitions(topic, time.monotonic() + clients.METADATA_SECONDS)
+
+    _count = partitions
+
+    def begin(self) -> None:
+        self._batches.clear()
+        if self._stale or self._cluster.refresh():
+            self._cluster.forget()
+            self._batches.forget()
+            self._stale = False
+        self._sent, self._offsets_at = [], None
+        self._open, self._touched = True, False
+
+    def changelog(self, partition: int, changes: Sequence[Change]) -> None:
+        self._batches.extend(self._changelog, changes, partition)
+
+    def commit(
+        self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
+    ) -> Mapping[int, int]:
+        deadline = time.monotonic() + clients.COMMIT_SECONDS
+        try:
+            self._send()
+            commit = self._offset_commit(offsets)
+            if commit:
+                commit_at = self._cluster.coordinator(self._member.group, GROUP, deadline)
+                self._touched = True
+                commit_at.send(protocol.TXN_OFFSET_COMMIT, commit)
+                self._offsets_at = commit_at
+            if meanwhile is not None:
+                meanwhile()
+            positions = self._produced()
+            if commit:
+                self._offsets_taken(commit, deadline)
+            if self._touched:
+                self._end(True, deadline)
+        except KafkaException as error:
+            self._stale = True
+            code = error.args[0].code()
+            if code in _LOST or code in _UNDER_WAY:
+                self._give_up()
+            raise
+        self._open = False
+        return positions
+
+    def abort(self) -> None:
+        """Abort what is open. Never raises: a producer that cannot even abort is ``broken``."""
+        if not self._open:
+            return
+        self._open = False
+        self._batches.clear()
+        if not self._touched:
+            return
+        try:
+            for connection in {id(one): one for one, _ in self._sent}.values():
+                connection.drain()
+            if self._offsets_at is not None:
+                self._offsets_at.drain()
+            self._end(False, time.monotonic() + clients.COMMIT_SECONDS)
+        except KafkaException:
+            self._give_up()
+
+    def close(self) -> None:
+        """Drop the producer. A transaction that cannot be aborted is left to the next producer of this id."""
+        if not self.broken:
+            self.abort()
+        self._cluster.forget()
+
+    # -- the requests -----------------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        """Send what waits, in as many requests as a partition has batches: a request holds one of each."""
+        deadline = time.monotonic() + clients.COMMIT_SECONDS
+        batches = self._batches.take(*self._producer, time.time_ns() // 1_000_000)
+        nth: dict[tuple[str, int], int] = {}
+        requests: dict[tuple[int, protocol.Node], list[protocol.Batch]] = {}
+        for batch in batches:
+            place = batch[0], batch[1]
+            number = nth[place] = nth.get(place, -1) + 1
+            requests.setdefault((number, self._cluster.leader(*place, deadline)), []).append(batch)
+        for number, node in sorted(requests):
+            one = requests[number, node]
+            connection = self._cluster.connection(node)
+            self._touched = True
+            connection.send(protocol.PRODUCE, protocol.produce(self._id, int(clients.COMMIT_SECONDS * 1000), one))
+            self._sent.append((connection, one))
+
+    def _produced(self) -> dict[int, int]:
+        """Wait for all batches to be written; the next changelog offset by partition. Raises the first error."""
+        positions: dict[int, int] = {}
+        wrong: tuple[str, int, int, str] | None = None
+        while self._sent:
+            connection, batches = self._sent.pop(0)
+            counts = {(topic, partition): count for topic, partition, _, count, _ in batches}
+            for topic, partition, error, offset, text in protocol.read_produce(connection.receive()):
+                if error:
+                    wrong = wrong or (topic, partition, error, text)
+                elif topic == self._changelog:
+                    positions[partition] = offset + counts[topic, partition]
+        if wrong is not None:
+            topic, partition, code, text = wrong
+            raise _refused(code, f"{topic}/{partition}{': ' if text else ''}{text}")
+        return positions
+
+    def _offset_commit(self, offsets: Mapping[tuple[str, int], int]) -> bytes | None:
+        if not offsets:
+            return None
+        self._member = protocol.Member.of(self._group_metadata())
+        # Who committed: a successor looks for what this worker may have left open.
+        return protocol.txn_offset_commit(self._id, self._producer, self._member, offsets, self._id)
+
+    def _offsets_taken(self, commit: bytes, deadline: float) -> None:
+        assert self._offsets_at is not None
+        first: list[Connection] = [self._offsets_at]
+
+        def answered(connection: Connection) -> int:
+            if first:  # it was sent behind the batches already
+                return protocol.read_txn_offset_commit(first.pop().receive())
+            return protocol.read_txn_offset_commit(connection.ask(protocol.TXN_OFFSET_COMMIT, commit))
+
+        self._asked(self._member.group, GROUP, answered, deadline)
+
+    def _end(self, committed: bool, deadline: float) -> None:
+        body = protocol.end_txn(self._id, self._producer, committed)
+        following = self._producer
+
+        def end(connection: Connection) -> int:
+            nonlocal following
+            error, following = protocol.read_end_txn(connection.ask(protocol.END_TXN, body))
+            return error
+
+        self._asked(self._id, TRANSACTION, end, deadline)
+        self._producer = following
+        self._touched = False
+
+    def _asked(self, key: str, kind: int, call: Callable[[Connection], int], deadline: float) -> None:
+        try:
+            self._cluster.retried(key, kind, call, deadline)
+        except KafkaException as error:
+            raise _refused(error.args[0].code(), "") if error.args[0].code() in _OVER else error from None
+
+    def _give_up(self) -> None:
+        self._open = False
+        self.broken = True
+        self._cluster.forget()
+
+
+def _refused(code: int, what: str) -> KafkaException:
+    text = KafkaError(code).str()
+    return KafkaException(KafkaError(code, f"{text} ({what})" if what else text, fatal=code in _OVER))
+
+
+def _check(connection: Connection) -> None:
+    level = connection.features.get(FEATURE, 0)
+    if level < 2:
+        raise Unsupported(f"the broker has {FEATURE} {level}")
+    for api in NEEDED:
+        least, most = connection.apis.get(api, (0, -1))
+        if not least <= protocol.VERSIONS[api] <= most:
+            raise Unsupported(f"the broker has versions {least} to {most} of API {api}, not {protocol.VERSIONS[api]}")
+
+
+def open_transaction(
+    conf: Mapping[str, Any],
+    name: str,
+    changelog: str,
+    group_metadata: Callable[[], Any],
+    producer: str = "auto",
+) -> tuple[WireTransaction | clients.KafkaTransaction, str]:
+    """The producer of an agent, and why it is not ours (empty if it is). ``producer``: `auto` or `librdkafka`."""
+    security = "by setting" if producer == "librdkafka" else reason_against(conf)
+    if isinstance(security, Security):
+        try:
+            return WireTransaction(conf, security, name, changelog, group_metadata), ""
+        except Unsupported as error:
+            security = str(error)
+    return clients.KafkaTransaction(conf, name, changelog, group_metadata), security
