@@ -30,7 +30,8 @@ whose holds expired, and pays. The run counts only if exactly 87 units were sold
 answered exactly once and `oms stock check` finds that everything adds up; once undisturbed, once with a SIGKILL of the
 worker in the middle of the burst. Alone: reserve commands for one SKU lie in a full `stock-commands`, from the first to
 the last reply that can be read, the inventory agent in one process. Round trip: from handing an order to the producer
-until a read_committed reader holds the state that shows what became of its reservation, all agents in one process.
+until a read_committed reader holds the state that shows what became of its reservation, all agents in one process,
+after a minute at the same rate.
 A million SKUs: three warehouses each, reserve commands spread over all of them evenly, the inventory agent alone in one
 process; memory is the most that was seen, filling included.
 """.strip()
@@ -44,6 +45,7 @@ class Sizes:
 
     sale: Sale = field(default_factory=Sale)
     rate: int = 200
+    settling: int = 60
     seconds: int = 60
     few_skus: int = 1_000
     skus: int = 1_000_000
@@ -51,7 +53,7 @@ class Sizes:
 
     @staticmethod
     def small() -> Sizes:
-        return Sizes(Sale(orders=3_000, second=300), seconds=10, few_skus=200, skus=2_000, reserves=5_000)
+        return Sizes(Sale(orders=3_000, second=300), settling=5, seconds=10, few_skus=200, skus=2_000, reserves=5_000)
 
 
 def run(sizes: Sizes, say: Say) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def round_trip(sizes: Sizes) -> dict[str, float]:
             watch.until(
                 runner, lambda: sum(1 for _ in read(one.broker.bootstrap, "inventory-states")) >= len(skus), "stock"
             )
-            warm = flash_sale.orders(one, "W", sizes.rate * 5, now, 5_000, skus)
+            warm = flash_sale.orders(one, "W", sizes.rate * sizes.settling, now, sizes.settling * 1_000, skus)
             load.send_steadily(one.broker.bootstrap, warm, sizes.rate)
             with Reader(one.broker.bootstrap, answered_order) as reader:
                 start = time.time_ns() // 1_000_000

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.integration
 
 USER, PASSWORD = "oms", "correct-horse-7"
 STORE_PASSWORD = "changeit"
+AGENTS = "intake,channels,identity,orders,inventory"
 EVENT = {
     "event_id": "s-1",
     "event_type": "order_created",
@@ -118,25 +119,38 @@ def test_every_mechanism_reaches_the_broker_over_tls(secure: SecureBroker, mecha
     assert compared.returncode == 0, compared.stderr
 
 
-def test_a_worker_processes_over_tls_and_scram(secure: SecureBroker, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mechanism", "number", "said"),
+    [("PLAIN", "S1", 0), ("SCRAM-SHA-512", "S2", 0), ("OAUTHBEARER", "S3", 2)],
+)
+def test_a_worker_processes_over_tls_and_sasl(
+    secure: SecureBroker, tmp_path: Path, mechanism: str, number: str, said: int
+) -> None:
+    """By our own producer where it knows the mechanism, else by librdkafka's, and the log says so for each agent."""
     events = tmp_path / "events.jsonl"
-    events.write_bytes(orjson.dumps({"topic": "orders", "value": EVENT}) + b"\n")
+    event = {**EVENT, "order_no": number, "event_id": f"event-{number}"}
+    events.write_bytes(orjson.dumps({"topic": "orders", "value": event}) + b"\n")
     assert secure.run("publish", str(events)).returncode == 0
     log = tmp_path / "worker.log"
     with (
         log.open("wb") as out,
-        subprocess.Popen([*OMS, "worker"], env=secure.env(), stdout=out, stderr=out) as worker,
+        subprocess.Popen(
+            [*OMS, "worker", "--agents", AGENTS], env=secure.env(mechanism=mechanism), stdout=out, stderr=out
+        ) as worker,
     ):
         try:
             wait_until(
-                lambda: '"order_no":"S1"' in secure.run("topics", "read", "order-states", "--last").stdout,
+                lambda: f'"order_no":"{number}"' in secure.run("topics", "read", "order-states", "--last").stdout,
                 60,
-                "the state of order S1",
+                f"the state of order {number}",
             )
         finally:
             worker.terminate()
     assert worker.returncode == 0
-    assert PASSWORD not in log.read_text()
+    text = log.read_text()
+    assert PASSWORD not in text
+    assert text.count(f"librdkafka's producer: SASL mechanism {mechanism}") >= said
+    assert said or "librdkafka's producer" not in text
 
 
 def test_a_wrong_password_is_one_clear_line_without_the_password(secure: SecureBroker) -> None:

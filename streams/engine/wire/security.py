@@ -40,10 +40,6 @@ class Security:
     @staticmethod
     def of(conf: Mapping[str, Any]) -> Security | str:
         """The security of a configuration, or why it is left to librdkafka."""
-        unknown = sorted(name for name in conf if name.startswith(("ssl.", "sasl.", "enable.ssl.", "https.")))
-        unknown = [name for name in unknown if name not in _KNOWN]
-        if unknown:
-            return f"setting {unknown[0]}"
         protocol = str(conf.get("security.protocol", "plaintext")).upper()
         if protocol not in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"):
             return f"security protocol {protocol}"
@@ -52,6 +48,10 @@ class Security:
             mechanism = str(conf.get("sasl.mechanism") or conf.get("sasl.mechanisms") or "GSSAPI").upper()
             if mechanism != "PLAIN" and mechanism not in _SCRAM:
                 return f"SASL mechanism {mechanism}"
+        unknown = sorted(name for name in conf if name.startswith(("ssl.", "sasl.", "enable.ssl.", "https.")))
+        unknown = [name for name in unknown if name not in _KNOWN]
+        if unknown:
+            return f"setting {unknown[0]}"
         try:
             tls = _context(conf) if protocol.endswith("SSL") else None
         except (OSError, ValueError) as error:

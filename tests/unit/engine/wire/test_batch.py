@@ -1,8 +1,10 @@
-"""Record batches: read back by another implementation (fastavro has none: the test's own reader follows KIP-98)."""
+"""Record batches, read back by a reader of the test's own that follows the format of KIP-98."""
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import struct
 from collections.abc import Iterator
 from hashlib import sha256
@@ -13,7 +15,12 @@ import pytest
 
 from streams.engine.partitioner import partition_of
 
-_batch = pytest.importorskip("streams.engine.wire._batch")  # test_it_was_built fails where it matters
+try:
+    from streams.engine.wire import _batch
+except ImportError:
+    if os.environ.get("CI") == "true" and shutil.which("cc"):  # elsewhere librdkafka's producer does the work
+        raise
+    pytest.skip("the C extension was not built", allow_module_level=True)
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
