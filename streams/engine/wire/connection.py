@@ -1,4 +1,4 @@
-"""One connection to a broker: requests go out in order, responses come back in that order. Blocking, for one thread."""
+"""One connection to a broker: requests go out in order, responses come back in that order. Blocking, one thread's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Connection:
         self._client = client
         self._number = 0
         self._waiting: deque[tuple[int, int]] = deque()
-        self._early: deque[bytes] = deque()
+        self._early: dict[int, bytes] = {}
         self._socket = self._opened(node, security, seconds)
         try:
             error, self.apis, self.features = protocol.read_api_versions(
@@ -48,7 +48,8 @@ class Connection:
             self.close()
             raise
 
-    def send(self, api: int, body: bytes) -> None:
+    def send(self, api: int, body: bytes) -> int:
+        """The request's number, by which its response is received."""
         self._number = (self._number + 1) & 0x7FFFFFFF
         head = protocol.header(api, self._number, self._client)
         size = struct.pack(">i", len(head) + len(body))
@@ -59,25 +60,24 @@ class Connection:
                 self._socket.sendall(size + head)
                 self._socket.sendall(body)
         self._waiting.append((api, self._number))
+        return self._number
 
-    def receive(self) -> bytes:
-        """The body of the oldest response that was not asked for yet."""
-        return self._early.popleft() if self._early else self._read()
+    def receive(self, number: int) -> bytes:
+        """The body of this request's response; those before it are kept until they are received."""
+        while number not in self._early:
+            self._read()
+        return self._early.pop(number)
 
     def ask(self, api: int, body: bytes) -> bytes:
-        """Send, and wait for its response; those before it are kept for `receive`."""
-        self.send(api, body)
-        while len(self._waiting) > 1:
-            self._early.append(self._read())
-        return self._read()
+        return self.receive(self.send(api, body))
 
     def drain(self) -> None:
         """Let go of all responses that are still to come."""
-        self._early.clear()
         while self._waiting:
             self._read()
+        self._early.clear()
 
-    def _read(self) -> bytes:
+    def _read(self) -> None:
         api, number = self._waiting.popleft()
         with self._network():
             (size,) = struct.unpack(">i", self._exactly(4))
@@ -87,7 +87,7 @@ class Connection:
         if struct.unpack_from(">i", data)[0] != number:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT, f"{self.name}: responses out of order"))
         # Only these two have a header without tags.
-        return data[4:] if api in (protocol.API_VERSIONS, protocol.SASL_HANDSHAKE) else data[5:]
+        self._early[number] = data[4:] if api in (protocol.API_VERSIONS, protocol.SASL_HANDSHAKE) else data[5:]
 
     @property
     def name(self) -> str:

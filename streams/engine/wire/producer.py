@@ -39,6 +39,8 @@ BATCH_BYTES: Final = 900_000
 """Of a record batch of several records: a broker takes 1 MiB unless it is told otherwise."""
 FULL_BYTES: Final = 1 << 20
 """So much goes out while the turn still folds."""
+OUT_OF_ORDER: Final = KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER
+Place = tuple[str, int]
 _OVER: Final = frozenset(
     {
         KafkaError.INVALID_PRODUCER_EPOCH,
@@ -46,7 +48,7 @@ _OVER: Final = frozenset(
         KafkaError.INVALID_PRODUCER_ID_MAPPING,
         KafkaError.INVALID_TXN_STATE,
         KafkaError.UNKNOWN_PRODUCER_ID,
-        KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        OUT_OF_ORDER,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
@@ -94,8 +96,8 @@ class WireTransaction:
         )
         self._batches = Batches(self._count, self._send, FULL_BYTES, BATCH_BYTES)
         self._producer = 0, 0
-        self._sent: list[tuple[Connection, Sequence[protocol.Batch]]] = []
-        self._offsets_at: Connection | None = None
+        self._sent: list[tuple[Connection, int, Sequence[protocol.Batch]]] = []
+        self._offsets_at: tuple[Connection, int] | None = None
         self._open = self._touched = self._stale = False
         self.broken = False
         """The producer cannot be used any more; only a new one can."""
@@ -161,11 +163,10 @@ class WireTransaction:
             if commit:
                 commit_at = self._cluster.coordinator(self._member.group, GROUP, deadline)
                 self._touched = True
-                commit_at.send(protocol.TXN_OFFSET_COMMIT, commit)
-                self._offsets_at = commit_at
+                self._offsets_at = commit_at, commit_at.send(protocol.TXN_OFFSET_COMMIT, commit)
             if meanwhile is not None:
                 meanwhile()
-            positions = self._produced()
+            positions = self._produced(deadline)
             if commit:
                 self._offsets_taken(commit, deadline)
             if self._touched:
@@ -188,10 +189,10 @@ class WireTransaction:
         if not self._touched:
             return
         try:
-            for connection in {id(one): one for one, _ in self._sent}.values():
+            for connection, *_ in self._sent:
                 connection.drain()
             if self._offsets_at is not None:
-                self._offsets_at.drain()
+                self._offsets_at[0].drain()
             self._end(False, time.monotonic() + clients.COMMIT_SECONDS)
         except KafkaException:
             self._give_up()
@@ -205,10 +206,13 @@ class WireTransaction:
     # -- the requests -----------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
-        """Send what waits, in as many requests as a partition has batches: a request holds one of each."""
+        """Send what waits."""
+        self._post(self._batches.take(*self._producer, time.time_ns() // 1_000_000))
+
+    def _post(self, batches: Sequence[protocol.Batch]) -> None:
+        """In as many requests as a partition has batches: a request holds one of each."""
         deadline = time.monotonic() + clients.COMMIT_SECONDS
-        batches = self._batches.take(*self._producer, time.time_ns() // 1_000_000)
-        nth: dict[tuple[str, int], int] = {}
+        nth: dict[Place, int] = {}
         requests: dict[tuple[int, protocol.Node], list[protocol.Batch]] = {}
         for batch in batches:
             place = batch[0], batch[1]
@@ -218,25 +222,46 @@ class WireTransaction:
             one = requests[number, node]
             connection = self._cluster.connection(node)
             self._touched = True
-            connection.send(protocol.PRODUCE, protocol.produce(self._id, int(clients.COMMIT_SECONDS * 1000), one))
-            self._sent.append((connection, one))
+            body = protocol.produce(self._id, int(clients.COMMIT_SECONDS * 1000), one)
+            self._sent.append((connection, connection.send(protocol.PRODUCE, body), one))
 
-    def _produced(self) -> dict[int, int]:
-        """Wait for all batches to be written; the next changelog offset by partition. Raises the first error."""
+    def _produced(self, deadline: float) -> dict[int, int]:
+        """Wait for all batches to be written; the next changelog offset by partition. Raises the first error.
+
+        A broker that has not written all markers of the transaction before refuses the first batches of this one, for
+        some hundred ms at most; and those behind them, whose sequence numbers are too high then. They are sent again.
+        """
         positions: dict[int, int] = {}
+        while True:
+            again = self._answered(positions)
+            if not again:
+                return positions
+            if time.monotonic() >= deadline:
+                raise _refused(KafkaError.CONCURRENT_TRANSACTIONS, self._id)
+            time.sleep(RETRY_SECONDS)
+            self._post(again)
+
+    def _answered(self, positions: dict[int, int]) -> list[protocol.Batch]:
+        """Read what became of what was sent; the batches to send again, in order."""
+        again: list[protocol.Batch] = []
+        early: set[Place] = set()
         wrong: tuple[str, int, int, str] | None = None
         while self._sent:
-            connection, batches = self._sent.pop(0)
-            counts = {(topic, partition): count for topic, partition, _, count, _ in batches}
-            for topic, partition, error, offset, text in protocol.read_produce(connection.receive()):
-                if error:
+            connection, number, batches = self._sent.pop(0)
+            sent = {(batch[0], batch[1]): batch for batch in batches}
+            for topic, partition, error, offset, text in protocol.read_produce(connection.receive(number)):
+                place = topic, partition
+                if error == KafkaError.CONCURRENT_TRANSACTIONS or (error == OUT_OF_ORDER and place in early):
+                    early.add(place)
+                    again.append(sent[place])
+                elif error:
                     wrong = wrong or (topic, partition, error, text)
                 elif topic == self._changelog:
-                    positions[partition] = offset + counts[topic, partition]
+                    positions[partition] = offset + sent[place][3]
         if wrong is not None:
             topic, partition, code, text = wrong
             raise _refused(code, f"{topic}/{partition}{': ' if text else ''}{text}")
-        return positions
+        return again
 
     def _offset_commit(self, offsets: Mapping[tuple[str, int], int]) -> bytes | None:
         if not offsets:
@@ -247,11 +272,12 @@ class WireTransaction:
 
     def _offsets_taken(self, commit: bytes, deadline: float) -> None:
         assert self._offsets_at is not None
-        first: list[Connection] = [self._offsets_at]
+        first = [self._offsets_at]
 
         def answered(connection: Connection) -> int:
             if first:  # it was sent behind the batches already
-                return protocol.read_txn_offset_commit(first.pop().receive())
+                sender, number = first.pop()
+                return protocol.read_txn_offset_commit(sender.receive(number))
             return protocol.read_txn_offset_commit(connection.ask(protocol.TXN_OFFSET_COMMIT, commit))
 
         self._asked(self._member.group, GROUP, answered, deadline)

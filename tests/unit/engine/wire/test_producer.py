@@ -111,6 +111,46 @@ def test_much_goes_out_while_the_turn_still_folds(broker: FakeBroker, monkeypatc
     assert places == sorted(places), "in order, none missing"
 
 
+@pytest.mark.parametrize("again", [1, 3])
+def test_batches_that_come_before_the_last_markers_are_written_are_sent_again_each_once(
+    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch, again: int
+) -> None:
+    """Those behind them in their partition are refused for their sequence numbers meanwhile."""
+    monkeypatch.setattr(producer, "BATCH_BYTES", 4_000)
+    made = opened(broker)
+    made.begin()
+    for number in range(9):
+        made.sink("out", b"%03d" % number + b"x" * 1_900, b"k")
+    broker.faults[protocol.PRODUCE] = [51, 45, 45, 45, 45] * again
+    made.commit({("in", 0): 7})
+    [(committed, batches, _)] = broker.done
+    assert committed
+    assert [struct.unpack_from(">i", data, 53)[0] for _, _, data in batches] == [0, 2, 4, 6, 8]
+    text = b"".join(data for _, _, data in batches)
+    assert [text.count(b"%03dxxx" % number) for number in range(9)] == [1] * 9
+
+
+def test_a_sequence_number_that_is_wrong_by_itself_ends_the_producer(broker: FakeBroker) -> None:
+    made = opened(broker)
+    broker.faults[protocol.PRODUCE] = [45]
+    with pytest.raises(KafkaException) as raised:
+        one_turn(made)
+    assert is_fatal(raised.value)
+
+
+def test_a_last_transaction_that_never_ends_is_given_up(broker: FakeBroker) -> None:
+    made = opened(broker)
+    broker.faults[protocol.PRODUCE] = [51] * 1000
+    started = time.monotonic()
+    with pytest.raises(KafkaException) as raised:
+        one_turn(made)
+    assert time.monotonic() - started < 2
+    assert not is_fatal(raised.value)
+    broker.faults[protocol.PRODUCE].clear()
+    made.abort()
+    assert one_turn(made) == {2: 103}
+
+
 def test_an_abort_leaves_nothing_and_the_next_transaction_goes_on(broker: FakeBroker) -> None:
     made = opened(broker)
     made.begin()
