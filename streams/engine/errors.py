@@ -13,13 +13,13 @@ class InfrastructureError(EngineError):
     """Broker or disk is unusable: the worker stops with this line. Started again later it may work."""
 
 
+class Unreachable(InfrastructureError):
+    """A broker that does not answer at the moment: all is opened anew for a while before the worker stops."""
+
+
 class Misconfigured(InfrastructureError):
     """A topic, a right or a name is not as it must be: the worker stops with this line, and waiting mends nothing."""
 
 
 class SourceStopped(EngineError):
     """A source produced too many dead letters by rule in a row or by share: stop rather than drain it (KIP-1034)."""
-
-
-class Rejoin(EngineError):
-    """This worker was fenced or lost its place in the group: drop the batch, open clients anew, restore, go on."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from streams.engine.errors import InfrastructureError
+from streams.engine.errors import Unreachable
 from streams.engine.store import Change, Store
 from streams.engine.task import MARK, POSITION, _pair
 from streams.engine.transaction import TRANSACTION_TIMEOUT_MS, failure
@@ -136,7 +136,7 @@ def _read(
             log.info("restoring %s: %d records, %.0f/s, %d partitions left", topic, total, rate, left)
         progress(total, left)
         if now - heard > QUIET_SECONDS + TRANSACTION_TIMEOUT_MS / 1000:
-            raise InfrastructureError(f"restoring {topic}: nothing heard from the broker for {now - heard:.0f} s")
+            raise Unreachable(f"restoring {topic}: nothing heard from the broker for {now - heard:.0f} s")
     return total
 
 

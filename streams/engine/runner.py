@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from streams.engine.agent import Agent, Codecs, changelog_topic, consumer_group
 from streams.engine.dead_letters import Limits, LimitState
-from streams.engine.errors import InfrastructureError, Misconfigured, SourceStopped
+from streams.engine.errors import InfrastructureError, Misconfigured, SourceStopped, Unreachable
 from streams.engine.source import KafkaSource
 from streams.engine.transaction import KafkaTransaction, failure, is_fatal, is_timeout, reason
 from streams.engine.turn import Batch, Report, Turn
@@ -33,6 +33,7 @@ LEAST_BATCH: Final = 50
 TAKEN_TIMES: Final = 3
 TAKEN_SECONDS: Final = 60.0
 """Losing the place in the group to the same worker id this often within this long means a second worker."""
+_AWAY: Final[tuple[type[BaseException], ...]] = (Unreachable, *KafkaTransaction.fatal)
 _CANNOT_OPEN: Final[tuple[type[BaseException], ...]] = (InfrastructureError, *KafkaTransaction.fatal)
 
 
@@ -133,7 +134,7 @@ class AgentRunner:
         assert self.source is not None
         try:
             batch = self.source.poll(POLL_SECONDS, self._wall())
-        except KafkaTransaction.fatal as error:
+        except _AWAY as error:
             self._recover(error)
             return Batch()
         if not batch.parts:
@@ -200,7 +201,7 @@ class AgentRunner:
         if (isinstance(error, BufferError) or is_timeout(error)) and self.source.batch_size > LEAST_BATCH:
             self.source.batch_size = max(LEAST_BATCH, self.source.batch_size // 2)
             log.warning("%s: batches of %d from now on", name, self.source.batch_size)
-        if self.transaction.broken or is_fatal(error) or _static_member_taken(error):
+        if self.source.lost or self.transaction.broken or is_fatal(error) or _static_member_taken(error):
             self.observer.fenced(name)
             self._reopen(self.source.batch_size)
         else:

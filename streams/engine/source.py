@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
 from streams.engine.align import HELD_BATCHES, Aligner, Grouped, Place
-from streams.engine.errors import EngineError, Misconfigured
+from streams.engine.errors import EngineError, Misconfigured, Unreachable
 from streams.engine.joint import AnyTask, scopes, task_of
 from streams.engine.restore import Restoring, restore
 from streams.engine.rocks import RocksStore
@@ -33,6 +33,9 @@ KEPT_ROWS_PER_WORKER: Final = 24_000
 """Decoded rows kept per table and generation over all tasks of an agent in this worker: at some 2-4 kB each the
 kept rows stay within 200 MB however many partitions a worker owns."""
 COMMITTED_SECONDS: Final = 30.0
+JOIN_SECONDS: Final = 60.0
+"""Longest wait for an assignment, be it of nothing, after joining or a revocation. A coordinator that came to itself
+while a member's session ran out may leave that member's successor without an answer for `max.poll.interval.ms`."""
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "enable.auto.commit": False,
@@ -83,6 +86,9 @@ class KafkaSource:
         self._on_restore = on_restore
         self._owned: dict[int, set[str]] = {}
         self._failure: BaseException | None = None
+        self.lost = False
+        """It will get no partitions any more; only a new one does."""
+        self._waiting_since: float | None = time.monotonic()
         self._aligner = Aligner() if len(agent.sources) > 1 else None
         self._ahead: set[Place] = set()
         self._held: Grouped = {}
@@ -148,7 +154,11 @@ class KafkaSource:
         messages = [] if first is None else [first, *self._consumer.consume(self.batch_size - 1, self.agent.gathers)]
         if self._failure is not None:
             failure, self._failure = self._failure, None
+            self.lost = True
             raise failure
+        if self._waiting_since is not None and time.monotonic() - self._waiting_since > JOIN_SECONDS:
+            self.lost = True
+            raise Unreachable(f"no answer from the group coordinator for {JOIN_SECONDS:.0f} s")
         return self._grouped(messages)
 
     def _aligned(self, aligner: Aligner, timeout: float) -> Grouped:
@@ -243,6 +253,7 @@ class KafkaSource:
     # -- assignment -------------------------------------------------------------------------------------------------
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._waiting_since = None
         try:
             self._open(consumer, places)
             if self._incremental:
@@ -267,14 +278,22 @@ class KafkaSource:
             if place.error is not None:
                 raise KafkaException(place.error)
             committed.setdefault(place.partition, {})[place.topic] = max(0, place.offset)
-        stores = {partition: self._store(partition) for partition in committed if partition not in self.tasks}
+        stores: dict[int, Store] = {}
         records = 0
-        if self.agent.stateful and stores:
-            restoring = {
-                partition: Restoring(store, committed[partition], scopes(self.agent))
-                for partition, store in stores.items()
-            }
-            records = restore(self._conf, changelog_topic(self.agent), restoring, self._on_restore)
+        try:
+            for partition in committed:
+                if partition not in self.tasks:
+                    stores[partition] = self._store(partition)
+            if self.agent.stateful and stores:
+                restoring = {
+                    partition: Restoring(store, committed[partition], scopes(self.agent))
+                    for partition, store in stores.items()
+                }
+                records = restore(self._conf, changelog_topic(self.agent), restoring, self._on_restore)
+        except BaseException:
+            for store in stores.values():  # the next try opens them anew, and a store is opened once
+                store.close()
+            raise
         kept = max(256, KEPT_ROWS_PER_WORKER // max(1, len(stores) + len(self.tasks)))
         for partition, store in stores.items():
             self.tasks[partition] = task_of(
@@ -326,6 +345,7 @@ class KafkaSource:
             consumer.incremental_unassign(places)
         else:
             consumer.unassign()
+            self._waiting_since = time.monotonic()
 
     def close(self) -> None:
         """Leave the group and close the stores."""

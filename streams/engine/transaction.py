@@ -13,7 +13,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.engine.context import Sink
-from streams.engine.errors import InfrastructureError, Misconfigured
+from streams.engine.errors import InfrastructureError, Misconfigured, Unreachable
 from streams.engine.one_thread import OneThread
 from streams.engine.store import Change
 
@@ -180,7 +180,7 @@ def failure(what: str, error: BaseException) -> InfrastructureError:
     """The error that stops a worker, in one line: `Misconfigured` where the broker answered and will not have us."""
     first = error.args[0] if error.args else None
     refused = isinstance(first, KafkaError) and first.code() in _REFUSALS
-    return (Misconfigured if refused else InfrastructureError)(f"{what}: {reason(error)}")
+    return (Misconfigured if refused else Unreachable)(f"{what}: {reason(error)}")
 
 
 def is_timeout(error: BaseException) -> bool:

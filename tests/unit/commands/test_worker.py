@@ -11,19 +11,19 @@ from typer.testing import CliRunner
 from streams.cli import app
 from streams.commands.worker import AWAY, CRASHED, SUPERVISOR_VARIABLE
 from streams.engine.codec.errors import RegistryError, RegistryUnavailableError
-from streams.engine.errors import InfrastructureError, Misconfigured, Rejoin
+from streams.engine.errors import InfrastructureError, Misconfigured, Unreachable
 from streams.errors import BrokerUnreachableError, OmsError, UsageError
 
 PASSING = [
     BrokerUnreachableError("no broker"),
     InfrastructureError("nothing works for 120 s"),
+    Unreachable("cannot restore"),
     RegistryUnavailableError("registry away"),
 ]
 LASTING = [
     OmsError("data folder in use"),
     Misconfigured("topic x is missing"),
     RegistryError("schema refused"),
-    Rejoin("no place"),
 ]
 
 

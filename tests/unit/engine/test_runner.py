@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.engine.errors import InfrastructureError, Misconfigured
+from streams.engine.errors import InfrastructureError, Misconfigured, Unreachable
 from streams.engine.runner import GIVE_UP_SECONDS, LEAST_BATCH, AgentRunner, Observer, RunnerConfig
 from streams.engine.turn import Batch, Report
 from tests.unit.engine.agents import scripted
@@ -54,6 +54,7 @@ class World(AgentRunner):
             raise self.cannot.pop(0)
         self.source = SimpleNamespace(  # type: ignore[assignment]
             batch_size=self.config.batch_size,
+            lost=False,
             rewind=lambda: self.did.append("rewind"),
             close=lambda: self.did.append("close"),
             poll=lambda timeout, now: self._next(Batch()),
@@ -94,6 +95,23 @@ def test_a_poll_that_fails_is_no_batch(world: World) -> None:
     world.errors = [ABORTABLE]
     assert world.poll().parts == []
     assert world.did == ["rewind"]
+
+
+def test_a_source_that_gets_no_partitions_is_opened_anew(world: World) -> None:
+    """A broker that crashes while a task is restored: the group's assignment is void, and no other follows."""
+    for error in (Unreachable("cannot restore from x"), ABORTABLE):
+        world.did.clear()
+        assert world.source is not None
+        world.source.lost = True
+        world.errors = [error]
+        assert world.poll().parts == []
+        assert world.did == ["close", "open"]
+
+
+def test_a_store_that_cannot_be_opened_stops_the_runner(world: World) -> None:
+    world.errors = [InfrastructureError("cannot open the state store")]
+    with pytest.raises(InfrastructureError):
+        world.poll()
 
 
 def test_a_fatal_error_opens_all_clients_anew(world: World) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from streams import catalogue
 from streams.engine import Agent, source
+from streams.engine.errors import Unreachable
 from streams.engine.local import LocalRecord
-from streams.engine.source import KafkaSource
+from streams.engine.source import JOIN_SECONDS, KafkaSource
 from tests.unit.engine.support import JsonTopics
 
 
@@ -22,7 +25,12 @@ class StubConsumer:
     def __init__(self, conf: Any) -> None:
         self.asked = []
 
-    def subscribe(self, topics: Any, **callbacks: Any) -> None: ...
+    def subscribe(self, topics: Any, **callbacks: Any) -> None:
+        self.callbacks = callbacks
+
+    def assign(self, places: Any) -> None: ...
+
+    def unassign(self) -> None: ...
 
     def poll(self, timeout: float) -> Any:
         record: Any = LocalRecord("in", 0, 0, b"k", b"{}")
@@ -33,15 +41,19 @@ class StubConsumer:
         return []
 
 
+def made(agent: Agent, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(source, "Consumer", StubConsumer)
+    return KafkaSource(
+        agent, JsonTopics(), {}, group="g", instance="i", folder=folder, batch_size=100,
+        session_timeout_ms=6000, group_protocol="classic", on_outcome=lambda *_: None, on_restore=lambda *_: None,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("options", "seconds"), [({}, 0.002), ({"gathers": 0.25}, 0.25)])
 def test_after_the_first_record_it_waits_as_long_as_the_agent_gathers(
     options: dict[str, Any], seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "Consumer", StubConsumer)
-    one = KafkaSource(
-        Agent("one", ("in",), **options), JsonTopics(), {}, group="g", instance="i", folder=tmp_path, batch_size=100,
-        session_timeout_ms=6000, group_protocol="classic", on_outcome=lambda *_: None, on_restore=lambda *_: None,
-    )  # fmt: skip
+    one = made(Agent("one", ("in",), **options), tmp_path, monkeypatch)
     one.poll(0.1, 0)
     assert one._consumer.asked == [(99, seconds)]
 
@@ -49,3 +61,60 @@ def test_after_the_first_record_it_waits_as_long_as_the_agent_gathers(
 def test_nobody_on_the_way_of_an_order_gathers() -> None:
     on_the_way = {"intake", "channels", "identity", "orders", "inventory"}
     assert {agent.name for agent in catalogue.choose(None) if agent.gathers < 0.01} == on_the_way
+
+
+def test_an_assignment_that_fails_or_never_comes_loses_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    one = made(Agent("one", ("in",)), tmp_path, monkeypatch)
+    callbacks = one._consumer.callbacks
+    now[0] += JOIN_SECONDS
+    one.poll(0.1, 0)
+    callbacks["on_assign"](one._consumer, [])
+    now[0] += 10 * JOIN_SECONDS
+    one.poll(0.1, 0)  # it has its partitions, though there are none
+    callbacks["on_revoke"](one._consumer, [])
+    now[0] += JOIN_SECONDS + 1
+    with pytest.raises(Unreachable, match="no answer from the group coordinator for 60 s"):
+        one.poll(0.1, 0)
+    assert one.lost
+
+    two = made(Agent("two", ("in",)), tmp_path, monkeypatch)
+
+    def away(*_: Any) -> None:
+        raise Unreachable("cannot restore")
+
+    monkeypatch.setattr(two, "_open", away)
+    two._consumer.callbacks["on_assign"](two._consumer, [])
+    with pytest.raises(Unreachable, match="cannot restore"):
+        two.poll(0.1, 0)
+    assert two.lost
+
+
+def test_a_restore_that_fails_lets_go_of_its_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the next try could not open them: a store is opened once."""
+    tries = []
+
+    def restored(*_: Any) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Unreachable("cannot restore")
+        return 0
+
+    monkeypatch.setattr(source, "restore", restored)
+    monkeypatch.setattr(source, "fence_dead_owners", lambda *_: None)
+    agent = Agent("one", ("in",))
+    agent.table("rows")
+    agent.fold(lambda ctx, key, event: None)
+    one = made(agent, tmp_path, monkeypatch)
+    places = [TopicPartition("in", number, 0) for number in (0, 1)]
+    monkeypatch.setattr(StubConsumer, "committed", lambda self, asked, seconds: places, raising=False)
+    with pytest.raises(Unreachable):
+        one._open(one._consumer, places)
+    assert one.tasks == {}
+    one._open(one._consumer, places)
+    assert sorted(one.tasks) == [0, 1]
+    for task in one.tasks.values():
+        task.close()
