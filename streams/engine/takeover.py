@@ -18,8 +18,9 @@ from confluent_kafka.admin import AdminClient
 log = logging.getLogger(__name__)
 
 SECONDS: Final = 5.0
-_LEFT: Final[list[AdminClient]] = []
-"""Clients whose question was not answered: destroying one while it waits for a coordinator can crash librdkafka."""
+_LEFT: Final[list[AdminClient | Consumer]] = []
+"""Clients whose question was not answered: destroying one while it waits for a coordinator can crash librdkafka
+(``rd_kafka_enq_once_del_source_return: Assertion `eonce->refcnt > 0' failed``)."""
 
 
 def fence_dead_owners(conf: Mapping[str, Any], group: str, own: str, places: Sequence[TopicPartition]) -> None:
@@ -39,9 +40,11 @@ def _owners(conf: Mapping[str, Any], group: str, places: Sequence[TopicPartition
     probe = Consumer({**conf, "group.id": group, "isolation.level": "read_uncommitted", "enable.auto.commit": False})
     try:
         found = probe.committed([TopicPartition(place.topic, place.partition) for place in places], SECONDS)
-        return {place.metadata.rstrip("\0") for place in found if place.error is None and place.metadata}
-    finally:
-        probe.close()
+    except BaseException:
+        _LEFT.append(probe)
+        raise
+    probe.close()
+    return {place.metadata.rstrip("\0") for place in found if place.error is None and place.metadata}
 
 
 def _members(conf: Mapping[str, Any], group: str) -> set[str]:
