@@ -94,6 +94,7 @@ class StandInSource:
 
     def __init__(self) -> None:
         self.batch_size = 100
+        self.lost = False
         self.rewound = 0
 
     def rewind(self) -> None:
