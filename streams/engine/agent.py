@@ -71,8 +71,8 @@ class Agent:
     fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``clock``: what
     its time is in a live worker; a replay has the stream time alone. ``parts``: the agents it runs as one, see
     `joined`.
-    ``gathers``: seconds to wait for more records after the first of a batch. A turn has a price of its own, some forty
-    requests to the broker; whom nobody waits for pays it less often, and leaves the time to the others.
+    ``gathers``: seconds to wait for more records after the first of a batch. A turn has a price of its own, a batch
+    and a marker in every partition it writes to; whom nobody waits for pays it less often.
     ``skips``: payloads that begin so are none of its business and are passed over undecoded, for a reader of a topic on
     which others talk to each other; nor does their time count.
     """

@@ -1,4 +1,5 @@
-"""One transactional Kafka producer: the only way out of an agent, and the only place that commits.
+"""A transaction of librdkafka's producer, where our own (`streams.engine.wire`) cannot be used: then it is the only way
+out of an agent, and the only place that commits.
 
 Delivery errors need no callback: librdkafka fails the commit if any record of the transaction could not be written.
 Only the last changelog record of a partition has one, to learn its offset.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -26,6 +26,19 @@ COMES_BACK: Final = frozenset(
     }
 )
 """Errors that pass by themselves: asked again until the time is over."""
+OUT_OF_ORDER: Final = KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER
+OVER: Final = frozenset(
+    {
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_ID_MAPPING,
+        KafkaError.INVALID_TXN_STATE,
+        KafkaError.UNKNOWN_PRODUCER_ID,
+        OUT_OF_ORDER,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+"""Another producer has this id, or the broker has lost ours: fatal, only a new one can go on."""
 MOVED: Final = frozenset({KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR})
 
 
@@ -70,7 +83,7 @@ class Cluster:
         leader = self._of(topic, deadline).get(partition, -1)
         while leader not in self._nodes:
             self._pause(KafkaError.LEADER_NOT_AVAILABLE, f"{topic}/{partition}", deadline)
-            self._learn((topic,), deadline)
+            self._learn(topic, deadline)
             leader = self._leaders[topic].get(partition, -1)
         return self._nodes[leader]
 
@@ -106,38 +119,36 @@ class Cluster:
         self._learnt_at.clear()
         self._coordinators.clear()
 
-    def refresh(self) -> bool:
-        """Between transactions: whether something has to be asked anew, since a broker hung up or topics were asked
-        about long ago."""
-        if all(connection.alive() for connection in self._open.values()):
-            oldest = min(self._learnt_at.values(), default=time.monotonic())
-            if time.monotonic() - oldest < FRESH_SECONDS:
-                return False
-        self.forget()
-        return True
+    def fresh(self) -> bool:
+        """Between transactions: no broker has hung up, and no topic was asked about long ago."""
+        oldest = min(self._learnt_at.values(), default=time.monotonic())
+        return time.monotonic() - oldest < FRESH_SECONDS and all(one.alive() for one in self._open.values())
 
     def _of(self, topic: str, deadline: float) -> dict[int, int]:
         if topic not in self._leaders:
-            self._learn((topic,), deadline)
+            self._learn(topic, deadline)
         return self._leaders[topic]
 
-    def _learn(self, topics: Iterable[str], deadline: float) -> None:
+    def _learn(self, topic: str, deadline: float) -> None:
         while True:
-            nodes, found = protocol.read_metadata(self.any().ask(protocol.METADATA, protocol.metadata(topics)))
+            nodes, found = protocol.read_metadata(self.any().ask(protocol.METADATA, protocol.metadata((topic,))))
             self._nodes.update(nodes)
-            wrong = next(((name, error) for name, (error, _) in found.items() if error), None)
-            if wrong is None:
-                for name, (_, leaders) in found.items():
-                    self._leaders[name] = leaders
-                    self._learnt_at[name] = time.monotonic()
+            error, leaders = found[topic]
+            if error == 0:
+                self._leaders[topic], self._learnt_at[topic] = leaders, time.monotonic()
                 return
-            self._pause(wrong[1], wrong[0], deadline)
+            self._pause(error, topic, deadline)
 
     def _pause(self, error: int, what: str, deadline: float) -> None:
         """Wait before another try, or raise the error: it does not pass, or not in time."""
         if error not in COMES_BACK or time.monotonic() >= deadline:
-            raise KafkaException(KafkaError(error, f"{KafkaError(error).str()} ({what})"))
+            raise refused(error, what)
         time.sleep(RETRY_SECONDS)
+
+
+def refused(error: int, what: str) -> KafkaException:
+    """What is raised of an error that a broker answered."""
+    return KafkaException(KafkaError(error, f"{KafkaError(error).str()} ({what})", fatal=error in OVER))
 
 
 def nodes_of(bootstrap: str) -> list[protocol.Node]:

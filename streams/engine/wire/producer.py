@@ -19,10 +19,11 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.engine import transaction as clients
+from streams.engine.align import Place
 from streams.engine.context import Sink
 from streams.engine.store import Change
 from streams.engine.wire import protocol
-from streams.engine.wire.cluster import RETRY_SECONDS, Cluster, nodes_of
+from streams.engine.wire.cluster import OUT_OF_ORDER, RETRY_SECONDS, Cluster, nodes_of, refused
 from streams.engine.wire.connection import Connection
 from streams.engine.wire.security import Security
 
@@ -39,22 +40,9 @@ BATCH_BYTES: Final = 900_000
 """Of a record batch of several records: a broker takes 1 MiB unless it is told otherwise."""
 FULL_BYTES: Final = 1 << 20
 """So much goes out while the turn still folds."""
-OUT_OF_ORDER: Final = KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER
-Place = tuple[str, int]
-_OVER: Final = frozenset(
-    {
-        KafkaError.INVALID_PRODUCER_EPOCH,
-        KafkaError.PRODUCER_FENCED,
-        KafkaError.INVALID_PRODUCER_ID_MAPPING,
-        KafkaError.INVALID_TXN_STATE,
-        KafkaError.UNKNOWN_PRODUCER_ID,
-        OUT_OF_ORDER,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
-"""Another producer has this id, or the broker has lost ours: only a new one can go on."""
 _LOST: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT})
-_UNDER_WAY: Final = (KafkaError._AUTHENTICATION, KafkaError._SSL)
+_UNUSABLE: Final = _LOST | {KafkaError._AUTHENTICATION, KafkaError._SSL}
+"""What became of a request is not known, and there is no connection to abort over."""
 TRANSACTION, GROUP = 1, 0
 
 
@@ -94,7 +82,7 @@ class WireTransaction:
             str(conf.get("client.id", transactional_id)),
             clients.COMMIT_SECONDS,
         )
-        self._batches = Batches(self._count, self._send, FULL_BYTES, BATCH_BYTES)
+        self._batches = Batches(self.partitions, self._send, FULL_BYTES, BATCH_BYTES)
         self._producer = 0, 0
         self._sent: list[tuple[Connection, int, Sequence[protocol.Batch]]] = []
         self._offsets_at: tuple[Connection, int] | None = None
@@ -139,11 +127,9 @@ class WireTransaction:
     def partitions(self, topic: str) -> int:
         return self._cluster.partitions(topic, time.monotonic() + clients.METADATA_SECONDS)
 
-    _count = partitions
-
     def begin(self) -> None:
         self._batches.clear()
-        if self._stale or self._cluster.refresh():
+        if self._stale or not self._cluster.fresh():
             self._cluster.forget()
             self._batches.forget()
             self._stale = False
@@ -173,8 +159,7 @@ class WireTransaction:
                 self._end(True, deadline)
         except KafkaException as error:
             self._stale = True
-            code = error.args[0].code()
-            if code in _LOST or code in _UNDER_WAY:
+            if error.args[0].code() in _UNUSABLE:
                 self._give_up()
             raise
         self._open = False
@@ -237,7 +222,7 @@ class WireTransaction:
             if not again:
                 return positions
             if time.monotonic() >= deadline:
-                raise _refused(KafkaError.CONCURRENT_TRANSACTIONS, self._id)
+                raise refused(KafkaError.CONCURRENT_TRANSACTIONS, self._id)
             time.sleep(RETRY_SECONDS)
             self._post(again)
 
@@ -260,7 +245,7 @@ class WireTransaction:
                     positions[partition] = offset + sent[place][3]
         if wrong is not None:
             topic, partition, code, text = wrong
-            raise _refused(code, f"{topic}/{partition}{': ' if text else ''}{text}")
+            raise refused(code, f"{topic}/{partition}{': ' if text else ''}{text}")
         return again
 
     def _offset_commit(self, offsets: Mapping[tuple[str, int], int]) -> bytes | None:
@@ -280,7 +265,7 @@ class WireTransaction:
                 return protocol.read_txn_offset_commit(sender.receive(number))
             return protocol.read_txn_offset_commit(connection.ask(protocol.TXN_OFFSET_COMMIT, commit))
 
-        self._asked(self._member.group, GROUP, answered, deadline)
+        self._cluster.retried(self._member.group, GROUP, answered, deadline)
 
     def _end(self, committed: bool, deadline: float) -> None:
         body = protocol.end_txn(self._id, self._producer, committed)
@@ -291,25 +276,14 @@ class WireTransaction:
             error, following = protocol.read_end_txn(connection.ask(protocol.END_TXN, body))
             return error
 
-        self._asked(self._id, TRANSACTION, end, deadline)
+        self._cluster.retried(self._id, TRANSACTION, end, deadline)
         self._producer = following
         self._touched = False
-
-    def _asked(self, key: str, kind: int, call: Callable[[Connection], int], deadline: float) -> None:
-        try:
-            self._cluster.retried(key, kind, call, deadline)
-        except KafkaException as error:
-            raise _refused(error.args[0].code(), "") if error.args[0].code() in _OVER else error from None
 
     def _give_up(self) -> None:
         self._open = False
         self.broken = True
         self._cluster.forget()
-
-
-def _refused(code: int, what: str) -> KafkaException:
-    text = KafkaError(code).str()
-    return KafkaException(KafkaError(code, f"{text} ({what})" if what else text, fatal=code in _OVER))
 
 
 def _check(connection: Connection) -> None:

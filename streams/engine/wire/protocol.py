@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from streams.engine.codec.compile_decode import varint
+
 PRODUCE, METADATA, FIND_COORDINATOR, SASL_HANDSHAKE, API_VERSIONS = 0, 3, 10, 17, 18
 INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT, SASL_AUTHENTICATE = 22, 26, 28, 36
 
@@ -156,7 +158,8 @@ def sasl_authenticate(data: bytes) -> bytes:
 
 
 class Reader:
-    """Reads a response from its start; a short one raises struct.error or IndexError."""
+    """Reads a response from its start; a short one raises struct.error or IndexError, an integer
+    of more than 64 bits DecodeError."""
 
     __slots__ = ("_at", "_read")
 
@@ -176,14 +179,8 @@ class Reader:
         return self._fixed(_int64)
 
     def uvarint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self._read[self._at]
-            self._at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
+        value, self._at = varint(self._read, self._at)
+        return value
 
     def count(self) -> int:
         """Of a compact array; null counts 0."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -66,10 +67,10 @@ class Security:
             scram(ask, self.mechanism, self.username, self.password)
 
 
-def scram(ask: Ask, mechanism: str, username: str, password: str, nonce: bytes | None = None) -> None:
-    """The client's side of SCRAM without channel binding. ``nonce`` is for the tests."""
+def scram(ask: Ask, mechanism: str, username: str, password: str) -> None:
+    """The client's side of SCRAM without channel binding."""
     digest = _SCRAM[mechanism]
-    nonce = base64.b64encode(_random()) if nonce is None else nonce
+    nonce = base64.b64encode(secrets.token_bytes(24))
     name = username.replace("=", "=3D").replace(",", "=2C").encode()
     first = b"n=" + name + b",r=" + nonce
     answer = ask(b"n,," + first)
@@ -86,12 +87,6 @@ def scram(ask: Ask, mechanism: str, username: str, password: str, nonce: bytes |
     expected = b"v=" + base64.b64encode(hmac.digest(hmac.digest(salted, b"Server Key", digest), signed, digest))
     if not hmac.compare_digest(verdict.split(b",")[0], expected):
         raise Refused("the broker does not know the password either: it is not who it says")
-
-
-def _random() -> bytes:
-    import secrets
-
-    return secrets.token_bytes(24)
 
 
 def _context(conf: Mapping[str, Any]) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from streams.engine.codec import compile_decode
 from streams.engine.partitioner import partition_of
 
 try:
@@ -23,15 +24,9 @@ except ImportError:
     pytest.skip("the C extension was not built", allow_module_level=True)
 
 
-def varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1), at
-        shift += 7
+def zigzag(data: bytes, at: int) -> tuple[int, int]:
+    value, at = compile_decode.varint(data, at)
+    return (value >> 1) ^ -(value & 1), at
 
 
 def records(batch: bytes) -> Iterator[tuple[int, bytes | None, bytes | None]]:
@@ -44,14 +39,14 @@ def records(batch: bytes) -> Iterator[tuple[int, bytes | None, bytes | None]]:
     assert last == count - 1
     at = 61
     for number in range(count):
-        size, at = varint(batch, at)
+        size, at = zigzag(batch, at)
         end = at + size
         assert batch[at : at + 2] == b"\0\0"
-        delta, at = varint(batch, at + 2)
+        delta, at = zigzag(batch, at + 2)
         assert delta == number
         parts: list[bytes | None] = []
         for _ in range(2):
-            size, at = varint(batch, at)
+            size, at = zigzag(batch, at)
             parts.append(None if size < 0 else batch[at : at + size])
             at += max(0, size)
         assert batch[at] == 0
