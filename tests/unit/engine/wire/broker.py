@@ -54,6 +54,8 @@ class FakeBroker:
     def hang_up(self) -> None:
         """On everybody, as a broker does with idle connections."""
         for one in self._open:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)  # its thread still holds it: closing alone would tell nobody
             one.close()
         self._open.clear()
 
