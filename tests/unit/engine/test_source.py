@@ -111,10 +111,11 @@ def test_a_restore_that_fails_lets_go_of_its_stores(tmp_path: Path, monkeypatch:
     one = made(agent, tmp_path, monkeypatch)
     places = [TopicPartition("in", number, 0) for number in (0, 1)]
     monkeypatch.setattr(StubConsumer, "committed", lambda self, asked, seconds: places, raising=False)
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as kept:  # with its frames, as the source keeps it for the next poll
         one._open(one._consumer, places)
     assert one.tasks == {}
     one._open(one._consumer, places)
     assert sorted(one.tasks) == [0, 1]
+    assert kept.value.__traceback__ is not None
     for task in one.tasks.values():
         task.close()
