@@ -267,23 +267,18 @@ class Sku:
         return ("oversold" if line.short else "confirmed", None), True
 
     def take(self, line: Line, units: int, wanted: str | None, first: str, at: int) -> None:
-        kept, line.took = line.took, []
         there = {name: self.levels.get((name, "sales"), 0) for name in self.warehouses()}
         for name in sorted(there, key=lambda name: (name != wanted, -there[name], name)):
             part = min(units, max(0, there[name]))
             self.take_from(line, name, part, at)
             units -= part
         self.take_from(line, first, units, at)
-        for name, part in kept:
-            line.took = [*[took for took in line.took if took[0] != name], (name, dict(line.took).get(name, 0) + part)]
 
     def take_from(self, line: Line, name: str, units: int, at: int) -> None:
         if not units:
             return
         self.add(name, "sales", -units, at)
-        took = dict(line.took)
-        took[name] = took.get(name, 0) + units
-        line.took = list(took.items())
+        line.took = [*line.took, (name, units)]
 
     def release(
         self, order: Order, number: int, units: Any, at: int, message: dict[str, Any]

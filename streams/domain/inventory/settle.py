@@ -93,15 +93,13 @@ def _confirm_late(change: Change, line_no: int, line: Line | None, units: int, w
     quotas.use(stock, quota, units)
     sold = line.ended(CONFIRMED, change.at)
     sold.quota, sold.missing = quota, missing
-    taken = dict(map(tuple, _take(change, line_no, covered, line.warehouse))) if covered else {}
+    taken = _take(change, line_no, covered, line.warehouse) if covered else []
     if missing:
         change.stock.owed += missing
         name = debtor(change.stock, line.warehouse)
         change.sell(name, missing, line_no)
-        taken[name] = taken.get(name, 0) + missing
-    for name, part in kept:
-        taken[name] = taken.get(name, 0) + part
-    sold.taken = [[name, part] for name, part in taken.items()]
+        taken.append([name, missing])
+    sold.taken = [*kept, *taken]  # in the order of taking: what was taken last comes back first
     return sold
 
 

@@ -211,6 +211,20 @@ def test_returned_units_are_sold_again_by_a_later_payment_and_not_by_the_first_o
     assert it.adds_up()
 
 
+@pytest.mark.rule("INV-07")
+def test_what_was_taken_last_comes_back_first_also_when_a_returned_part_was_sold_again() -> None:
+    it = shop(9)
+    it.confirm("G1", 40, at=1)
+    it.receive(12, at=2, warehouse="bj", pool="reserved")
+    it.release("G1", 2, at=3, do="return")
+    it.confirm("G1", 2, at=4, number=2)  # nothing is there: owed by bj, the first by name
+    assert (it.sums()["hz", "sales"], it.sums()["bj", "sales"]) == (-29, -2)
+    it.release("G1", 3, at=5, do="return", round=3)
+    assert not it.sums().get(("bj", "sales"))
+    assert it.sums()["hz", "sales"] == -28
+    assert it.adds_up()
+
+
 @pytest.mark.rule("INV-08")
 def test_of_a_line_returned_in_part_only_that_part_is_sold_again() -> None:
     it = shop(5)
