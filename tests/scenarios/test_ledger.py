@@ -89,16 +89,17 @@ def balances(entries: list[dict[str, Any]]) -> Counter[str]:
 def test_douyin_recognises_when_picked_up_and_72_hours_have_passed_without_a_mark(pickup: int, at: int) -> None:
     desk = Desk("douyin").paid().picked(T0 + pickup)
     if pickup < 72 * HOUR:
-        assert not desk.until(T0 + 72 * HOUR).entries("revenue")
+        assert not desk.until(T0 + 72 * HOUR - 1).entries("revenue")
+    desk.until(T0 + at)
+    assert desk.recognised() == {T0 + at}, "on the hour, not after it"
     desk.until(T0 + 90 * HOUR)
-    assert desk.recognised() == {T0 + at}
     assert sum(desk.amounts("revenue")) == 30000
     assert {entry["period"] for entry in desk.entries("revenue")} == {"2026-01"}
 
 
 @pytest.mark.rule("FIN-01")
 @pytest.mark.parametrize(
-    ("mark", "recognised"), [(72 * HOUR - MINUTE, False), (72 * HOUR, False), (72 * HOUR + 1, True)]
+    ("mark", "recognised"), [(72 * HOUR - MINUTE, False), (72 * HOUR - 1, False), (72 * HOUR, True)]
 )
 def test_a_cancel_mark_within_the_window_keeps_revenue_away_for_good(mark: int, recognised: bool) -> None:
     desk = Desk("douyin").paid().picked(T0 + 10 * HOUR)

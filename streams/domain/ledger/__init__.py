@@ -112,11 +112,11 @@ def _settle(
         for key in added:
             if new["money"][key][0] == REFUND:
                 book.give_back(key, max(done, new["money"][key][3]))
-    elif found.ready <= now:
+    elif found.at <= now:
         book.recognise(found.at)
         new = {**new, "done": found.at}
     else:
-        wake = found.ready
+        wake = found.at
     timer = new.get("due")
     if added or fired:
         new, told = findings.settle(guid, new, at, now, settings, bool(added), out.sends)

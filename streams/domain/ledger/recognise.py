@@ -24,11 +24,10 @@ _MISSING: Final = {PICKED: PICKUP, CONFIRMED: WORD}
 
 
 class Verdict(NamedTuple):
-    """`at`: when revenue is recognised, None if nothing known leads to it; `ready`: from when on that is certain, ms;
+    """`at`: when revenue is recognised, ms, and certain from then on; None if nothing known leads to it.
     `waits`: what is missing, in words."""
 
     at: int | None
-    ready: int = 0
     waits: str | None = None
 
 
@@ -38,14 +37,14 @@ def verdict(row: Row, settings: Settings) -> Verdict:
     paid = paid_in_full(row, settings.rounding_minor)
     if paid is None:
         return Verdict(None, waits=MONEY if "total" in row else PRICE)
-    at = ready = paid
+    at = paid
     if rule.window_ms:
         end = paid + rule.window_ms
-        if row.get("marked", end + 1) <= end:
+        # The window is over when it has passed, to the millisecond: a mark at its end comes too late.
+        if row.get("marked", end) < end:
             return Verdict(None, waits=MARK)
         if rule.wait:
-            # A mark at the end of the window is still within it.
-            at, ready = end, end + 1
+            at = end
     for need in (PICKED, CONFIRMED):
         if need not in rule.needs:
             continue
@@ -60,7 +59,7 @@ def verdict(row: Row, settings: Settings) -> Verdict:
         at = max(at, solved)
     if _gone(row, at):
         return Verdict(None, waits=BACK)
-    return Verdict(at, max(at, ready))
+    return Verdict(at)
 
 
 def held_open(row: Row, settings: Settings) -> int | None:

@@ -31,7 +31,7 @@ def view(row: Row, settings: Settings) -> dict[str, Any]:
         "recognised_minor": recognised,
         "advances_minor": paid - refunded - recognised,
         "recognised_at": done,
-        "ready_at": found.ready if done is None and found.at is not None else None,
+        "ready_at": found.at if done is None else None,
         "waits_for": found.waits if done is None else None,
         "bridge": bridge(row),
     }
