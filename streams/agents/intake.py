@@ -211,7 +211,10 @@ def _order_refused(ctx: Context, value: dict[str, Any]) -> None:
     if value["event_type"] != "order_created" or not {"channel", "order_no"} <= said.keys():
         return
     if all(len(code) <= _CONTRACT.limits.word for code in said.values()):
-        ctx.emit("channel-facts", said["channel"], {"event_type": "_order_refused", **said})
+        told: dict[str, Any] = {"event_type": "_order_refused", **said}
+        if _CONTRACT.wrong_time(value.get("event_time"), ctx.received_at) is None:
+            told["created_at"] = value["event_time"]  # FIN-09: the month it is missing in
+        ctx.emit("channel-facts", said["channel"], told)
 
 
 def _lineage_break(ctx: Context, topic: str, value: dict[str, Any]) -> None:

@@ -231,7 +231,7 @@ class Contract:
             text = value.get(name)
             if not text or (type(text) is str and text.isspace()):
                 return Refusal(f"{name} is missing")
-        wrong = self._time(value.get("event_time"), received_at)
+        wrong = self.wrong_time(value.get("event_time"), received_at)
         if wrong is not None:
             return wrong
         fields, other, texts, short = self._fields, self._unknown, self._texts, self._short
@@ -251,7 +251,8 @@ class Contract:
                     return Refusal(f"{name} {reason}")
         return self._needs(spec, value)
 
-    def _time(self, time: Any, received_at: int | None) -> Refusal | None:
+    def wrong_time(self, time: Any, received_at: int | None) -> Refusal | None:
+        """Why an event_time is none."""
         if time is None:
             return Refusal("event_time is missing")
         if type(time) is not int:

@@ -83,6 +83,16 @@ def test_orders_that_were_refused_or_paid_and_never_came_have_failed() -> None:
 
 
 @pytest.mark.rule("FIN-09")
+def test_an_order_that_is_refused_first_of_all_has_failed_in_its_own_month() -> None:
+    desk = Desk()
+    desk.say("orders", "order_created", T0, "tmall", channel="tmall", order_no="R", lines=[])
+    desk.sell("A").until(DUE + HOUR)
+    assert {report["period"] for report in desk.reports()} == {"2026-01"}
+    row = desk.report()["tmall"]
+    assert (row["attempts"], row["created"], row["failed"]) == (2, 1, 1)
+
+
+@pytest.mark.rule("FIN-09")
 @pytest.mark.parametrize("what", ["refund", "exception", "closed", "cancelled"])
 def test_what_makes_an_order_abnormal(what: str) -> None:
     desk = Desk().sell("A", signed=None).sell("B", signed=None)

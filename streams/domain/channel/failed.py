@@ -45,10 +45,11 @@ def found(out: Outcome, channel: str, row: Row, order: Message, now: int, settin
 
 
 def refused(out: Outcome, channel: str, row: Row, order: Message, now: int, settings: Settings) -> Row:
-    """An order was refused; its payments are no failures of their own."""
+    """An order was refused; its payments are no failures of their own. Without a time of its own it failed now."""
     codes = [order[kind] for kind in CODES if order.get(kind)]
     others = {code: month for code, month in row.get("failed", {}).items() if code not in codes[1:]}
-    return _fails({**row, "failed": others}, out, channel, codes[0], now, now, settings) if codes else row
+    since = order.get("created_at", now)
+    return _fails({**row, "failed": others}, out, channel, codes[0], since, now, settings) if codes else row
 
 
 def missed(out: Outcome, channel: str, row: Row, fact: Message, now: int, settings: Settings) -> Row:

@@ -56,6 +56,13 @@ def test_an_order_that_comes_after_all_has_not_failed_also_after_the_report(name
     assert len(world.parts) == 2
 
 
+def test_a_refused_order_counts_in_the_month_it_was_created_in() -> None:
+    """Told first of all, or in a backlog, the clock of the channel stands in another month."""
+    january = {**refused("A"), "created_at": T0}
+    assert told(World().say(0, january, "douyin")) == 1
+    assert told(World().say(calendar.at(2026, 2, 3), january, "douyin")) == 1
+
+
 def test_what_can_be_remembered_no_more_stays_counted() -> None:
     world = World(replace(SETTINGS, refused_codes=4))
     for number in range(10):
