@@ -332,6 +332,44 @@ def test_a_number_that_the_sender_or_the_service_altered_is_told() -> None:
     assert len(office.alerts("TAX-10")) == 2
 
 
+@pytest.mark.rule("TAX-10", "TAX-03")
+def test_what_is_told_of_an_altered_number_ends_once_the_right_one_is_asked_for() -> None:
+    number = "012345678901234"
+    right, raw = {**ENTERPRISE, "tax_number": number}, f'{{"taxNo": "{number}"}}'
+    office = Office().buy("A").request("A", raw=raw, **{**right, "tax_number": number[1:]})
+    assert [alert["status"] for alert in office.alerts("TAX-10")] == ["open"]
+    office.request("A", T0 + 2 * HOUR, raw=raw, **right)
+    assert [alert["status"] for alert in office.alerts("TAX-10") + office.alerts("TAX-03")] == ["closed"] * 2
+
+    profile = {"kind": "invoice_profile", "customer_id": "K", **right, "raw": raw}
+    office.set(T0, **{**profile, "tax_number": number[1:]})
+    assert {alert["alert_key"]: alert["status"] for alert in office.alerts("TAX-10")}["TAX-10/customer/K"] == "open"
+    office.set(T0 + HOUR, **profile)
+    assert {alert["status"] for alert in office.alerts("TAX-10")} == {"closed"}
+
+
+@pytest.mark.rule("TAX-10", "TAX-16")
+def test_a_number_that_the_adapter_found_altered_is_no_matter_once_the_invoice_is_asked_for_again() -> None:
+    office = Office().sell("A").until(SIGNED + HOUR)
+    office.answer(SIGNED + HOUR, "invoice_rejected", error_code="tax_number_altered", error="it does not fit its seal")
+    assert [alert["status"] for alert in office.alerts("TAX-10")] == ["open"]
+    office.request("A", SIGNED + 2 * HOUR, **ENTERPRISE)
+    assert [alert["status"] for alert in office.alerts("TAX-10")] == ["closed"]
+
+
+@pytest.mark.rule("TAX-12")
+@pytest.mark.parametrize("ends", ["issued", "refunded"])
+def test_the_warning_of_a_heading_ends_with_the_invoice(ends: str) -> None:
+    office = Office().sell("N0", invoice={"type": "个人", "name": "李雷"}).until(SIGNED + HOUR).answer(SIGNED + HOUR)
+    office.sell("N1", invoice={"type": "个人", "name": "韩梅梅"}, signed=SIGNED + DAY)
+    assert [alert["status"] for alert in office.alerts("TAX-12")] == ["open"]
+    if ends == "issued":
+        office.until(SIGNED + DAY + HOUR).answer(SIGNED + DAY + HOUR)
+    else:
+        office.refund("N1", 10000, SIGNED + DAY + MINUTE)
+    assert [alert["status"] for alert in office.alerts("TAX-12")] == ["closed"]
+
+
 @pytest.mark.rule("TAX-12")
 def test_a_heading_that_the_customer_never_had_warns_and_goes_out() -> None:
     office = Office()

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from . import orders, report
 from .desk import FACTS, INVOICES, ORDERS, REQUESTS, Desk, Row
-from .integrity import SERVICE
+from .integrity import ALTERED_CODE, SERVICE
 from .invoice import BLUE, RED_KIND, keep, red_id, red_number
 from .states import ISSUED, PARTLY_RED, RED, REJECTED
 
 ISSUED_EVENT, REJECTED_EVENT, FAILED_EVENT = "invoice_issued", "invoice_rejected", "attempt_failed"
 """The events of the topic `tax`."""
-ALTERED_CODE = "tax_number_altered"
-"""Error of the adapter: the number it was to send does not fit its seal."""
 INTERFACE = "interface/"
 
 

@@ -55,6 +55,8 @@ def end(desk: Desk, guid: str) -> None:
         tell(desk, guid, row, "TAX-08", f"not to be issued for {days} days: it has to be asked for again")
     if row.get("alert"):
         desk.alert("TAX-03", guid, do="close")
+    if row.get("altered"):
+        desk.alert("TAX-10", guid, do="close")
     if row.get("found"):
         desk.put(UNMATCHED, f"{row['found'][0]}\0{guid}", None)
     desk.put(ORDERS, guid, None)

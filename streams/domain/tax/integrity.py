@@ -19,6 +19,9 @@ ALTERED: Final = "altered_by"
 SOURCE, INTAKE, ORDERS, SERVICE = "source", "intake", "orders", "tax service"
 """Who had the number before it was found altered: the sender, intake, orders, the service."""
 
+ALTERED_CODE: Final = "tax_number_altered"
+"""Error of the adapter: the number it was to send does not fit its seal."""
+
 _TOKEN: Final = re.compile(r"[0-9A-Za-z]+")
 
 

@@ -10,7 +10,8 @@
 Row: `to` (the customer's key), `order` (what the orders agent last told, see order.invoicing), `status`, `asked_at`,
 `buyer`, `refs` {what it needs to know: what it was told, None while it waits}, `open` [[line_no, sku, units, amount],
 ...] still to be invoiced, `group`, `invoices` [ids], `done` [refunds seen to], `returned` {refund: what of it was paid
-above the price}, `contract`, `found` (see match), `due`, `late`, `alert`, `gen`, `seq`, `heard`, `ends` (see ending).
+above the price}, `contract`, `found` (see match), `due`, `gen`, `seq`, `heard`, `ends` (see ending), and of its alerts
+that are open `late` (TAX-08), `alert` (TAX-03), `altered` (TAX-10), `unusual` (TAX-12).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import Any
 from . import codes, ending, groups, invoice, match, profiles
 from .buyer import resolve
 from .desk import FACTS, INVOICES, ORDERS, SLA, Desk, Row
+from .integrity import ALTERED_CODE, checked
 from .integrity import ORDERS as ORDERS_HOP
-from .integrity import checked
 from .refunds import reds_again, refund
 from .standing import cap_of, is_paid, is_ready, lines, skus, status_of, tell, waits_for
 from .states import ACCEPTED, ASKABLE, BLOCKED, ENDED, GROUPED, NONE, REFUSED, REJECTED, WAITING
@@ -112,11 +113,13 @@ def _ask(desk: Desk, guid: str, row: Row, asked: Row) -> None:
     customer = desk.row("customers", row["to"])
     data = checked(asked, ORDERS_HOP)
     verdict = resolve(data, customer, row["order"]["channel"], desk.at, desk.settings, desk.wrong_number)
-    if row.pop("alert", None) is not None:
-        desk.alert("TAX-03", guid, do="close")
+    close_refusal(desk, guid, row)
     for name in row.get("invoices", ()):
-        if desk.row(INVOICES, name)["status"] == REJECTED:
+        known = desk.row(INVOICES, name)
+        if known["status"] == REJECTED:
             desk.alert("TAX-16", f"rejected/{name}", do="close")
+            if known["error"].startswith(ALTERED_CODE):
+                desk.alert("TAX-10", name, do="close")
     note = "; ".join(verdict.notes) or None
     if verdict.buyer is None:
         _refuse(desk, guid, row, verdict.rule, verdict.reason)
@@ -131,8 +134,17 @@ def _ask(desk: Desk, guid: str, row: Row, asked: Row) -> None:
     if verdict.unusual:
         title = "heading is none of the customer's past ones"
         desk.alert("TAX-12", guid, do="open", title=title, order_guid=guid)
+        row["unusual"] = 1
     profiles.used(desk, row["to"], buyer)
     tell(desk, guid, row, verdict.rule, note)
+
+
+def close_refusal(desk: Desk, guid: str, row: Row) -> None:
+    """Whatever was wrong with the wish before is no matter any more. `row` is the caller's own."""
+    if row.pop("alert", None) is not None:
+        desk.alert("TAX-03", guid, do="close")
+    if row.pop("altered", None) is not None:
+        desk.alert("TAX-10", guid, do="close")
 
 
 def _refuse(desk: Desk, guid: str, row: Row, rule: str, reason: str | None) -> None:
@@ -142,11 +154,14 @@ def _refuse(desk: Desk, guid: str, row: Row, rule: str, reason: str | None) -> N
     desk.alert("TAX-03", guid, do="open", title="invoice refused", **about)
     if rule == "TAX-10":
         desk.alert("TAX-10", guid, do="open", title="tax_number_altered", **about)
+        row["altered"] = 1
 
 
 def _watch(desk: Desk, guid: str, row: Row) -> None:
-    """TAX-08: move what is due."""
+    """TAX-08: move what is due; TAX-12 warns of an invoice that is still to come."""
     if row["status"] in ENDED:
+        if row.pop("unusual", None) is not None:
+            desk.alert("TAX-12", guid, do="close")
         if row.pop("due", None) is not None:
             desk.timers.append((SLA, guid, None))
         if row.pop("late", None) is not None:

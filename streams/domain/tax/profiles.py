@@ -1,6 +1,7 @@
 """TAX-02, TAX-12, TAX-14: what is stored of a customer: the profile, past headings, when it was last used.
 
-Row: {"profile": {version, at, type, fields}, "headings": [names, the newest last], "used": ms, "day": of the index}.
+Row: {"profile": {version, at, type, fields}, "headings": [names, the newest last], "used": ms, "day": of the index,
+"altered": 1 while TAX-10 is told of a profile that was refused}.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ def take(desk: Desk, message: Row) -> None:
     if ALTERED in said:
         desk.refusal = "tax_number_altered: the number is not what was typed"
         desk.alert("TAX-10", to, do="open", title="tax_number_altered", detail=f"profile, by {said[ALTERED]}")
+        desk.put(CUSTOMERS, to, {**row, "altered": 1})
         return
     number = said.get(NUMBER)
     if number is not None and (fault := wrong_number(number, desk.settings, desk.wrong_number)):
@@ -29,6 +31,9 @@ def take(desk: Desk, message: Row) -> None:
         return
     if before is not None and before["at"] >= message["at"]:
         return
+    if "altered" in row:
+        desk.alert("TAX-10", to, do="close")
+        row = {name: value for name, value in row.items() if name != "altered"}
     profile: Row = {name: said[name] for name in (*FIELDS, SEAL) if said.get(name)}
     profile["name"] = clean(profile["name"], desk.settings.reserved)
     profile |= {"version": (before or {}).get("version", 0) + 1, "at": message["at"], "type": TYPES[said["type"]]}
