@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 from streams.domain.inventory import messages
 from streams.domain.order import parked
-from streams.domain.order.flags import CLOSED, REFUNDED
+from streams.domain.order.flags import CLOSED, REFUNDED, is_unproven
 from streams.domain.order.node_records import ABNORMAL, OVERDUE, NodeRecord, NodeRecords
 from streams.domain.order.state import OrderState, Wait
 from streams.domain.order.stock import Send
@@ -33,6 +33,8 @@ from streams.domain.status_map import masked
 
 _RULES: Final = {OVERDUE: "ST-15", ABNORMAL: "ST-10"}
 _OVER: Final = CLOSED | REFUNDED
+BLOCKED: Final = "the courier's signature, or a manual resolution: only the customer's side says that it was delivered"
+"""FIN-13: what an order waits for whose delivery no courier has told of (ST-05 e), whatever its node."""
 
 
 class Position(NamedTuple):
@@ -62,7 +64,8 @@ def position(state: OrderState, records: NodeRecords) -> Position:
         return Position(step, at, None, None, None)
     over = state.flags & _OVER
     due = None if record.sla_ms is None or over else at + record.sla_ms
-    return Position(step, at, due, record.owner, None if over else record.expects)
+    expects = BLOCKED if is_unproven(state) else record.expects
+    return Position(step, at, due, record.owner, None if over else expects)
 
 
 def watch(guid: str, state: OrderState, at: int, now: int, records: NodeRecords, sends: list[Send]) -> None:

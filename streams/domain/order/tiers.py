@@ -6,7 +6,7 @@ from typing import Final
 
 from streams.domain.order.flags import is_unproven
 from streams.domain.order.state import OrderState
-from streams.domain.rules.nodes import NODES
+from streams.domain.rules.nodes import BASE_NODE, LOGISTICS_SIGNED, NODE_RANK, NODES
 
 TIERS: Final[dict[str, tuple[str, str, str]]] = {
     # node                  base (WMS)          business (customer)  finance (accounts)
@@ -48,6 +48,15 @@ _BY_NUMBER: Final = tuple(
 
 
 def view(state: OrderState) -> dict[str, str]:
-    """{base, business, finance} of the order."""
+    """{base, business, finance} of the order. Of one that only the customer's side calls delivered, the base tier says
+    how far warehouse and courier have told of it (FIN-13)."""
     tiers = _BY_NUMBER[state.node]
-    return {**tiers, "finance": REVENUE_BLOCKED} if is_unproven(state) else tiers
+    if not is_unproven(state):
+        return tiers
+    return {**tiers, "base": _BY_NUMBER[_proven(state)]["base"], "finance": REVENUE_BLOCKED}
+
+
+def _proven(state: OrderState) -> int:
+    """The furthest node of the states that the order has reached before its delivery."""
+    rank = max((rank for rank in range(LOGISTICS_SIGNED) if state.reached[rank] is not None), default=0)
+    return max((node for node in state.nodes if NODE_RANK[node] <= rank), default=BASE_NODE[rank])

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from streams.domain.order import parked, record
+from streams.domain.order import parked, record, sla
 from streams.domain.order.meanings import MEANINGS, Meaning, check
+from streams.domain.rules import data
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODES, STATES
 from tests.unit.domain.order.facts import (
     DAY,
@@ -98,9 +99,23 @@ def test_a_customer_signature_without_the_couriers_is_a_conflict_that_blocks_rev
     after = view(*events, fact("couriers", "signed", T0 + 2 * DAY))
 
     assert (before["state"], before["flags"]) == ("customer_signed", ["conflict", "gap"])
-    assert before["tiers"]["finance"] == "revenue_blocked"
+    assert before["tiers"] == {"base": "LOADED", "business": "received", "finance": "revenue_blocked"}
     assert (after["state"], after["flags"]) == ("customer_signed", [])
-    assert after["tiers"]["finance"] == "revenue_due"
+    assert after["tiers"] == {"base": "DELIVERED", "business": "received", "finance": "revenue_due"}
+
+
+@pytest.mark.rule("FIN-13", "ST-04")
+def test_an_order_only_its_customer_calls_delivered_says_how_far_the_parcel_is_and_what_blocks_its_money() -> None:
+    events = [created(), paid(), fact("wms", "packed", T0 + HOUR), fact("orders", "buyer_confirmed", T0 + DAY)]
+    on_the_way = [*events, fact("wms", "loaded", T0 + 2 * HOUR), fact("couriers", "out_for_delivery", T0 + 3 * HOUR)]
+    records = data.node_records()
+
+    packed, carried = record(GUID, fold(events)[0], records), record(GUID, fold(on_the_way)[0], records)
+    signed = record(GUID, fold([*on_the_way, fact("couriers", "signed", T0 + 2 * DAY)])[0], records)
+
+    assert (packed["tiers"]["base"], carried["tiers"]["base"]) == ("PACKED", "HANDED_OVER")
+    assert packed["expected_next"] == carried["expected_next"] == sla.BLOCKED
+    assert (signed["tiers"]["base"], signed["expected_next"]) == ("DELIVERED", "the settlement by finance")
 
 
 @pytest.mark.rule("ST-05")
