@@ -28,6 +28,17 @@ def test_the_table_in_force_has_the_rules_of_the_article() -> None:
     assert settings.rule("any other").needs == settings.rule(None).needs == ("paid_in_full", "customer_signed")
 
 
+@pytest.mark.rule("FIN-01")
+def test_a_channel_has_its_rule_under_each_of_its_names() -> None:
+    """Whoever is Douyin to the status tables is Douyin to finance."""
+    settings = data.ledger()
+    names = json.loads((data.FOLDER / "status" / "douyin.json").read_text())["names"]
+    assert {settings.rule(name) for name in names} == {settings.rule("douyin")}
+    minis = {name for name in settings.rules if name.startswith("wechat")}
+    assert minis == {*data.channels().qps}, "the gate and the ledger know the mini-program by the same names"
+    assert {settings.rule(name).needs for name in minis} == {("paid_in_full",)}
+
+
 @pytest.mark.rule("FIN-01", "FIN-06", "FIN-11")
 @pytest.mark.parametrize(
     ("path", "value", "told"),
