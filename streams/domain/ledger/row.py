@@ -119,6 +119,10 @@ def price(fact: Fact, settings: Settings) -> tuple[int | None, list[int], int]:
     total, worth = fact.get("total_minor"), sum(gross)
     if total is None and worth > 0:
         total = max(0, worth - off)
+    if total and not worth and total + off <= settings.most_minor:
+        sold = [n for n, line in enumerate(lines) if not line.get("is_gift")]
+        if len(sold) == 1 and lines[sold[0]].get("unit_price_minor") is None:
+            gross[sold[0]] = total + off  # nothing else was sold: what was paid is its price
     return total, gross, off
 
 

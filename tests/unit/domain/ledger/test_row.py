@@ -13,6 +13,7 @@ from tests.unit.domain.order.facts import HOUR, T0, Fact, created, fact, fold, m
 
 SETTINGS = data.ledger()
 LINE = {"line_no": 1, "sku": "A", "quantity": 2, "unit_price_minor": 5000, "is_gift": False}
+BARE = {"sku": "A", "quantity": 2, "unit_price_minor": None}
 GIFT = {"line_no": 2, "sku": "B", "quantity": 1, "unit_price_minor": 999, "is_gift": True}
 
 
@@ -37,6 +38,10 @@ def row_of(*facts: Fact) -> dict[str, Any]:
         ({"total_minor": 500, "lines": [GIFT]}, [], 500, 500),
         ({"total_minor": 0, "lines": [GIFT]}, [], None, 0),
         ({"total_minor": None, "lines": [{"sku": "A", "quantity": 1}]}, None, None, None),
+        ({"total_minor": 500, "lines": [{**BARE, "line_no": 3}, GIFT]}, [[3, 500, 0]], None, 500),
+        ({"total_minor": 500, "lines": [BARE], "discounts": [{"amount_minor": 100}]}, [[1, 600, 100]], None, 500),
+        ({"total_minor": 500, "lines": [BARE, {**BARE, "sku": "C"}]}, [], 500, 500),
+        ({"total_minor": 500, "lines": [{**LINE, "unit_price_minor": 0}]}, [], 500, 500),
         ({"total_minor": 7, "lines": [{**LINE, "quantity": 10**15, "unit_price_minor": 2}]}, [], 7, 7),
         (
             {"total_minor": 7, "lines": [{**LINE, "quantity": 10**15, "unit_price_minor": 1}]},
