@@ -96,6 +96,18 @@ def test_an_empty_wish_at_the_order_has_the_customers_profile() -> None:
 
 
 @pytest.mark.rule("TAX-02")
+def test_a_wish_that_names_the_customer_the_order_did_not_has_the_customers_profile() -> None:
+    office = Office().set(T0 - DAY, kind="invoice_profile", customer_id="K", **ENTERPRISE)
+    for order_no, known in (("A", None), ("B", "C")):
+        office.buy(order_no, customer_id=known)
+        office.about("orders", "invoice_requested", T0 + HOUR, order_no, customer_id="K")
+        office.pay(order_no, 10000).sign(order_no)
+    office.until(SIGNED + HOUR)
+    assert {ask["reply_to"]: ask["tax_number"] for ask in office.asks} == {"customer/K": USCC, "customer/C": None}
+    assert Played(office.runner).states["A"]["customer_id"] == "K"
+
+
+@pytest.mark.rule("TAX-02")
 def test_the_newest_profile_counts_whatever_comes_first_and_another_buyer_is_not_it() -> None:
     office = Office()
     for at, name in ((2, "新公司"), (1, "旧公司")):

@@ -67,6 +67,9 @@ def take(state: OrderState, fact: Fact, now: int, rules: StockRules) -> str | No
     elif known is not None and known.status not in _ASKABLE:
         return f"an invoice was asked for before: it is {known.status}"
     else:
+        if known is None and state.customer_id is None:
+            # TAX-02: whose profile it is. Not later: what is kept of the invoice is kept by customer.
+            state.customer_id = fact.get("customer_id")
         due = branch.due_of(state, now, rules.branch_ms)
         known = Invoice(ASKED, None, {} if known is None else known.issued, due)
     state.aside = aside._replace(invoice=known)
