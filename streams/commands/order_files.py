@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from streams.commands.order_view import codes_of
-from streams.domain.ledger import of_entries
+from streams.domain.ledger import of_entries, waits_for
+from streams.domain.rules import data
 from streams.errors import UsageError
 
 
@@ -37,6 +38,8 @@ def find(folder: Path, code: str) -> list[dict[str, Any]]:
                 details[value["order_guid"]][name].append(value)
     for order in details.values():
         order["money"] = of_entries(order.pop("entries"))
+        if order["money"] is not None and order["money"]["recognised_at"] is None:
+            order["money"]["waits_for"] = waits_for(order["state"], data.ledger())
     alerts = dict(rows(folder, "alerts", guids))
     for alert in alerts.values():
         if alert and alert.get("order_guid") in details:

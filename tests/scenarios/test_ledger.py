@@ -7,6 +7,7 @@ import json
 import random
 import sys
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from streams.commands.order_view import revenue
 from streams.data import cases
 from streams.domain import calendar
-from streams.domain.ledger import of_entries, view
+from streams.domain.ledger import of_entries, view, waits_for
 from streams.domain.rules import data
 from streams.engine.local import Abort, Crash, LocalRunner
 from tests.scenarios.play import Played, new_runner, play, records, run
@@ -449,6 +450,27 @@ def test_an_order_says_in_one_line_what_it_is_worth_and_what_it_waits_for() -> N
     assert revenue(of_entries(desk.entries()) or {}, {}) == said(desk)
     douyin = Desk("douyin").paid().picked(T0 + HOUR)
     assert said(douyin).startswith("none yet: due at 2026-01-23 09:00:00 +08 unless it is cancelled")
+
+
+@pytest.mark.rule("FIN-13")
+@pytest.mark.parametrize("channel", ["tmall", "douyin"])
+def test_the_record_of_an_order_says_what_its_revenue_waits_for_as_the_ledger_does(channel: str) -> None:
+    """What `oms order --from` has of it: complained about, on its way, signed by the customer's side alone."""
+    desk = Desk(channel)
+    steps: list[Callable[[int], Desk]] = [
+        lambda at: desk.money("deposit_paid", at, 10000),
+        lambda at: desk.money("balance_paid", at, 20000),
+        lambda at: desk.about("wms", "loaded", at, "wms", waybill_no="W1", warehouse="hz"),
+        lambda at: desk.about("orders", "complaint", at, channel),
+        lambda at: desk.about("orders", "buyer_confirmed", at, channel),
+        lambda at: desk.about("couriers", "out_for_delivery", at, "zto", waybill_no="W1", courier="zto"),
+        lambda at: desk.money("refund_settled", at, 30000),
+    ]
+    for n, step in enumerate(steps):
+        step(T0 + n * HOUR)
+        [row] = desk.runner.table("ledger", "orders").values()
+        told = waits_for(desk.out("order-states")[-1], data.ledger())
+        assert told == view(row, data.ledger())["waits_for"], desk.out("order-states")[-1]["state"]
 
 
 @pytest.mark.rule("FIN-02", "FIN-06", "FIN-08")

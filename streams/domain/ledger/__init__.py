@@ -24,7 +24,7 @@ from streams.domain.ledger.periods import CLOSED, STATED
 from streams.domain.ledger.recognise import held_open, verdict
 from streams.domain.ledger.row import REFUND, Fact, Row, concerns, observe
 from streams.domain.ledger.settings import LedgerError, Settings
-from streams.domain.ledger.view import bridge, of_entries, view
+from streams.domain.ledger.view import bridge, of_entries, view, waits_for
 
 __all__ = [
     "ALERTS",
@@ -41,6 +41,7 @@ __all__ = [
     "of_entries",
     "step",
     "view",
+    "waits_for",
 ]
 
 ENTRIES: Final = "ledger-entries"

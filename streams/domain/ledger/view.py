@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from streams.domain.ledger.entries import ADVANCES, CASH, DISCOUNTS, REFUNDS, REVENUE
-from streams.domain.ledger.recognise import verdict
+from streams.domain.ledger.recognise import BACK, CONFLICT, MONEY, PICKUP, WORD, verdict
 from streams.domain.ledger.row import Row, sums
-from streams.domain.ledger.settings import Settings
+from streams.domain.ledger.settings import CONFIRMED, PICKED, Settings
+
+_WITH_COURIER: Final = ("HANDED_OVER", "DELIVERED")
+"""Base tiers (ST-04) of an order that a courier has picked up."""
 
 
 def view(row: Row, settings: Settings) -> dict[str, Any]:
@@ -52,6 +55,22 @@ def bridge(row: Row) -> dict[str, int] | None:
         "fees_minor": fees,
         "booked_minor": recognised - fees,
     }
+
+
+def waits_for(state: Mapping[str, Any], settings: Settings) -> str | None:
+    """The `waits_for` of `view` from an order's record of order-states, where there is no row of the ledger; None if
+    nothing is missing that the record tells of."""
+    paid, total, told = state.get("paid_minor") or 0, state.get("total_minor"), state.get("entered_at") or {}
+    needs = settings.rule(state.get("channel")).needs
+    if "paid" not in told or (total is not None and paid < total - settings.rounding_minor):
+        return MONEY
+    if PICKED in needs and (state.get("tiers") or {}).get("base") not in _WITH_COURIER:
+        return PICKUP
+    if CONFIRMED in needs and "customer_signed" not in told:
+        return WORD
+    if "customer_signed" in told and "conflict" in (state.get("flags") or ()):
+        return CONFLICT
+    return BACK if 0 < paid <= (state.get("refunded_minor") or 0) else None
 
 
 def of_entries(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
