@@ -38,8 +38,9 @@ class MatchReports:
     part, or after `grace_ms`; a late part is added for `kept_days`. `listed`: orders of a list, `rows_per_step`: alerts
     told in one turn, at most. An order of which nothing is open is forgotten `forget_days` after its last event.
 
-    FIN-04: an order is compared when it has been paid and shipped for `settle_ms`, or either for `age_ms`. Alerted is
-    what differs by more than `amount_per_1000` of the price, or by more than `pieces`.
+    FIN-04: an order is compared when it has been paid and shipped for `settle_ms` (0: by the next run; more for a shop
+    whose parcels and payments come in parts), or either for `age_ms`. Alerted is what differs by more than
+    `amount_per_1000` of the price, or by more than `pieces`.
     FIN-05: in the last `watch_days` of a month its totals may differ by `warn_per_1000`, and by `critical_per_1000`.
     """
 

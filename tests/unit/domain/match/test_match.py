@@ -90,14 +90,16 @@ def test_the_comparison_is_not_rounded() -> None:
 
 
 @pytest.mark.rule("FIN-04")
-def test_an_order_is_compared_a_day_after_it_was_paid_and_shipped() -> None:
+def test_an_order_is_compared_as_soon_as_it_is_paid_and_shipped_or_as_long_after_as_a_shop_waits() -> None:
     facts = created(), paid(9000), say("loaded", HOUR, quantity=3)
-    row = told(*facts, now=T0 + HOUR)
+    assert level(*facts, now=T0 + HOUR) == OVER
+    patient = replace(SETTINGS, settle_ms=DAY)
+    row: Any = None
+    for fact in facts:
+        row = step(row, fact, T0 + HOUR, patient)
     assert "found" not in row
-    assert row["due"] == T0 + HOUR + SETTINGS.settle_ms
-    assert level(*facts, now=row["due"] - 1) is None
-    assert level(*facts, now=row["due"]) == OVER
-    fired = due(row, row["due"], SETTINGS)
+    assert row["due"] == T0 + HOUR + DAY
+    fired = due(row, row["due"], patient)
     assert fired["found"]["level"] == OVER
     assert "due" not in fired
 
@@ -303,7 +305,7 @@ def test_the_worst_come_first() -> None:
         {"every_ms": 7 * HOUR},
         {"grace_ms": 7200000},
         {"rows_per_step": 0},
-        {"age_ms": 1},
+        {"age_ms": 1, "settle_ms": 2},
         {"pieces": "1"},
         {"forget_days": 61},
         {"more": 1},
