@@ -39,7 +39,7 @@ class Settings:
     unreached     LOG-15: results of a call that are no answer; any other but a confirmation is a dispute
     auto_complete LOG-13: channels whose orders the courier's signature completes; their customers are not asked
     couriers      by name, as `courier` or `source` of an event has it. Only those with an interface can be probed, and
-                  only those who tell of every scan can stand still.
+                  a waybill of which no courier spoke yet; only those who tell of every scan can stand still.
     """
 
     accept_ms: int = 10 * calendar.MINUTE_MS

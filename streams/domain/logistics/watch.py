@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from .settings import Settings
-from .waybill import Row
+from .waybill import PROBED, Row
 
 Send = tuple[str, str, dict[str, Any]]
 """(topic, key, value)."""
@@ -38,9 +38,11 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
         yield row["created"] + settings.accept_ms * (pushed + 1) + 1, PUSH
     if "shipped" in row and "picked" not in row and UNPICKED not in raised:
         yield row["shipped"] + settings.pickup_ms + 1, UNPICKED
-    if row.get("courier") not in settings.couriers:
+    # Who carries it may not be known before anybody answers: then a probe is all there is to find out by (LOG-02).
+    courier = row.get("courier", PROBED)
+    if courier not in settings.couriers and courier != PROBED:
         return
-    if "moved" in row:
+    if "moved" in row and courier in settings.couriers:
         if SLOW not in raised and STALLED not in raised:
             yield row["moved"] + settings.stall_ms + 1, SLOW
         if STALLED not in raised:
@@ -120,8 +122,9 @@ def settle(guid: str, number: str, before: Row | None, row: Row, at: int, settin
 
 
 def call(kind: str, guid: str, number: str, courier: str | None, at: int, attempt: int) -> Send:
-    wish = {"do": kind, "waybill_no": number, "order_guid": guid, "courier": courier, "attempt": attempt, "at": at}
-    return CALLS, courier or NOBODY, wish
+    known = None if courier == PROBED else courier
+    wish = {"do": kind, "waybill_no": number, "order_guid": guid, "courier": known, "attempt": attempt, "at": at}
+    return CALLS, known or NOBODY, wish
 
 
 def _raise(guid: str, number: str, row: Row, what: str, title: str, detail: str, at: int, sends: list[Send]) -> Row:

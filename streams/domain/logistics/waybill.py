@@ -1,6 +1,6 @@
 """What is known of the waybills of one order, as a row of JSON values by waybill number.
 
-    courier    who carries it
+    courier    who carries it; PROBED while only probes spoke of it
     created    first told of by warehouse or shop      accepted   first told of by the courier
     shipped    left the warehouse                      picked     first movement with the courier
     moved      last movement                           ended      delivered
@@ -32,6 +32,9 @@ _COMPLAINTS: Final = 16
 ORDER: Final = ""
 """Key of the row that is no waybill's."""
 
+PROBED: Final = "probe"
+"""Source of what a probe brings back; where it does not say who carries the parcel, that is not known yet (LOG-06)."""
+
 _CREATED: Final = frozenset({"orders", "wms"})
 _MOVING: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
 _SIGNED: Final = RANK["logistics_signed"]
@@ -55,7 +58,8 @@ def observe(rows: Rows | None, fact: Fact) -> Rows | None:
     rank = rank_of(fact)
     if topic == "couriers":
         courier = fact.get("courier") or fact["source"]
-        new.setdefault("courier", courier)
+        if new.get("courier", PROBED) == PROBED:
+            new["courier"] = courier
         _first(new, "accepted", at)
         ended = is_signed(fact)
         if ended:

@@ -60,6 +60,25 @@ def test_a_silent_waybill_is_probed_every_half_hour_from_the_half_hour_on() -> N
     assert it.requests("probe") == [40 * MINUTE, 70 * MINUTE, 100 * MINUTE]
 
 
+@pytest.mark.rule("LOG-02", "LOG-06")
+def test_a_shipped_waybill_of_which_no_courier_ever_spoke_is_probed() -> None:
+    it = Watched().say("wms", "loaded", 0).wait(30 * MINUTE - 1)
+    assert not it.requests("probe")
+    it.wait(HOUR)
+    assert it.requests("probe") == [30 * MINUTE, HOUR]
+    assert {value["courier"] for topic, _, value in it.sent if topic == rules.REQUESTS} == {None}
+
+
+@pytest.mark.rule("LOG-03", "LOG-06")
+def test_a_probes_answer_without_a_courier_leaves_open_who_carries_the_parcel() -> None:
+    it = Watched().say("wms", "loaded", 0)
+    it.courier("probe_result", HOUR, source="probe", courier=None, mapped=MAPPED).wait(12 * HOUR)
+    assert it.requests("probe")[-1] == 12 * HOUR
+    assert not it.alerts("LOG-03")
+    it.courier("scanned", 13 * HOUR).wait(21 * HOUR + 1)
+    assert it.alerts("LOG-03/G1") == [("open", 21 * HOUR + 1)]
+
+
 @pytest.mark.rule("LOG-06")
 def test_a_movement_puts_the_probe_off_and_a_signature_ends_it() -> None:
     it = Watched().courier("picked_up", 0).courier("scanned", 29 * MINUTE)

@@ -42,7 +42,7 @@ class Watched:
         self._take(rules.step(self.rows, fact, self.now, self.settings))
         return self.wait(told)
 
-    def courier(self, kind: str, at: int, courier: str = "zto", **fields: Any) -> Watched:
+    def courier(self, kind: str, at: int, courier: str | None = "zto", **fields: Any) -> Watched:
         return self.say("couriers", kind, at, courier=courier, **fields)
 
     def wait(self, until: int) -> Watched:
