@@ -12,7 +12,7 @@ before it, the end of the order, timers) depends on when a fact came. Fields tha
     refunds, closed                              {event: amount}; since when its channel calls it closed
     told                                         events that were passed on to a counter
     over                                         customer_signed or closed: nothing fires any more
-    due, late, overdue, called                   its timer; alerts that were raised
+    due, late, overdue, called                   its timer; alerts that were raised, `late` since when it is open
     promised, near                               see promise
     regretted, warned, trouble                   when it was cancelled soon after payment, warned of, in trouble first
 """
@@ -368,13 +368,20 @@ def _settle(out: Outcome, guid: str, before: Row | None, new: dict[str, Any], at
     if "trouble" in new and (before is None or "trouble" not in before):
         early = int(new.get("warned", new["trouble"]) < new["trouble"])
         out.count(tally.capture_key(new["trouble"]), {"do": "abnormal", "at": new["trouble"], "early": early})
-    if new.get("overdue") == 1 and (new.get("over") or new.get("rank", 0) >= SHIPPED):
+    ended = _is_ended(new)
+    if new.get("overdue") == 1 and (ended or new.get("rank", 0) >= SHIPPED):
         new["overdue"] = 2
         out.calm("RSK-10", guid, at)
     if "near" in new:
-        promise.settle(out, guid, new, at, settings.limits)
-    if new.get("over"):
+        promise.settle(out, guid, new, at, settings.limits, ended)
+    if ended:
         verdict.end(out, guid, new, at)
+    if "late" in new:
+        late_at = _late_at(new, settings)
+        # An old fact told late puts nothing off: it is late as of when that was found.
+        if late_at is None or late_at > max(at, new["late"]):
+            del new["late"]
+            out.calm("RSK-11", guid, at)
     for what, when in _dues(new, settings):
         if what == "late" and when <= at:
             _likely_late(out, guid, new, at)
@@ -391,15 +398,15 @@ def _settle(out: Outcome, guid: str, before: Row | None, new: dict[str, Any], at
 
 
 def _likely_late(out: Outcome, guid: str, row: dict[str, Any], at: int) -> None:
-    """RSK-11: warned ahead, once."""
-    row["late"] = 1
+    """RSK-11: warned ahead, once for as long as it lasts."""
+    row["late"] = at
     node = NODES[row["node"][0] - 1].name
     out.alarm("RSK-11", guid, at, "likely late", f"at {node}: its age and its weak signals together reach the limit")
 
 
 def _dues(row: Row, settings: Settings) -> list[tuple[str, int]]:
     """(what, when) of all that is to come; `when` is the first ms at which a limit is passed."""
-    if row.get("over"):
+    if _is_ended(row):
         return []
     limits, fired = settings.limits, row.get("signals", {})
     rank, found = row.get("rank", 0), list[tuple[str, int]]()
@@ -410,14 +417,28 @@ def _dues(row: Row, settings: Settings) -> list[tuple[str, int]]:
     if "promised" in row and (near := promise.due(row, limits)) is not None:
         found.append(("promise", near))
     node = row.get("node")
-    if node is not None and (sla := limits.node_sla_ms.get(node[0])) is not None:
-        if "node_overdue" not in fired:
-            found.append(("node", node[1] + sla + 1))
-        if not row.get("late"):
-            # age / SLA + score >= limit, in whole milliseconds
-            missing = limits.likely_late - verdict.score_of(row, settings)
-            found.append(("late", node[1] + max(0, -(-missing * sla // 1_000_000))))
+    if node is not None and (sla := limits.node_sla_ms.get(node[0])) is not None and "node_overdue" not in fired:
+        found.append(("node", node[1] + sla + 1))
+    if "late" not in row and (late_at := _late_at(row, settings)) is not None:
+        found.append(("late", late_at))
     return found
+
+
+def _late_at(row: Row, settings: Settings) -> int | None:
+    """RSK-11: from when on the order is likely late at its node; None where it no longer can be, as it is shipped or
+    ended. age / SLA + score >= limit, in whole milliseconds."""
+    node, limits = row.get("node"), settings.limits
+    sla = None if node is None or _is_ended(row) else limits.node_sla_ms.get(node[0])
+    if node is None or sla is None:
+        return None
+    missing = limits.likely_late - verdict.score_of(row, settings)
+    since: int = node[1]
+    return since + max(0, -(-missing * sla // 1_000_000))
+
+
+def _is_ended(row: Row) -> bool:
+    """Whether nobody need hurry any more: it is over, or all its money is back and it is not to be sent (RSK-10)."""
+    return bool(row.get("over")) or 0 < row.get("total", 0) <= sum(row.get("refunds", {}).values())
 
 
 def _event(fact: Fact) -> str:

@@ -56,10 +56,11 @@ def tell(out: Outcome, guid: str, row: dict[str, Any], at: int, limits: Limits) 
     out.alarm("RSK-11", guid, at, "promised delivery at risk", f"{_WHERE[phase]}, {left}", about=ABOUT)
 
 
-def settle(out: Outcome, guid: str, row: dict[str, Any], at: int, limits: Limits) -> None:
-    """After a fact of `at` (ms) about an order with an open alert: close it if its cause is gone. Changes `row`."""
+def settle(out: Outcome, guid: str, row: dict[str, Any], at: int, limits: Limits, ended: bool) -> None:
+    """After a fact of `at` (ms) about an order with an open alert: close it if its cause is gone, or the order `ended`.
+    Changes `row`."""
     told_in, since = row["near"]
-    phase = None if row.get("over") else phase_of(row)
+    phase = None if ended else phase_of(row)
     if phase == told_in:
         return
     again = None if phase is None else _too_late(row, phase, limits)

@@ -102,11 +102,11 @@ def told(
 
 
 def end(out: Outcome, guid: str, row: dict[str, Any], at: int) -> None:
-    """RSK-01: signals live until the order is customer_signed or closed. A lock stays until somebody lifts it."""
+    """RSK-01: signals live until the order is customer_signed or closed, and nobody need act once its money is back. A
+    lock stays until somebody lifts it."""
     if row.get("level") and not row.get("calmed"):
         row["calmed"] = 1
         out.calm("RSK-03", guid, at)
-    for rule, name in (("RSK-07", "called"), ("RSK-11", "late")):
-        if row.get(name) == 1:
-            row[name] = 2
-            out.calm(rule, guid, at)
+    if row.get("called") == 1:
+        row["called"] = 2
+        out.calm("RSK-07", guid, at)

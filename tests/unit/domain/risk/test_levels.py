@@ -231,6 +231,38 @@ def test_paid_and_unshipped_for_more_than_24_hours(after: int, findings: list[st
     assert desk.findings("RSK-10") == [*findings, *(["close"] if findings else [])]
 
 
+@pytest.mark.rule("RSK-10")
+def test_an_order_whose_money_is_all_back_is_not_overdue() -> None:
+    half: dict[str, Any] = {"amount_minor": 15000, "currency": "CNY"}
+    desk = Desk().say(created(), paid(), fact("payments", "refund_settled", T0 + HOUR, **half))
+    assert desk.pass_to(T0 + 2 * DAY).findings("RSK-10") == ["open"]
+    desk.say(fact("payments", "refund_settled", T0 + 2 * DAY, **half))
+    assert desk.findings("RSK-10") == ["open", "close"]
+    early = Desk().say(created(), paid(), *[fact("payments", "refund_settled", T0 + HOUR, **half) for _ in range(2)])
+    assert early.pass_to(T0 + 2 * DAY).findings("RSK-10") == []
+
+
+@pytest.mark.rule("RSK-11")
+@pytest.mark.parametrize(
+    "moved",
+    [
+        ("wms", "loaded", {}),
+        ("couriers", "picked_up", {}),
+        ("wms", "packed", {}),
+        ("payments", "refund_settled", {"amount_minor": 30000, "currency": "CNY"}),
+    ],
+)
+def test_what_is_no_longer_likely_late_is_told_so(moved: tuple[str, str, dict[str, Any]]) -> None:
+    topic, kind, fields = moved
+    desk = Desk().say(created(), paid(), fact("wms", "picking_started", T0)).pass_to(T0 + 3 * HOUR)
+    assert desk.findings("RSK-11") == ["open"]
+    desk.say(fact("wms", "quality_checked", T0 + HOUR))  # told late: by now it is late there as well
+    assert desk.findings("RSK-11") == ["open"]
+    desk.say(fact(topic, kind, T0 + 3 * HOUR, **fields))
+    again = ["open"] if kind == "packed" else []  # it stays there too long again
+    assert desk.pass_to(T0 + 6 * HOUR).findings("RSK-11") == ["open", "close", *again]
+
+
 @pytest.mark.rule("RSK-11")
 def test_an_order_is_likely_late_when_age_over_limit_and_score_make_one() -> None:
     picking = [created(page_dwell_s=200), paid(), fact("wms", "picking_started", T0)]  # 0.4: 60 % of two hours are left
