@@ -10,6 +10,7 @@ from streams.domain import alert, channel, identity, ids
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code, request_code
 from streams.domain.inventory import references
 from streams.domain.ledger import periods
+from streams.domain.order.meanings import ANSWER
 from streams.domain.protected.cleaning import clean
 from streams.domain.protected.seal import SEAL
 from streams.domain.risk import chats
@@ -22,6 +23,7 @@ from streams.engine.partitioner import partition_of
 _CONTRACT = data.contract()
 _PROTECTED = data.protected()
 _RISK = data.risk().limits
+_ANSWERS = data.answers()
 
 
 def make(maps: StatusMaps | None = None) -> Agent:
@@ -75,6 +77,10 @@ def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
     raw_status = fact.get("raw_status")
     if raw_status is not None:
         _map(ctx, maps, topic, fact, raw_status)
+    if fact["event_type"] == "voice_call_result" and fact.get("result"):
+        answer = _ANSWERS.get(fact["result"].strip().casefold())
+        if answer is not None:
+            fact[ANSWER] = answer
     if "invoice" in fact:
         fact["invoice"] = integrity.sealed(fact["invoice"], fact.get("raw"))  # TAX-10: from here on nobody may alter it
     route = SPECS[topic][fact["event_type"]].route

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -136,6 +137,27 @@ def test_case_19_what_is_in_dispute_waits_for_a_person(topic: str, kind: str, fi
     shop = delivered("D1").say(topic, kind, T0 + 26 * HOUR, "desk", channel="douyin", order_no="D1", **fields)
     shop.runner.advance(OVER + 40 * calendar.DAY_MS)
     assert shop.out("order-states")[-1]["state"] == "logistics_signed"
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(
+    ("result", "state", "told"),
+    [
+        ("Intact", "customer_signed", []),
+        ("已收到", "customer_signed", []),
+        ("破损", "logistics_signed", ["LOG-15"]),
+        ("package_damaged", "logistics_signed", ["LOG-15"]),
+        ("send it again", "logistics_signed", []),
+    ],
+)
+def test_case_19_an_answer_counts_in_whatever_words_the_caller_has_for_it(
+    result: str, state: str, told: list[str]
+) -> None:
+    shop = delivered("D1")
+    shop.say("service", "voice_call_result", T0 + 26 * HOUR, "aliyun", channel="douyin", order_no="D1", result=result)
+    assert shop.out("order-states")[-1]["state"] == state
+    assert [row["rule"] for row in shop.out("alerts") if row["rule"] == "LOG-15"] == told
+    assert json.loads(shop.out("audit-log")[-1]["raw"])["result"] == result
 
 
 @pytest.mark.rule("LOG-15")

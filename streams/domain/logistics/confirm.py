@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streams.domain.order.meanings import CONFIRM_TIMEOUT, CONFIRMED
+from streams.domain.order.meanings import CONFIRM_TIMEOUT, CONFIRMED, answer_of
 from streams.domain.rules.nodes import RANK
 
 from .settings import Settings
@@ -37,7 +37,7 @@ REQUESTS: Final = "customer-requests"
 ORDERS: Final = "order-facts"
 LINK, FIRST, SECOND, TIMEOUT, FORGET = "link", "call 1", "call 2", "timeout", "forget"
 DAMAGED: Final = "damaged"
-"""`result` of a voice_call_result: the parcel was not intact."""
+"""Answer of a voice_call_result: the parcel was not intact."""
 TICKETS: Final = 16
 """Tickets of an order that are watched; the row must not grow without end."""
 
@@ -103,7 +103,7 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
     elif kind in _WORDS or kind == "cancel_marked" or (topic == "orders" and rank >= _CONFIRMED):
         new["confirmed"] = min(at, new.get("confirmed", at))
     elif kind == "voice_call_result":
-        result = fact.get("result")
+        result = answer_of(fact)
         if result == DAMAGED and "damaged" not in new:
             new["damaged"] = at
             sends.append(_damage(fact["order_guid"], at))

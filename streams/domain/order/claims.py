@@ -19,6 +19,7 @@ from streams.domain.order.meanings import (
     TIMED_OUT,
     VOICE_CONFIRMED,
     Meaning,
+    answer_of,
 )
 from streams.domain.order.state import Claim, Fact, OrderState
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES, UNPROVEN
@@ -46,7 +47,7 @@ def read(fact: Fact) -> Reading:
         if not mapped["known"]:
             return _unknown(fact)
         return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"), bool(mapped.get("flags")))
-    if event_type == "voice_call_result" and fact.get("result") == CONFIRMED:
+    if event_type == "voice_call_result" and answer_of(fact) == CONFIRMED:
         return VOICE_CONFIRMED, None
     if event_type == CONFIRM_TIMEOUT and "digest" not in fact:
         return TIMED_OUT, None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES
 
@@ -117,13 +117,21 @@ BY_ONE: Final[Mapping[str, Meaning]] = {RESOLVE: RESOLVED, RETRY_RED: RETRIED}
 """Commands about an order that take no approval: an operator and a reason will do."""
 
 VOICE_CONFIRMED: Final = _reaches("customer_signed")
-"""A voice_call_result whose `result` is CONFIRMED (LOG-15)."""
+"""A voice_call_result whose answer is CONFIRMED (LOG-15)."""
 CONFIRMED: Final = "confirmed"
+ANSWER: Final = "answer"
+"""Field of a voice_call_result in which intake says what its `result` stands for, where that is another word."""
 
 TIMED_OUT: Final = replace(_reaches("customer_signed", rule="LOG-15"), claims=False)
 """A CONFIRM_TIMEOUT: the customer said nothing for so long that the delivery counts as confirmed."""
 CONFIRM_TIMEOUT: Final = "_confirm_timeout"
 """By the logistics agent, once per order."""
+
+
+def answer_of(fact: Mapping[str, Any]) -> str | None:
+    """What came of a call: CONFIRMED, `damaged`, or the caller's own word (LOG-15)."""
+    answer: str | None = fact.get(ANSWER) or fact.get("result")
+    return answer
 
 
 def check(meanings: Mapping[tuple[str, str], Meaning]) -> None:

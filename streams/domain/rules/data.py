@@ -152,6 +152,12 @@ def logistics(path: Path = FOLDER / "logistics.json") -> LogisticsSettings:
 
 
 @cache
+def answers(path: Path = FOLDER / "logistics.json") -> dict[str, str]:
+    """LOG-15: what words of a call's result stand for, by word; see `answer_of`."""
+    return {word.casefold(): answer for answer, words in _read(path)["answers"].items() for word in words}
+
+
+@cache
 def ledger(path: Path = FOLDER / "recognition.json") -> LedgerSettings:
     """When revenue is recognised, by channel. LedgerError names the entry that must not be used."""
     return LedgerSettings.parse(_read(path), order_settings().currency, auto_complete())
