@@ -85,7 +85,7 @@ def step(rows: Rows | None, fact: Fact, now: int, settings: Settings, destinatio
         if row is old or number == waybill.ORDER:
             continue
         if "ended" in row and "ended" not in (old or {}):
-            _late(out, row, now - at, now, settings)
+            _late(out, guid, number, row, now - at, now, settings)
         settled, sends = watch.settle(guid, number, old, row, at, settings)
         out.sends += sends
         if arrival.is_news(settled):
@@ -96,17 +96,17 @@ def step(rows: Rows | None, fact: Fact, now: int, settings: Settings, destinatio
     return out
 
 
-def _late(out: Outcome, row: waybill.Row, lag: int, now: int, settings: Settings) -> None:
-    """LOG-04, LOG-10: one alert per courier that counts, not one per parcel."""
+def _late(out: Outcome, guid: str, number: str, row: waybill.Row, lag: int, now: int, settings: Settings) -> None:
+    """LOG-04, LOG-10: one alert per courier that counts, not one per parcel; it names the newest."""
     courier = row.get("courier")
     for rule, limit, title in (
         ("LOG-04", settings.signed_ms, "signature told late"),
         ("LOG-10", settings.stale_ms, "customers looked at an old state"),
     ):
         if limit < lag <= settings.history_ms:
-            detail = f"{courier} told of a signature {lag // 60_000} min after it"
+            detail = f"{courier} told of a signature {lag // 60_000} min after it: waybill {number}"
             said = {"do": "count", "rule": rule, "title": title, "detail": detail, "at": now, "source": courier}
-            out.sends.append((ALERTS, f"{rule}/{courier}", said))
+            out.sends.append((ALERTS, f"{rule}/{courier}", {**said, "order_guid": guid}))
 
 
 def _refresh(rows: Rows | None, fact: Fact, settings: Settings) -> Outcome:

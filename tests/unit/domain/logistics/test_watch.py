@@ -156,6 +156,14 @@ def test_a_signature_told_late_counts_against_its_courier(lag: int, late: int, s
     assert it.alerts("LOG-10") == [("count", HOUR + lag)] * stale
 
 
+@pytest.mark.rule("LOG-04", "LOG-10")
+def test_a_signature_told_late_names_its_waybill_and_order() -> None:
+    it = Watched().courier("picked_up", 0).courier("signed", HOUR, told=HOUR + DAY + 1)
+    late = [value for topic, key, value in it.sent if topic == rules.ALERTS and key in ("LOG-04/zto", "LOG-10/zto")]
+    assert [(said["rule"], said["order_guid"]) for said in late] == [("LOG-04", "G1"), ("LOG-10", "G1")]
+    assert all("W1" in said["detail"] for said in late)
+
+
 @pytest.mark.rule("LOG-04")
 def test_a_signature_told_twice_is_late_once() -> None:
     it = Watched().courier("picked_up", 0).courier("signed", HOUR, told=2 * HOUR)
