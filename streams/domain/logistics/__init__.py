@@ -75,7 +75,7 @@ def step(rows: Rows | None, fact: Fact, now: int, settings: Settings, destinatio
     guid, at = fact["order_guid"], fact["event_time"]
     if fact["event_type"] == "manual_command":
         return _refresh(rows, fact, settings)
-    new = waybill.observe(rows, fact)
+    new = waybill.observe(rows, fact, settings.courier_of)
     out = Outcome(new)
     if new is rows or new is None:
         return out

@@ -11,10 +11,12 @@ from .. import calendar
 
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """A courier with an interface. `phone`: to call about a parcel. `quota`: calls a day, if they are limited."""
+    """A courier with an interface. `phone`: to call about a parcel. `quota`: calls a day, if they are limited.
+    `names`: what others call it besides."""
 
     phone: str | None = None
     quota: int | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,10 @@ class Settings:
     timeout_ms    LOG-15: no word for longer, and the delivery counts as confirmed
     unreached     LOG-15: results of a call that are no answer; any other but a confirmation is a dispute
     auto_complete LOG-13: channels whose orders the courier's signature completes; their customers are not asked
-    couriers      by name, as `courier` or `source` of an event has it. Only those with an interface can be probed, and
-                  a waybill of which no courier spoke yet; only those who tell of every scan can stand still.
+    couriers      by each of their names, as `courier` or `source` of an event has it. Only those with an interface can
+                  be probed, and a waybill of which no courier spoke yet; only those who tell of every scan can stand
+                  still.
+    courier_of    the name that is kept of a courier, by each of its names in lower case: one quota for all of them
     """
 
     accept_ms: int = 10 * calendar.MINUTE_MS
@@ -65,16 +69,22 @@ class Settings:
     auto_complete: frozenset[str] = frozenset()
     retired_domains: tuple[str, ...] = ()
     couriers: Mapping[str, Courier] = field(default_factory=dict)
+    courier_of: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], auto_complete: frozenset[str] = frozenset()) -> Settings:
-        """From the file's numbers and its couriers {name: {phone, quota}}. TypeError names what is unknown."""
-        couriers = {name: Courier(**entry) for name, entry in document["couriers"].items()}
+        """From the file's numbers and its couriers {name: {phone, quota, names}}. TypeError names what is unknown."""
+        listed = {
+            name: Courier(**{**entry, "names": (*entry.get("names", ()),)})
+            for name, entry in document["couriers"].items()
+        }
+        courier_of = {each.casefold(): name for name, courier in listed.items() for each in (name, *courier.names)}
         numbers = {**document["limits"], "warn_percent": tuple(document["limits"]["warn_percent"])}
         return cls(
             **numbers,
             unreached=frozenset(document["unreached"]),
             auto_complete=auto_complete,
             retired_domains=tuple(document["retired_domains"]),
-            couriers=couriers,
+            couriers={**{name: listed[kept] for name, kept in courier_of.items()}, **listed},
+            courier_of=courier_of,
         )

@@ -35,14 +35,16 @@ ORDER: Final = ""
 PROBED: Final = "probe"
 """Source of what a probe brings back; where it does not say who carries the parcel, that is not known yet (LOG-06)."""
 
+_AS_SAID: Final[Mapping[str, str]] = {}
 _CREATED: Final = frozenset({"orders", "wms"})
 _MOVING: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
 _SIGNED: Final = RANK["logistics_signed"]
 _SHIPPED: Final = RANK["shipped"]
 
 
-def observe(rows: Rows | None, fact: Fact) -> Rows | None:
-    """The rows with what the fact says of a waybill; the same object if it says nothing new."""
+def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_SAID) -> Rows | None:
+    """The rows with what the fact says of a waybill; the same object if it says nothing new. `courier_of`: see
+    Settings."""
     number = fact.get("waybill_no")
     kind = fact["event_type"]
     if kind == "complaint":
@@ -58,6 +60,7 @@ def observe(rows: Rows | None, fact: Fact) -> Rows | None:
     rank = rank_of(fact)
     if topic == "couriers":
         courier = fact.get("courier") or fact["source"]
+        courier = courier_of.get(courier.strip().casefold(), courier)
         if new.get("courier", PROBED) == PROBED:
             new["courier"] = courier
         _first(new, "accepted", at)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from streams.domain import logistics as rules
 from streams.domain.logistics import settings as numbers
+from streams.domain.rules import data
 from tests.unit.domain.logistics.watched import DAY, HOUR, MINUTE, SECOND, T0, Watched
 
 MAPPED = {"known": True, "state": "shipped", "node": "in_transit", "flags": [], "event": None, "axis": None}
@@ -100,6 +103,25 @@ def test_probes_end_fifteen_days_after_the_last_movement() -> None:
 def test_a_courier_without_an_interface_is_neither_probed_nor_stalled() -> None:
     it = Watched().courier("picked_up", 0, courier="village cart").wait(10 * DAY)
     assert {topic for topic, _, _ in it.sent} == {rules.arrival.FACTS}
+
+
+@pytest.mark.rule("LOG-03", "LOG-07")
+@pytest.mark.parametrize("name", ["ZTO", "zhongtong", "中通", " zto "])
+def test_a_courier_is_the_same_by_each_of_its_names(name: str) -> None:
+    it = Watched().courier("picked_up", 0, courier=name).wait(8 * HOUR + 1)
+    [said] = [value for _, key, value in it.sent if key == "LOG-03/G1/W1"]
+    assert "95311" in said["detail"]
+    assert {value["courier"] for topic, _, value in it.sent if topic == rules.REQUESTS} == {"zto"}
+
+
+@pytest.mark.rule("LOG-03", "LOG-06")
+def test_every_courier_of_the_status_maps_is_watched_under_all_its_names() -> None:
+    known = data.logistics().courier_of
+    aggregators = {"kdniao", "kuaidi100", "wechat_local", "any-courier"}  # they speak of others' parcels
+    for file in sorted((data.FOLDER / "status").glob("*.json")):
+        table = json.loads(file.read_text(encoding="utf-8"))
+        if table["topics"] == ["couriers"] and file.stem not in aggregators:
+            assert {*table["names"]} <= {*known}, file.stem
 
 
 @pytest.mark.rule("LOG-03")
