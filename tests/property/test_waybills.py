@@ -21,6 +21,7 @@ _KINDS = [
     ("couriers", "probe_result"),
     ("couriers", "signed"),
     ("orders", "complaint"),
+    ("orders", "cancel_marked"),
 ]
 
 
@@ -70,5 +71,8 @@ def test_the_rows_are_a_function_of_the_set_of_facts(told: list[dict[str, Any]],
             "picked": min(moving, default=None),
             "moved": max(moving, default=None),
             "ended": min(times["signed"], default=None),
+            "cancelled": min(
+                (fact["event_time"] for fact in told if fact["event_type"] == "cancel_marked"), default=None
+            ),
         }
         assert {name: row.get(name) for name in wanted} == wanted

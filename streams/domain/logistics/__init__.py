@@ -45,6 +45,8 @@ __all__ = [
 ]
 
 _TOPICS: Final = frozenset({"couriers", "wms", "orders"})
+_ABOUT_ALL: Final = frozenset({"complaint", "cancel_marked"})
+"""What is said of an order's waybills without naming them."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ def nowhere() -> arrival.Place:
 def concerns(fact: Fact) -> bool:
     """Whether the fact may say something of a waybill; nearly all do not, and need no look at the rows."""
     kind = fact["event_type"]
-    return kind == "complaint" or ("waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command"))
+    return kind in _ABOUT_ALL or ("waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command"))
 
 
 def step(rows: Rows | None, fact: Fact, now: int, settings: Settings, destination: Destination = nowhere) -> Outcome:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from .settings import Settings
-from .waybill import PROBED, Row
+from .waybill import PROBED, Row, goes_out
 
 Send = tuple[str, str, dict[str, Any]]
 """(topic, key, value)."""
@@ -30,7 +30,7 @@ UNACCEPTED, UNPICKED, SLOW, STALLED, COMPLAINED = "LOG-01", "LOG-02", "LOG-03/sl
 def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     """(when, what) may come next, in no order; of a waybill that has arrived only that it is forgotten."""
     yield max(row.get(name, 0) for name in _TIMES) + settings.kept_ms, FORGET
-    if "ended" in row:
+    if "ended" in row or not goes_out(row):
         return
     raised = row.get("raised", ())
     pushed: int = row.get("pushed", 0)
@@ -104,7 +104,7 @@ def settle(guid: str, number: str, before: Row | None, row: Row, at: int, settin
     raised, ended = row.get("raised", ()), "ended" in row
     over = []
     if raised:
-        if "accepted" in row or ended:
+        if "accepted" in row or ended or not goes_out(row):
             over.append(UNACCEPTED)
         if "picked" in row or ended:
             over.append(UNPICKED)

@@ -7,10 +7,10 @@
     pushed     how often it was pushed again           probed     when it was probed last
     asked      the pickup for which an arrival was asked   timed   how long it took was told
     refreshed  when it was last looked up at once      complaints ids of the events
-    raised     alerts that are open about it
+    raised     alerts that are open about it              cancelled  when the order was cancelled
 
-Under ORDER lie the complaints themselves, [[event id, waybill or ""], ...], with `ended`, the time of the last: a
-complaint may come before any waybill is known, and counts for each it speaks of once that is.
+Under ORDER lie the complaints themselves, [[event id, waybill or ""], ...], and `cancelled`, with `ended`, the time of
+the last of them: either may come before any waybill is known, and counts for each it speaks of once that is.
 
 All times are event times in ms, the earliest or the latest of their kind, so the row is a function of the set of facts.
 """
@@ -49,6 +49,8 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
     kind = fact["event_type"]
     if kind == "complaint":
         return _complained(rows, number or "", fact["event_id"], fact["event_time"])
+    if kind == "cancel_marked":
+        return _cancelled(rows, fact["event_time"])
     topic = fact["topic"]
     if not number or (topic not in _CREATED and topic != "couriers"):
         return rows
@@ -75,7 +77,10 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
         if kind == "loaded" or rank == _SHIPPED:
             _first(new, "shipped", at)
     if rows and row is None and ORDER in rows:
-        new = _counted(number, new, rows[ORDER]["complaints"])
+        of_order = rows[ORDER]
+        new = _counted(number, new, of_order.get("complaints", []))
+        if "cancelled" in of_order:
+            new["cancelled"] = of_order["cancelled"]
     return rows if new == row else {**(rows or {}), number: new}
 
 
@@ -83,12 +88,26 @@ def _complained(rows: Rows | None, number: str, event_id: str, at: int) -> Rows:
     """About the waybill it names, or about every one of the order, those to come included."""
     before = (rows or {}).get(ORDER, {})
     said = sorted({*map(tuple, before.get("complaints", ())), (event_id, number)})[:_COMPLAINTS]
-    kept: Row = {"complaints": [[*one] for one in said], "ended": max(at, before.get("ended", at))}
+    kept: Row = {**before, "complaints": [[*one] for one in said], "ended": max(at, before.get("ended", at))}
     found = {
         name: row if name == ORDER else _counted(name, row, kept["complaints"]) for name, row in (rows or {}).items()
     }
     found[ORDER] = kept
     return rows if rows is not None and rows == found else found
+
+
+def _cancelled(rows: Rows | None, at: int) -> Rows | None:
+    """LOG-01: what is not on its way by then need not be accepted any more."""
+    before = (rows or {}).get(ORDER, {})
+    since = min(at, before.get("cancelled", at))
+    found = {name: {**row, "cancelled": since} for name, row in (rows or {}).items()}
+    found[ORDER] = {**before, "cancelled": since, "ended": max(at, before.get("ended", at))}
+    return rows if rows == found else found
+
+
+def goes_out(row: Row) -> bool:
+    """Whether the parcel has left, or is to leave."""
+    return "cancelled" not in row or "shipped" in row or "picked" in row
 
 
 def _counted(number: str, row: Row, said: list[list[str]]) -> Row:

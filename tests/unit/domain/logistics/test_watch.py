@@ -40,6 +40,25 @@ def test_what_a_courier_speaks_of_first_needs_no_push() -> None:
 
 
 @pytest.mark.rule("LOG-01")
+def test_a_waybill_of_a_cancelled_order_is_pushed_no_more_and_its_alert_ends() -> None:
+    it = Watched().say("wms", "label_printed", 0).wait(15 * MINUTE).say("orders", "cancel_marked", 15 * MINUTE, None)
+    it.wait(2 * HOUR)
+    assert it.requests("push") == [10 * MINUTE + 1]
+    assert it.alerts("LOG-01") == [("open", 10 * MINUTE + 1), ("close", 15 * MINUTE)]
+    it.say("wms", "loaded", 3 * HOUR).wait(2 * DAY)  # it left all the same
+    assert [do for do, _ in it.alerts("LOG-02")] == ["open"]
+
+
+@pytest.mark.rule("LOG-01")
+def test_a_cancellation_told_before_the_waybill_counts_for_it() -> None:
+    it = Watched().say("orders", "cancel_marked", MINUTE, None).say("wms", "label_printed", 0, told=2 * MINUTE)
+    assert not it.wait(DAY).requests("push")
+    it.say("orders", "complaint", DAY, None)
+    assert it.rows is not None
+    assert it.rows["W1"]["complaints"]
+
+
+@pytest.mark.rule("LOG-01")
 def test_pushes_missed_while_nobody_worked_are_made_once() -> None:
     it = Watched().say("wms", "packed", 0).sleep(2 * HOUR)
     assert it.requests("push") == [2 * HOUR]
