@@ -208,7 +208,7 @@ ORANGE = [("orange", 2.6)]
 ROWS = [
     timed("RSK-10", "paid and unshipped > 24 h", paid, T0 + DAY, alerts("RSK-10")),
     timed("LOG-02", "not picked up > 24 h", loaded, T0 + DAY, alerts("LOG-02")),
-    timed("LOG-03", "no movement > 4 h", on_its_way, T0 + 4 * HOUR, alerts("LOG-03", "info")),
+    timed("LOG-03", "no movement > 4 h", on_its_way, T0 + 4 * HOUR, alerts("LOG-03", "warning")),
     timed("LOG-03", "no movement > 8 h", on_its_way, T0 + 8 * HOUR, alerts("LOG-03", "critical")),
     timed("LOG-15", "first call > 24 h", signed, T0 + DAY, calls),
     timed("LOG-15", "second call > 72 h", signed, T0 + 3 * DAY, calls, 1, 2),

@@ -38,7 +38,7 @@ def test_a_parcel_that_stands_still_is_probed_told_and_forgiven_when_it_moves() 
     assert {(row["kind"], row["courier"], row["waybill_no"]) for row in requests} == {("probe", "zto", "W1")}
     assert [row["at"] for row in requests] == [T0 + 30 * MINUTE * n for n in range(1, 17)]
     guid = requests[0]["order_guid"]
-    assert alerts(shop, f"LOG-03/slow/{guid}/W1") == [("open", "info", []), ("closed", "info", [])]
+    assert alerts(shop, f"LOG-03/slow/{guid}/W1") == [("open", "warning", []), ("closed", "warning", [])]
     assert alerts(shop, f"LOG-03/{guid}/W1") == [("open", "critical", ["wecom"])]
     [last] = [row for row in shop.out("alerts") if row["alert_key"] == f"LOG-03/{guid}/W1"]
     assert last["recipient"] == "logistics lead"

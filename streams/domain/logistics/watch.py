@@ -131,7 +131,7 @@ def _raise(guid: str, number: str, row: Row, what: str, title: str, detail: str,
     rule = what[:6]
     said = {"do": "open", "rule": rule, "title": title, "detail": detail, "at": at, "order_guid": guid}
     if what == SLOW:
-        said |= {"severity": "info", "targets": []}
+        said |= {"severity": "warning", "targets": []}  # yellow: a sign for the dashboard, nobody is called
     sends.append((ALERTS, f"{what}/{guid}/{number}", said))
     return {**row, "raised": sorted({*row.get("raised", ()), what})}
 
