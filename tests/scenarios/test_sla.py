@@ -70,6 +70,17 @@ def test_a_stuck_label_is_told_once_after_two_hours_whatever_dies_and_closed_whe
     assert (state["node"], state["sla_due_at"]) == ("label_printed", FAILED + 7 * HOUR)
 
 
+@pytest.mark.rule("ST-15", "RSK-08")
+def test_an_order_that_waits_for_its_risk_review_is_told_to_the_reviewer(tmp_path: Path) -> None:
+    price = {"total_minor": 1_000_000, "currency": "CNY"}
+    large = [("orders", "order_created", CREATED, {"lines": [LINE], **price}), STUCK[1]]
+    runner = tell(new_runner(), tmp_path, *large)
+    runner.advance(CREATED + 1_000 + 2 * HOUR + 1)
+    [alert] = [found for found in Played(runner).output("alerts") if found["rule"] == "ST-15"]
+    assert (alert["recipient"], alert["title"]) == ("risk reviewer", "order over its SLA at risk_review")
+    assert Played(runner).states[ORDER["order_no"]]["node"] == "risk_review"
+
+
 @pytest.mark.rule("ST-15")
 def test_a_label_that_prints_in_time_raises_nothing(tmp_path: Path) -> None:
     printed = ("wms", "label_printed", FAILED + 2 * HOUR, dict[str, Any]())

@@ -21,6 +21,10 @@ from streams.domain.order.reserved import is_silent
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import NODE_NUMBER, NODE_STEP, PAID
 
+_REVIEWS: Final = (0, 0, NODE_NUMBER["order_review"], NODE_NUMBER["risk_review"])
+"""By lane: the node at which an order waits in it."""
+_PAID_NODE: Final = NODE_NUMBER["paid"]
+
 TIERS: Final = (None, "L1", "L2", "L3")
 LANES: Final = (None, "wms", "review_l2", "review_l3")
 """By tier; 0 is none."""
@@ -65,6 +69,12 @@ def lane_of(state: OrderState) -> int:
     if not state.lane and is_invoice_silent(state.aside):  # one that is asked for later takes no order out of its lane
         return 0
     return state.tier
+
+
+def review_of(state: OrderState) -> int:
+    """RSK-08, BRK-05: the node of the review for which the order waits in its lane, 0 for none. It follows from the
+    lane, so that no event need tell of it; what a shop or a warehouse tells of a later node goes before it."""
+    return _REVIEWS[state.lane] if state.node == _PAID_NODE else 0
 
 
 def told(order_guid: str, state: OrderState, lane: int, enter: bool, at: int) -> tuple[str, dict[str, Any]] | None:

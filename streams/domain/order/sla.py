@@ -25,6 +25,7 @@ from typing import Any, Final, NamedTuple
 from streams.domain.inventory import messages
 from streams.domain.order import parked
 from streams.domain.order.flags import CLOSED, REFUNDED, is_unproven
+from streams.domain.order.lanes import review_of
 from streams.domain.order.node_records import ABNORMAL, OVERDUE, NodeRecord, NodeRecords
 from streams.domain.order.state import OrderState, Wait
 from streams.domain.order.stock import Send
@@ -115,9 +116,10 @@ def fire(guid: str, state: OrderState, at: int, records: NodeRecords, sends: lis
         told = raised
         for n, (limit, bit) in enumerate(limits):
             if not raised & bit:
-                sends.append(
-                    (messages.ALERTS, f"{_RULES[bit]}/{guid}", _finding(guid, state, at, bit, record, records.phones))
-                )
+                review = review_of(state)
+                about = (records.of(review) if review else None) or record
+                said = _finding(guid, state, at, bit, about, records.phones)
+                sends.append((messages.ALERTS, f"{_RULES[bit]}/{guid}", said))
                 raised |= bit
                 due = due + limits[n + 1][0] - limit if n + 1 < len(limits) else None
                 break
@@ -129,7 +131,7 @@ def fire(guid: str, state: OrderState, at: int, records: NodeRecords, sends: lis
 def _finding(
     guid: str, state: OrderState, at: int, bit: int, record: NodeRecord, phones: Mapping[str, str]
 ) -> dict[str, Any]:
-    node, begun = NODES[state.node - 1], entered(state)
+    node, begun = NODES[(review_of(state) or state.node) - 1], entered(state)
     parts = [
         f"step {NODE_STEP[node.number] + 1} of {len(STEPS)}, {node.name} for {span(at - state.created_at - begun)}",
         f"waits for {record.expects}",

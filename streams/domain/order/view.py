@@ -7,7 +7,7 @@ from typing import Any, Final
 from streams.domain.order import claims, codes, invoicing, manual, parked, sla, tiers
 from streams.domain.order.arrival import expected, sentence
 from streams.domain.order.flags import PROVISIONAL, names
-from streams.domain.order.lanes import LANES, TIERS
+from streams.domain.order.lanes import LANES, TIERS, review_of
 from streams.domain.order.manual import ManualRules
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.reserved import NAMES, is_told
@@ -22,6 +22,9 @@ def record(
     order_guid: str, state: OrderState, records: NodeRecords = _NO_RECORDS, by_hand: ManualRules = _NO_COMMANDS
 ) -> dict[str, Any]:
     """All fields of the contract. `score` as of the last change of band or lock."""
+    if review := review_of(state):
+        state = state.copy()
+        state.node = review
     node, here = NODES[state.node - 1], sla.position(state, records)
     t0, arrives = state.created_at, expected(state)
     return {

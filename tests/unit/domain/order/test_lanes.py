@@ -100,6 +100,26 @@ def test_a_paid_order_enters_the_lane_of_its_tier_and_leaves_it_for_the_warehous
     )
 
 
+@pytest.mark.rule("RSK-08", "BRK-05")
+@pytest.mark.parametrize(
+    ("fields", "node", "owner"),
+    [
+        ({}, "paid", "order desk"),
+        ({"sales_type": "presale"}, "order_review", "order desk"),
+        ({"total_minor": 1_000_000}, "risk_review", "risk reviewer"),
+    ],
+)
+def test_an_order_that_waits_for_a_review_stands_at_its_node(fields: dict[str, Any], node: str, owner: str) -> None:
+    run = Run(data.order_settings())
+    run.tell(created(**fields), UNMANAGED, paid())
+    shown = run.view()
+    assert (shown["node"], shown["state"], shown["node_owner"]) == (node, "paid", owner)
+    assert shown["node_entered_at"] == T0 + MINUTE
+    assert shown["tiers"]["base"] == ("RELEASED" if node == "paid" else "ON_HOLD")
+    run.tell(fact("wms", "allocated", T0 + HOUR))
+    assert run.view()["node"] == "warehouse_allocated"
+
+
 @pytest.mark.rule("BRK-06")
 def test_a_new_signal_moves_the_order_from_lane_to_lane() -> None:
     run = Run()
