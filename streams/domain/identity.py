@@ -167,6 +167,8 @@ def _park(out: Outcome, code: ids.Code, key: str, row: Row | None, fact: Fact, n
     if paid is None and fact["event_type"] in PAID_TYPES:
         paid = [*ref, fact["event_time"]]
         out.timers.append((PAYMENT_ORPHAN, key, now + delays.payment_orphan_ms + 1))
+        waits = {"event_type": "payment_waits", "event_time": now, "source": ref[1], "channel": ref[3] or None}
+        out.sends.append((CHANNELS, ref[3] or ref[1], waits))  # BRK-01: is there an order between it and the next?
     told = _Told(row["said"], delays.remembered_codes)
     if code[0] in ids.PAIRED_KINDS:
         for other in _other_codes(code, fact, ""):

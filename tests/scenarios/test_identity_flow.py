@@ -162,7 +162,8 @@ def test_a_payment_without_an_order_alarms_after_a_minute_and_the_order_closes_i
     opened = flow.alert(key)
     assert opened is not None
     assert (opened["status"], opened["opened_at"], opened["recipient"]) == ("open", T0 + 60_001, "tech lead")
-    assert [key for key, _ in flow.out("channel-facts")] == ["douyin"]
+    told = [(key, fact["event_type"]) for key, fact in flow.out("channel-facts")]
+    assert told == [("douyin", "payment_waits"), ("douyin", "paid_without_order")]
     flow.order(platform_txn_no=TXN, at=T0 + 3_600_000)
     closed = flow.alert(key)
     assert closed is not None

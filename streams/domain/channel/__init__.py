@@ -132,6 +132,10 @@ def _miss(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, 
     suspension.miss(out, channel, failed.missed(out, channel, row or gate.NEW, fact, now, s), fact, s)
 
 
+def _waits(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
+    suspension.waits(out, channel, row or gate.NEW, fact, s)
+
+
 def _refused(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
     row = suspension.refused(out, channel, row or gate.NEW, fact, now, s)
     failed.refused(out, channel, row, fact, now, s)
@@ -172,6 +176,7 @@ def _reference(out: Outcome, get: Get, channel: str, row: Row | None, fact: Mess
 
 
 _FACTS: Final[dict[str, Any]] = {
+    "payment_waits": _waits,
     "paid_without_order": _miss,
     "_order_refused": _refused,
     "_lane": _lane,

@@ -8,7 +8,10 @@ Two rules hold them back, one queue serves both, so that no order overtakes anot
 Row of a channel:
 
     orders    it has sent an order before: only then is a payment's source taken for a channel
-    streak    payments without an order in a row; missed: those, as topic/source/event_id; lost: the codes they named
+    open      a payment waits for its order, and no order of the channel has come since
+    runs      when the newest runs of such payments began, ms: an order between two payments ends a run
+    streak    payments without an order in a row; missed: those, as topic/source/event_id; lost: the codes they named;
+              run: the one they were told in
     refused   codes of the newest orders that came and were refused by the contract
     found     while suspended: the order of one of them has come after all
     since     suspended since, ms, or None; ticket: of the suspension
@@ -39,6 +42,7 @@ def saved(out: Outcome, channel: str, row: Row) -> Row:
     plain = (
         row["orders"]
         and not row["streak"]
+        and not row.get("open")
         and row["since"] is None
         and row["head"] == row["tail"]
         and not row["qps"]
@@ -66,6 +70,8 @@ def admit(out: Outcome, get: Get, channel: str, row: Row, message: Message, now:
         new = {**new, **NO_MISSES}
     if not row["orders"]:
         new = {**new, "orders": True}
+    if row.get("open"):
+        new = {**new, "open": False}
     limit = limit_of(row, channel, settings)
     waiting = held(row)
     if row["since"] is None and not waiting:
@@ -147,10 +153,12 @@ def _numbered(channel: str, number: int) -> str:
     return f"{channel}\0{number:012x}"
 
 
-NO_MISSES: Final[dict[str, Any]] = {"streak": 0, "missed": [], "lost": [], "found": False}
+NO_MISSES: Final[dict[str, Any]] = {"streak": 0, "missed": [], "lost": [], "run": 0, "found": False}
 
 NEW: Final[dict[str, Any]] = {
     "orders": False,
+    "open": False,
+    "runs": [],
     **NO_MISSES,
     "refused": [],
     "since": None,

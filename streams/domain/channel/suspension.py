@@ -2,8 +2,9 @@
 
     open --3rd miss in a row--> suspended --ticket closed, command, or the row broken in hindsight--> open
 
-A miss is what identity says 60 s after a payment whose order is unknown; an order of the channel ends the row. While
-the channel is suspended its orders are held at the gate, in order of arrival; opened again, they all follow.
+A miss is what identity says 60 s after a payment whose order is unknown; an order of the channel ends the row. So does
+one that came between two payments, though both turn out to be misses only later. While the channel is suspended its
+orders are held at the gate, in order of arrival; opened again, they all follow.
 
 A row is broken in hindsight when the order of one of its payments comes after all: it was late, not lost, and there
 were never three in a row. Five minutes after that the channel opens by itself, so that events in another order of
@@ -26,7 +27,20 @@ from .outcome import LATE, Message, Outcome, Row
 from .settings import Settings
 
 RULE: Final = "BRK-01"
+_RUNS: Final = 64
+"""Runs of payments that are known of a channel; more of them within a minute are taken for one."""
 _CODES: Final = (ids.ORDER_NO, ids.PLATFORM_TXN_NO, ids.INTERNAL_NO)
+
+
+def waits(out: Outcome, channel: str, row: Row, fact: Message, settings: Settings) -> None:
+    """A payment has come whose order is not known yet: the first one since the channel's last order begins a run."""
+    if row.get("open") or not (fact.get("channel") or row["orders"]):
+        return
+    at: int = fact["event_time"]
+    runs = [*row.get("runs", ()), at][-_RUNS:]
+    while len(runs) > 1 and runs[1] < at - settings.payment_orphan_ms - 1:
+        del runs[0]  # all its payments have been judged
+    gate.saved(out, channel, {**row, "open": True, "runs": runs})
 
 
 def miss(out: Outcome, channel: str, row: Row, fact: Message, settings: Settings) -> None:
@@ -40,6 +54,9 @@ def miss(out: Outcome, channel: str, row: Row, fact: Message, settings: Settings
         return
     if told_at - fact["paid_at"] > settings.history_ms or fact["code"][2] in row["refused"]:
         return
+    run = max((begun for begun in row.get("runs", ()) if begun <= told_at), default=0)
+    if run != row.get("run", 0):
+        row = {**row, **gate.NO_MISSES, "run": run}
     missed = [*row["missed"], fact.get("first_event") or fact["event_id"]]
     new = {**row, "streak": row["streak"] + 1, "missed": missed, "lost": [*row["lost"], fact["code"]]}
     if new["streak"] >= settings.misses:
@@ -65,7 +82,7 @@ def refused(out: Outcome, channel: str, row: Row, order: Message, now: int, sett
     """An order came that the contract refused. It is in dead-letters and needs mending, but the intake has not lost it:
     it ends a row of misses as any order does, and its payments are no misses."""
     codes = [order[kind] for kind in _CODES if order.get(kind)]
-    row = {**row, "refused": [*row["refused"], *codes][-settings.refused_codes :]}
+    row = {**row, "open": False, "refused": [*row["refused"], *codes][-settings.refused_codes :]}
     if row["since"] is None:
         return gate.saved(out, channel, {**row, **gate.NO_MISSES})
     return arrived(out, channel, gate.saved(out, channel, row), {"fact": order}, now, settings)

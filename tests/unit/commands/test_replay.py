@@ -128,6 +128,37 @@ def test_an_event_over_a_day_ahead_of_its_arrival_is_refused(tmp_path: Path) -> 
     assert letter["value"]["stage"] == "contract"
 
 
+@pytest.mark.rule("BRK-01")
+@pytest.mark.parametrize("seconds", [1, 10, 40, 65, 100])
+def test_what_is_due_by_the_time_of_a_line_is_done_by_all_agents_before_it(tmp_path: Path, seconds: int) -> None:
+    """Two payments without an order, a good order, one payment more: never three in a row, at whatever pace."""
+    start = 1769220000000
+
+    def lost(number: int) -> str:
+        at = start + number * seconds * 1_000
+        return line(
+            "payments", PAYMENT, event_id=f"p-{number}", event_time=at, channel="douyin", platform_txn_no=f"T{number}"
+        )
+
+    good = line("orders", ORDER, event_time=start + 2 * seconds * 1_000)
+    until = ("--until", start + 3_600_000)
+    out = replayed(tmp_path, lost(0), lost(1), good, lost(3), options=until)
+    assert [row for row in rows(out, "channel-breaks") if row["value"]["rule"] == "BRK-01"] == []
+    out = replayed(tmp_path, good, lost(3), lost(4), lost(5), options=until)
+    assert [row["value"]["action"] for row in rows(out, "channel-breaks") if row["value"]["rule"] == "BRK-01"] == [
+        "open"
+    ]
+
+
+def test_a_line_that_is_refused_moves_no_time(tmp_path: Path) -> None:
+    far = line("orders", ORDER, event_id="x", event_time="2026-01-25T00:00:00+08:00", lines=[])
+    out = replayed(
+        tmp_path, line("payments", PAYMENT), far, line("orders", ORDER, event_time="2026-01-24T10:00:30+08:00")
+    )
+    assert rows(out, "alerts") == []
+    assert rows(out, "order-states")[-1]["value"]["state"] == "paid"
+
+
 @pytest.mark.rule("ID-08")
 def test_until_moves_event_time_on_so_that_due_timers_fire(tmp_path: Path) -> None:
     without = replayed(tmp_path, line("payments", PAYMENT))

@@ -154,8 +154,19 @@ def test_a_payment_counts_as_paid_but_not_created_after_sixty_seconds_not_at_six
     assert key == "ID-08/paid/platform_txn_no/T"
     assert (finding["do"], finding["title"], finding["at"]) == ("open", "paid but order not created", T0 + 60_001)
     missed = [(key, value["event_type"]) for topic, key, value in world.sent if topic == "channel-facts"]
-    assert missed == [("douyin", "paid_without_order")]
+    assert missed == [("douyin", "payment_waits"), ("douyin", "paid_without_order")]
     assert world.parked() == {"p": 1}
+
+
+@pytest.mark.rule("BRK-01")
+def test_a_channel_hears_at_once_of_a_payment_that_waits_for_its_order_and_once_only() -> None:
+    world = play([paid(platform_txn_no="T", channel="douyin"), fact("deposit_paid", "d", platform_txn_no="T")])
+    world.send(created(platform_txn_no="T"))
+    world.run()
+    told = [
+        (key, value["event_type"], value["event_time"]) for topic, key, value in world.sent if topic == "channel-facts"
+    ]
+    assert told == [("douyin", "payment_waits", T0)]
 
 
 @pytest.mark.rule("ID-08")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,55 @@ def test_the_third_miss_in_a_row_suspends_the_channel(story: str, suspended: boo
     assert world.alerts("BRK-01") == (["open"] if suspended else [])
     held = world.say(T0 + MINUTE, order("douyin", "LAST", T0 + MINUTE)).held()
     assert held == (["LAST"] if suspended else [])
+
+
+def waiting(number: int, at: int, channel: str | None = "douyin") -> dict[str, Any]:
+    """What identity says as soon as a payment has to wait for its order."""
+    return {"event_type": "payment_waits", "event_time": at, "source": "wechatpay", "channel": channel}
+
+
+@pytest.mark.parametrize("step", [1, 1_000, 10_000, 25_000, 45_000, 100_000])
+@pytest.mark.parametrize(
+    ("story", "suspended"),
+    [("mmm", True), ("mmom", False), ("mmomm", False), ("mmommm", True), ("ommm", True), ("momommom", False)],
+)
+def test_an_order_between_payments_parts_them_however_late_they_turn_out_to_be_misses(
+    story: str, suspended: bool, step: int
+) -> None:
+    """`step`: ms between two events. Each payment is a miss 60 s later."""
+    world, told = World(), []
+    for number, what in enumerate(story):
+        at = T0 + step * number
+        if what == "o":
+            told.append((at, order("douyin", f"A{number}", at)))
+        else:
+            told += [(at, waiting(number, at)), (at + 60_001, missed("douyin", number, at + 60_001))]
+    for at, message in sorted(told, key=lambda one: one[0]):
+        world.say(at, message, "douyin")
+    assert world.actions("BRK-01") == (["open"] if suspended else [])
+
+
+def test_a_channel_without_waiting_payments_lets_orders_pass_as_they_come() -> None:
+    world = World().say(T0, order("douyin", "A", T0)).say(T0, waiting(1, T0)).say(T0, waiting(2, T0))
+    assert (world.tables[GATES]["douyin"]["plain"], world.tables[GATES]["douyin"]["runs"]) == (False, [T0])
+    world.say(T0 + 1, order("douyin", "B", T0 + 1))
+    assert world.tables[GATES]["douyin"]["plain"]
+    writes = world.writes
+    assert world.say(T0 + 2, order("douyin", "C", T0 + 2)).writes == writes
+
+
+def test_what_is_kept_of_waiting_payments_is_bounded_and_nothing_is_kept_of_a_payment_platform() -> None:
+    world = World()
+    for number in range(1_000):
+        at = T0 + number
+        world.say(at, waiting(number, at), "douyin").say(at, order("douyin", f"A{number}", at))
+    assert len(world.tables[GATES]["douyin"]["runs"]) <= 64
+    for number in range(5):
+        at = T0 + number * 2 * MINUTE + 1_000
+        world.say(at, waiting(number, at), "douyin").say(at, order("douyin", f"B{number}", at))
+    assert len(world.tables[GATES]["douyin"]["runs"]) <= 2
+    world.say(T0 + calendar.HOUR_MS, waiting(1, T0 + calendar.HOUR_MS, None), "wechatpay")
+    assert "wechatpay" not in world.tables[GATES]
 
 
 def test_the_break_names_the_payments_and_a_ticket_that_follows_from_them() -> None:
