@@ -1,6 +1,7 @@
 """INV-11: more than 30 units of one SKU oversold within five minutes pause it, until somebody releases it.
 
-The window slides over event time and holds units, not orders, of all channels. While the SKU is paused every reserve
+The window slides over event time and holds units, not orders, of all channels. A payment that comes late counts where
+it belongs: units of the last half hour are kept for it. While the SKU is paused every reserve
 is refused as out_of_stock; payments still go through. A release is refused while availability is below zero.
 """
 
@@ -35,15 +36,21 @@ def oversold(change: Change, line_no: int, units: int) -> None:
 def count(change: Change, units: int, settings: Settings) -> None:
     """Units of one payment that were oversold go into the window."""
     stock = change.touch()
-    window = [*stock.window, [change.at, units, change.order_guid]]
-    end = max(at for at, _, _ in window)
-    start = end - settings.break_window_ms
-    stock.window = [entry for entry in window if entry[0] > start]
-    total = sum(entry[1] for entry in stock.window)
-    if stock.paused or total <= settings.break_units:
+    if stock.paused:
         return
+    at, length = change.at, settings.break_window_ms
+    window = [*stock.window, [at, units, change.order_guid]]
+    newest = max(entry[0] for entry in window)
+    stock.window = [entry for entry in window if entry[0] > newest - max(settings.break_late_ms, length)]
+    # The windows that these units fall into, each up to one of the sales.
+    ends = {entry[0] for entry in stock.window if at <= entry[0] < at + length}
+    totals = {end: sum(entry[1] for entry in stock.window if end - length < entry[0] <= end) for end in sorted(ends)}
+    end = next((end for end, total in totals.items() if total > settings.break_units), None)
+    if end is None:
+        return
+    total, start = totals[end], end - length
     stock.paused = True
-    guids = list(dict.fromkeys(guid for _, _, guid in stock.window))
+    guids = list(dict.fromkeys(guid for sold, _, guid in stock.window if start < sold <= end))
     _tell(change, "pause", guids, total, start, end)
     change.alert(
         f"{RULE}/{change.sku}",

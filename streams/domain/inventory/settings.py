@@ -30,6 +30,8 @@ class Settings:
     break_units: int = 30
     break_window_ms: int = 5 * MINUTE_MS
     """More than so many units oversold in a window pause the SKU (INV-11)."""
+    break_late_ms: int = 30 * MINUTE_MS
+    """How long oversold units are kept for payments of before that come later."""
     lines: int = 500
     """Of one order with one SKU."""
     units: int = 10**15

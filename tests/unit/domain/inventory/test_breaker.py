@@ -63,7 +63,29 @@ def test_the_window_is_five_minutes_of_event_time(later: int, paused: bool) -> N
     it = empty()
     oversell(it, (20, SECOND), (11, SECOND + later))
     assert it.stock.paused is paused
-    assert sum(units for _, units, _ in it.stock.window) == (31 if paused else 11)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+def test_the_same_payments_pause_the_sku_whatever_their_order_of_arrival(order: tuple[int, ...]) -> None:
+    it = empty()
+    sales = [(16, MINUTE), (15, 6 * MINUTE - 1), (5, 20 * MINUTE)]
+    oversell(it, *(sales[n] for n in order))
+    [record] = breaks(it)
+    assert (record["units"], len(record["guids"])) == (31, 2)
+    assert (record["window_start"], record["window_end"]) == (T0 + MINUTE - 1, T0 + 6 * MINUTE - 1)
+
+
+def test_a_late_payment_is_in_no_window_with_sales_five_minutes_before_or_after_it() -> None:
+    it = empty()
+    oversell(it, (20, MINUTE), (20, 11 * MINUTE), (11, 6 * MINUTE))
+    assert not is_paused(it)
+
+
+def test_what_is_kept_for_late_payments_ends_after_half_an_hour() -> None:
+    it = empty()
+    oversell(it, *((1, minute * MINUTE) for minute in range(1, 200)))
+    assert not is_paused(it)
+    assert len(it.stock.window) == 30
 
 
 def test_units_count_not_orders_and_whatever_the_channel() -> None:
