@@ -125,6 +125,7 @@ def seen_from_outside(state: OrderState) -> dict[str, Any]:
 def without_memory(state: OrderState) -> OrderState:
     bare = state.copy()
     bare.version, bare.seen, bare.wait = 0, b"", None
+    bare.stock = None  # these orders have no lines: only a time by when the warehouse must have them, as lag's below
     if bare.aside is not None and bare.aside.lag is not None:  # when it is due goes by when it was told
         bare.aside = bare.aside._replace(lag=Lag(bare.aside.lag.begun))
     return bare

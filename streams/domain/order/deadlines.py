@@ -115,6 +115,14 @@ def watch(
         state.stock = reserved.Stock(groups, *now_due, stock.held_ms)
 
 
+def without_stock(guid: str, stock: reserved.Stock, at: int, sends: list[Send]) -> reserved.Stock | None:
+    """What is left to be watched of an order under no stock control: its next stage (BRK-11)."""
+    if stock.raised & ~STAGE:
+        close(guid, stock.raised & ~STAGE, at, sends)
+    left = reserved.NOTHING._replace(stage_due=stock.stage_due, raised=stock.raised & STAGE)
+    return None if left == reserved.NOTHING else left
+
+
 def close(guid: str, raised: int, at: int, sends: list[Send]) -> None:
     """Close these alerts of an order."""
     for bit, (rule, key) in _KINDS.items():

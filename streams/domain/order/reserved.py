@@ -1,7 +1,7 @@
 """What is kept of an order's stock: one group per SKU, and what is due if nobody answers. Its compact row.
 
 Both tuples are never changed, only replaced. Orders whose SKUs are under no stock control have none (`OrderState.stock`
-is None), so that they cost nothing.
+is None), so that they cost nothing; but see NOTHING.
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ class Stock(NamedTuple):
     held_ms: int | None = None
     """INV-17: how long units were held for the order, the longest of its holds that ended."""
 
+
+NOTHING: Final = Stock([])
+"""Of an order under no stock control. While such an order is paid and not with the warehouse, it has one with no groups
+and a time by when it must be (BRK-11)."""
 
 _GROUP: Final = (None, None, None, None, *Group._field_defaults.values())
 _STOCK: Final = (None, *Stock._field_defaults.values())

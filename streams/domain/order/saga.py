@@ -81,10 +81,11 @@ def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer
     """Fold one answer of the stock (see `inventory`): {order_guid, sku, do, round, lines: [[line_no, outcome, reason,
     options?], ...]}. One that was known before, or that nobody waits for, changes nothing."""
     before = state.stock
-    if before is None:
-        before = stock.adopt(state, fact)
-        if before is None:
+    if before is None or not before.groups:
+        adopted = stock.adopt(state, fact)
+        if adopted is None:
             return Answer(state)
+        before = adopted if before is None else before._replace(groups=adopted.groups)
     sku, groups = fact["sku"], list(before.groups)
     place = next((n for n, group in enumerate(groups) if group.sku == sku), None)
     if place is None:
@@ -128,9 +129,7 @@ def _go_on(state: OrderState, fact: Fact, claimed: bool, now: int, rules: StockR
     guid, at = fact["order_guid"], fact["event_time"]
     if state.stock is not None:
         if stock.is_unmanaged(state.stock):
-            if state.stock.raised:
-                deadlines.close(guid, state.stock.raised, at, sends)
-            state.stock = None
+            state.stock = deadlines.without_stock(guid, state.stock, at, sends)
         else:
             stock.ask(guid, state, at, _why(state, fact), sends)
     lane, moved = lanes.lane_of(state), False
@@ -140,8 +139,12 @@ def _go_on(state: OrderState, fact: Fact, claimed: bool, now: int, rules: StockR
             if number and (said := lanes.told(guid, state, number, enter, at)):
                 sends.append((CHANNELS, *said))
         state.lane = lane
+    if state.stock is None and lanes.is_due(state):
+        state.stock = reserved.NOTHING
     if state.stock is not None:
         deadlines.watch(guid, state, moved, claimed, at, now, rules, sends)
+        if state.stock == reserved.NOTHING:
+            state.stock = None
 
 
 def _why(state: OrderState, fact: Fact) -> str:

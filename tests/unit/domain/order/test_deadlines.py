@@ -183,6 +183,43 @@ def test_an_order_in_the_lane_wms_must_be_with_the_warehouse_within_5_minutes() 
 
 
 @pytest.mark.rule("BRK-11")
+@pytest.mark.parametrize("answer_first", [True, False])
+def test_an_order_under_no_stock_control_must_be_with_the_warehouse_in_time_as_well(answer_first: bool) -> None:
+    run, unmanaged = Run(), answered("reserve", 1, T0, [1, "unmanaged"])
+    run.tell(created(), *((unmanaged, paid(T0)) if answer_first else (paid(T0), unmanaged)))
+    run.tell(answered("confirm", 2, T0, [1, "unmanaged"]))
+    assert run.wait_until(T0 + 5 * MINUTE) == []
+    assert findings(run.wait_until(T0 + 5 * MINUTE + 1)) == [("open", "BRK-11")]
+    assert run.wait_until(T0 + HOUR) == []
+    run.tell(fact("wms", "allocated", T0 + HOUR))
+    assert run.alerts() == {"BRK-11": "close"}
+    assert run.state is not None
+    assert (run.state.stock, next_due(run.state)) == (None, None)
+
+
+@pytest.mark.rule("BRK-11")
+@pytest.mark.parametrize("over", [fact("wms", "allocated", T0 + MINUTE), fact("orders", "cancel_marked", T0 + MINUTE)])
+def test_of_an_order_under_no_stock_control_nothing_is_kept_once_it_is_no_longer_due(over: dict[str, Any]) -> None:
+    run = Run()
+    run.tell(created(), answered("reserve", 1, T0, [1, "unmanaged"]))
+    assert run.state is not None
+    assert run.state.stock is None
+    run.tell(paid(T0), over)
+    assert (run.state.stock, next_due(run.state)) == (None, None)
+    assert run.wait_until(T0 + HOUR) == []
+
+
+@pytest.mark.rule("BRK-11")
+def test_a_sku_that_comes_under_control_while_its_order_is_due_is_deducted_and_the_time_stays() -> None:
+    run = Run()
+    run.tell(created(), answered("reserve", 1, T0, [1, "unmanaged"]), paid(T0))
+    run.tell(answered("confirm", 2, T0 + MINUTE, [1, "confirmed"]))
+    assert run.state is not None
+    assert run.state.stock is not None
+    assert (run.state.stock.groups[0].told, run.state.stock.stage_due) == ("c", 5 * MINUTE + 1)
+
+
+@pytest.mark.rule("BRK-11")
 def test_an_allocated_order_is_where_it_should_be() -> None:
     run = Run()
     run.tell(created(), HELD, paid(T0), answered("confirm", 2, T0, [1, "confirmed"]))

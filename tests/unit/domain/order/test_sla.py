@@ -31,9 +31,9 @@ PAID = T0 + MINUTE
 
 
 def run(*events: dict[str, Any]) -> Run:
-    """An order without stock, paid a minute after its creation."""
+    """An order without stock that people review (so BRK-11 times nothing), paid a minute after its creation."""
     told = Run(SETTINGS)
-    told.tell(created(lines=[]), *events)
+    told.tell(created(lines=[], sales_type="custom"), *events)
     return told
 
 
@@ -135,7 +135,7 @@ def test_an_order_that_moves_on_in_time_leaves_its_timer_where_it_is() -> None:
 )
 def test_what_is_read_late_has_its_sla_again_and_history_raises_nothing(late: int, due_in: int | None) -> None:
     now = PAID + late
-    state = reduce(None, created(lines=[]), now, SETTINGS).state
+    state = reduce(None, created(lines=[], sales_type="custom"), now, SETTINGS).state
     state = reduce(state, paid(PAID), now, SETTINGS).state
     assert next_due(state) == (None if due_in is None else now + due_in)
 
