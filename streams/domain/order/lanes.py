@@ -47,12 +47,17 @@ def tier_of(state: OrderState, rules: TierRules) -> int:
     """1 to 3."""
     if state.flags & LOCKED or state.risk is not None:  # RSK-08
         return 3
-    total = state.total_minor
-    if total is not None:
-        large = rules.large_minor.get(state.currency)
-        if large is not None and total >= large:
-            return 3
+    large = rules.large_minor.get(state.currency)
+    if large is not None and _amount(state) >= large:
+        return 3
     return 2 if state.sales_type in rules.co_signed else 1
+
+
+def _amount(state: OrderState) -> int:
+    """What the order costs; of one that tells no total, what its lines are worth, for a large order is not to pass."""
+    if state.total_minor is not None:
+        return state.total_minor
+    return sum((quantity or 0) * (price or 0) for _, _, quantity, price, is_gift in state.lines if not is_gift)
 
 
 def is_due(state: OrderState) -> bool:

@@ -16,6 +16,7 @@ from tests.unit.domain.order.facts import (
     answered,
     created,
     fact,
+    line,
     mapped,
     paid,
     refunded,
@@ -43,6 +44,17 @@ UNLOCK = says("orders", "OK", T0 + 3 * MINUTE, mapped(flags=["frozen"]))
         ({"total_minor": 999_999, "sales_type": "presale"}, "L2"),
         ({"total_minor": 9_000_000, "currency": "JPY"}, "L1"),
         ({"total_minor": None}, "L1"),
+        ({"total_minor": None, "lines": [line(1, "BAG", price=400_000), line(2, "CUP", price=600_000)]}, "L3"),
+        ({"total_minor": None, "lines": [line(1, "BAG", price=400_000), line(2, "CUP", price=599_999)]}, "L1"),
+        (
+            {
+                "total_minor": None,
+                "lines": [line(1, "BAG", price=400_000), {**line(2, "CUP", price=600_000), "is_gift": True}],
+            },
+            "L1",
+        ),
+        ({"total_minor": 999_999, "lines": [line(1, "BAG", price=1_000_000)]}, "L1"),
+        ({"total_minor": None, "lines": [{**line(1, "BAG"), "unit_price_minor": None}]}, "L1"),
     ],
 )
 def test_the_tier_of_an_order(fields: dict[str, Any], tier: str) -> None:
