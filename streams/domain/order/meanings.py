@@ -42,6 +42,8 @@ def _at(node: str, shows: str | None = "paid", rule: str = "ST-02") -> Meaning:
 
 
 NOTE: Final = Meaning("ST-06")
+GIVEN_UP: Final = "given_up"
+"""INV-07: a mark, no flag, of an order whose payment failed or whose buyer asked to cancel: unpaid it holds nothing."""
 
 MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
     ("orders", "order_created"): Meaning("ST-01", RANK["pending_payment"], NODE_NUMBER["pending_payment"]),
@@ -50,7 +52,7 @@ MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
     ("orders", "status_changed"): NOTE,
     ("orders", "cart_added"): NOTE,
     ("orders", "address_changed"): NOTE,
-    ("orders", "cancel_requested"): NOTE,
+    ("orders", "cancel_requested"): Meaning("ST-06", mark=GIVEN_UP),
     ("orders", "refund_requested"): NOTE,
     ("orders", "invoice_requested"): NOTE,
     ("orders", "complaint"): NOTE,
@@ -58,7 +60,7 @@ MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
     ("payments", "balance_paid"): _reaches("paid", money=RECEIPT),
     # A deposit is not the price (FIN-02): the order stays to be paid.
     ("payments", "deposit_paid"): Meaning("FIN-02", shown=RANK["pending_payment"], claims=True, money=RECEIPT),
-    ("payments", "payment_failed"): Meaning("ST-05", shown=RANK["pending_payment"], claims=True),
+    ("payments", "payment_failed"): Meaning("ST-05", shown=RANK["pending_payment"], claims=True, mark=GIVEN_UP),
     ("payments", "refund_settled"): Meaning("FIN-07", money=REFUND),
     ("payments", "fee_charged"): Meaning("FIN-06", money=FEE),
     ("wms", "allocated"): _at("warehouse_allocated"),

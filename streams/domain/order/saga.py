@@ -11,6 +11,7 @@ from streams.domain.order import audit, branch, deadlines, labels, lag, lanes, m
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
+from streams.domain.order.meanings import GIVEN_UP
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.reserved import OUTCOMES, OVERSOLD, REFUSED
 from streams.domain.order.state import Fact, OrderState
@@ -51,6 +52,7 @@ def follow(
         and new.flags == old.flags
         and new.node == old.node
         and new.refunded_minor == old.refunded_minor
+        and new.marks is old.marks
         and not claimed
         and new.tier
     ):
@@ -74,7 +76,13 @@ def report(new: OrderState, fact: Fact, now: int, rules: StockRules) -> list[Sen
 
 def _same(old: OrderState, new: OrderState, claimed: bool) -> bool:
     """Whether the order wants of its stock what it wanted before: only its node is another."""
-    return new.rank == old.rank and new.flags == old.flags and new.refunded_minor == old.refunded_minor and not claimed
+    return (
+        new.rank == old.rank
+        and new.flags == old.flags
+        and new.refunded_minor == old.refunded_minor
+        and new.marks is old.marks
+        and not claimed
+    )
 
 
 def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer:
@@ -154,6 +162,8 @@ def _why(state: OrderState, fact: Fact) -> str:
     if state.flags & CLOSED:
         return "cancelled" if fact["event_type"] == "cancel_marked" else "closed"
     if state.stock is not None and state.rank < PAID:
+        if GIVEN_UP in state.marks:
+            return "cancelled"
         return "refused" if any(REFUSED in group.told for group in state.stock.groups) else "expired"
     return "refunded"
 

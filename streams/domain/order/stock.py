@@ -3,6 +3,8 @@
     order created             reserve   every SKU, all its lines at once
     paid                      confirm   at once, at the time of the payment, answered or not
     closed, or all refunded   release   unless the goods have left
+    payment failed, cancel    release   of an unpaid order; one that is paid after all is confirmed from what is there
+      requested
     a line refunded           release   that line, unless the goods have left
     refused or expired        release   the other lines of an unpaid order
     awaiting confirmation     virtual   the units stand in the virtual warehouse until the customer signs (INV-14)
@@ -21,6 +23,7 @@ from typing import Any, Final
 from streams.domain import calendar
 from streams.domain.inventory import messages
 from streams.domain.order.flags import CLOSED, REFUNDED
+from streams.domain.order.meanings import GIVEN_UP
 from streams.domain.order.reserved import (
     CONFIRM,
     DEDUCTED,
@@ -190,6 +193,8 @@ def _wanted(state: OrderState, stock: Stock) -> str:
         return RELEASE
     if state.rank >= PAID:
         return CONFIRM
+    if GIVEN_UP in state.marks:
+        return RELEASE
     for group in stock.groups:
         if REFUSED in group.told or EXPIRED in group.told:
             return RELEASE

@@ -259,6 +259,29 @@ def test_answers_of_several_skus_may_come_in_any_order() -> None:
     assert len(ends) == 1
 
 
+@pytest.mark.rule("INV-07")
+@pytest.mark.parametrize(("topic", "what"), [("payments", "payment_failed"), ("orders", "cancel_requested")])
+def test_a_failed_payment_and_a_cancel_that_is_asked_for_release_an_unpaid_order(topic: str, what: str) -> None:
+    run = Run()
+    run.tell(created(), HELD)
+    [command] = run.tell(fact(topic, what, T0 + MINUTE))
+    assert (command["do"], command["round"], command["lines"], command["why"]) == ("release", 2, [[1, 2]], "cancelled")
+    assert run.tell(fact(topic, what, T0 + 2 * MINUTE)) == [], "once is enough"
+    run.tell(answered("release", 2, T0 + MINUTE, [1, "released"]))
+    [command] = run.tell(paid(T0 + 3 * MINUTE))
+    assert (command["do"], command["round"]) == ("confirm", 3), "paid after all"
+
+
+@pytest.mark.rule("INV-07")
+@pytest.mark.parametrize(("topic", "what"), [("payments", "payment_failed"), ("orders", "cancel_requested")])
+def test_neither_releases_an_order_that_is_paid_whichever_is_heard_of_first(topic: str, what: str) -> None:
+    run = Run()
+    run.tell(created(), HELD, paid(T0 + MINUTE), CONFIRMED)
+    assert run.tell(fact(topic, what, T0 + 2 * MINUTE)) == []
+    assert run.tell(fact(topic, what, T0)) == []
+    assert run.view()["flags"] == []
+
+
 def test_skus_under_no_stock_control_leave_no_trace() -> None:
     run = Run()
     run.tell(created())
