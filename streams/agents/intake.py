@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 from zlib import crc32
 
-from streams.domain import alert, channel, identity, ids
+from streams.domain import alert, channel, identity, ids, streak
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code, request_code
 from streams.domain.inventory import references
 from streams.domain.ledger import periods
@@ -44,21 +44,26 @@ def make(maps: StatusMaps | None = None) -> Agent:
         sparse=True,
     )
     tables = maps or data.status_maps()
+    unread: dict[str, int] = {}
+    """Topic -> how many of its records this process could not read, on whichever partition."""
 
     @agent.fold
     def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
-        _fold(ctx, tables, value)
+        _fold(ctx, tables, unread, value)
 
-    agent.on_undecodable(undecodable)
+    @agent.on_undecodable
+    def undecodable(ctx: Context, key: bytes | None, value: bytes, error: str) -> None:
+        _undecodable(ctx, unread, error)
+
     return agent
 
 
-def _fold(ctx: Context, maps: StatusMaps, value: dict[str, Any]) -> None:
+def _fold(ctx: Context, maps: StatusMaps, unread: dict[str, int], value: dict[str, Any]) -> None:
     topic = ctx.source
-    if ctx.memo.get(topic) != "good":
+    if ctx.memo.get(topic) != unread.get(topic, 0):
         # After a start it is not known whether the last record was good: said once more, it does no harm.
-        _streak(ctx, topic, {"do": "recovered"})
-        ctx.memo[topic] = "good"
+        _emit(ctx, streak.recovered(topic, ctx.now))
+        ctx.memo[topic] = unread.get(topic, 0)
     payload = ctx.value
     wrong = _CONTRACT.check(topic, value, ctx.received_at) or _CONTRACT.oversize(payload)
     if wrong is not None:
@@ -173,23 +178,15 @@ def _close_alert(ctx: Context, fact: Fact) -> None:
     ctx.emit("alert-facts", target, {"do": "close", "by": alert.PERSON, "at": at, "last_event": event})
 
 
-def undecodable(ctx: Context, key: bytes | None, value: bytes, error: str) -> None:
+def _undecodable(ctx: Context, unread: dict[str, int], error: str) -> None:
     """DQ-08: the payload itself is in dead-letters already; here the streak is counted."""
     topic = ctx.source
-    ctx.memo[topic] = "bad"
-    detail = f"records of {topic}, partition {ctx.partition}: {error}"[:300]
-    failed = {
-        "do": "failed",
-        "rule": "DQ-08",
-        "title": "undecodable records in a row",
-        "detail": detail,
-        "source": topic,
-    }
-    _streak(ctx, topic, failed)
+    unread[topic] = unread.get(topic, 0) + 1
+    _emit(ctx, streak.failed(topic, f"partition {ctx.partition}", error, ctx.now))
 
 
-def _streak(ctx: Context, topic: str, finding: dict[str, Any]) -> None:
-    ctx.emit("alert-facts", f"DQ-08/{topic}/{ctx.partition}", {**finding, "at": ctx.now})
+def _emit(ctx: Context, said: streak.Said) -> None:
+    ctx.emit("alert-facts", *said)
 
 
 def _map(ctx: Context, maps: StatusMaps, topic: str, fact: Fact, raw_status: str) -> None:

@@ -93,15 +93,23 @@ def _feed(runner: LocalRunner, registry: Topology, files: list[Path], received_a
     but lets what they say queue up behind a record that is under way.
     """
     from streams.commands.inputs import encoded_lines
+    from streams.domain import streak
     from streams.domain.rules import data
     from streams.lines import BadLine, code_of
 
     contract = data.contract()
+    unread: str | None = None  # the file of which the last line could not be read
     for entry in encoded_lines(files, registry):
         if isinstance(entry, BadLine):
-            runner.send(DEAD_LETTERS, dead_line(entry, runner.time), Path(entry.file).name)
+            name = Path(entry.file).name
+            runner.send(DEAD_LETTERS, dead_line(entry, runner.time), name)
+            _tell_alerts(runner, streak.failed(name, f"line {entry.number}", entry.error, runner.time))
+            unread = name
             yield False
             continue
+        if unread is not None:
+            _tell_alerts(runner, streak.recovered(unread, runner.time))
+            unread = None
         line, payload = entry
         value = line.value
         # An event that is refused moves no clock. One given by its bytes does so by itself.
@@ -110,6 +118,12 @@ def _feed(runner: LocalRunner, registry: Topology, files: list[Path], received_a
         runner.send_bytes(line.topic, payload, line.key or code_of(line.value))
         runner.run()
         yield True
+
+
+def _tell_alerts(runner: LocalRunner, said: tuple[str, dict[str, Any]]) -> None:
+    key, finding = said
+    runner.send("alert-facts", finding, key)
+    runner.run()
 
 
 def dead_line(line: Any, at: int) -> dict[str, Any]:

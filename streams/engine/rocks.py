@@ -22,7 +22,7 @@ WRITE_BUFFER_BYTES = 4 << 20
 MEMTABLE_BYTES: Final = 48 << 20
 """Of all stores of the process together; beyond it the fullest are flushed early."""
 MEMTABLE_FILTER_SHARE: Final = 0.02
-"""Of a write buffer, for a filter of its keys: most reads are of rows that it does not hold. 13 bits for a small row."""
+"""Of a write buffer, for a filter of its keys: most reads are of rows that it does not hold. 13 bits a row."""
 
 _cache: rocksdict.Cache | None = None
 _memtables: rocksdict.WriteBufferManager | None = None

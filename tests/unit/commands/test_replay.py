@@ -251,6 +251,20 @@ def test_an_unknown_code_is_a_finding(tmp_path: Path) -> None:
 
 
 @pytest.mark.rule("DQ-08")
+def test_the_third_line_in_a_row_that_cannot_be_read_raises_an_alarm(tmp_path: Path) -> None:
+    bad = ["half a line", line("orders", ORDER, total_minor="much"), "{"]
+    out = replayed(tmp_path, *bad[:2], line("orders", ORDER), *bad[1:], code=1)
+    assert rows(out, "alerts") == []
+    out = replayed(tmp_path, line("orders", ORDER), *bad, line("payments", PAYMENT), bad[0], code=1)
+    alerts = [row["value"] for row in rows(out, "alerts")]
+    assert [(alert["rule"], alert["status"], alert["count"]) for alert in alerts] == [
+        ("DQ-08", "open", 3),
+        ("DQ-08", "open", 4),
+    ]
+    assert (alerts[0]["alert_key"], alerts[0]["recipient"]) == ("DQ-08/in.jsonl", "tech lead")
+
+
+@pytest.mark.rule("DQ-08")
 def test_where_a_rule_failed_is_shown_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise KeyError("no such rule")
