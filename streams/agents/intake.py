@@ -109,6 +109,10 @@ def _fold(ctx: Context, maps: StatusMaps, unread: dict[str, int], value: dict[st
             else:
                 ctx.refuse(f"{fact['command']} needs a SKU as target")
             return
+        elif fact["event_type"] == "manual_command" and fact["command"] not in channel.COMMANDS:
+            # Nobody would ever hear of it: what a person asked for must not vanish (ST-06).
+            ctx.refuse("manual_command names no order: no code, and no order_guid or alias as target; not of a channel")
+            return
         elif (chat := chats.of_customer(fact, _RISK)) is not None:
             ctx.emit("risk-facts", *chat)
     elif route == "stock":

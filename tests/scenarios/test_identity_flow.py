@@ -269,6 +269,20 @@ def test_service_and_ops_events_that_name_an_order_go_to_it() -> None:
     assert flow.facts()[1:] == [(GUID, "q-1"), (GUID, "m-1")]
 
 
+@pytest.mark.rule("ST-06")
+@pytest.mark.rule("ST-09")
+@pytest.mark.parametrize("channel", [None, "douyin"])
+def test_a_command_that_names_no_order_is_kept_with_the_reason(channel: str | None) -> None:
+    flow = Flow().order()
+    flow.say("ops", "manual_command", command="skip_quality_check", target="6921234567890", channel=channel)
+    [(stage, reason)] = flow.dead()
+    assert stage == "contract"
+    assert "names no order" in reason
+    assert len(flow.facts()) == 1
+    flow.say("ops", "manual_command", command="resume_channel", target="douyin", channel=channel)
+    assert flow.dead()[1:] == [("rule", "channel douyin is not suspended")]  # that one found its channel
+
+
 def test_the_same_event_with_other_content_has_another_digest() -> None:
     flow = Flow().order().pay().pay(amount_minor=1, channel="douyin", order_no="6921234567890").pay()
     flow.order(platform_txn_no=TXN)

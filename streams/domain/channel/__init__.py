@@ -20,9 +20,9 @@ from typing import Any, Final
 from . import backlog, failed, gate, health, outcome, pushes, requests, silence, suspension, values
 from .outcome import GATES, Get, Message, Outcome, Row
 from .settings import Settings
-from .values import concerns, key_of
+from .values import COMMANDS, concerns, key_of
 
-__all__ = ["Outcome", "Settings", "concerns", "due", "key_of", "passes", "step", "time_of"]
+__all__ = ["COMMANDS", "Outcome", "Settings", "concerns", "due", "key_of", "passes", "step", "time_of"]
 
 WATCHED: Final = 64
 """Interfaces of a channel of which events count as signs of life; beyond that only heartbeats do."""
@@ -146,7 +146,7 @@ def _ticket(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message
 
 
 def _command(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
-    if fact["command"] in values.COMMANDS:
+    if fact["command"] in COMMANDS:
         _follow(out, get, channel, row, suspension.command(out, channel, row, now), now, s)
 
 
