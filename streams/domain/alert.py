@@ -194,8 +194,10 @@ def _closed(row: Row | None, finding: Finding) -> Row | None:
         return row
     if by_person and finding["at"] < row["opened_at"]:
         raise CloseRefused("the alert was opened after this closing")
+    # What ends a cause may be older than the alert and be told after it: an order that reached us late (ID-08).
+    at = max(finding["at"], row["opened_at"])
     said = {**_said(finding), "closed_by": PERSON if by_person else CAUSE}
-    return {**row, **said, "status": CLOSED, "closed_at": finding["at"], "updated_at": finding["at"]}
+    return {**row, **said, "status": CLOSED, "closed_at": at, "updated_at": at}
 
 
 def _recovered(row: Row | None) -> Row | None:

@@ -52,6 +52,15 @@ def test_an_alert_closes_and_opens_anew() -> None:
     assert (again["status"], again["count"], again["opened_at"], again["closed_at"]) == ("open", 1, 10, None)
 
 
+@pytest.mark.rule("ID-08")
+@pytest.mark.parametrize(("at", "closed_at"), [(40, 100), (100, 100), (300, 300)])
+def test_no_alert_is_closed_before_it_was_opened(at: int, closed_at: int) -> None:
+    opened = step(None, {**OPENED, "at": 100}, POLICIES)
+    closed = step(opened, {"do": "close", "at": at}, POLICIES)
+    assert closed is not None
+    assert (closed["status"], closed["closed_at"], closed["updated_at"]) == ("closed", closed_at, closed_at)
+
+
 def test_closing_what_never_opened_is_nothing() -> None:
     assert fold({"do": "close"}) is None
 
