@@ -44,6 +44,16 @@ class Order:
 
 
 @dataclass
+class Figure:
+    """The newest level told of a pool; `before`: what was known then, `since`: when the one before it was told."""
+
+    at: int
+    units: int
+    before: int
+    since: int
+
+
+@dataclass
 class Quota:
     name: tuple[str | None, str | None]
     limit: int
@@ -59,6 +69,7 @@ class Sku:
         self.name = name
         self.levels: dict[tuple[str, str], int] = {}
         self.touched: dict[tuple[str, str], int] = {}
+        self.figures: dict[tuple[str, str], Figure] = {}
         self.orders: dict[str, Order] = {}
         self.forgotten: list[Line] = []
         self.carts: dict[str, list[int]] = {}
@@ -320,9 +331,11 @@ class Sku:
         if not units:
             return
         self.oversold.append((at, units))
-        newest = max(at for at, _ in self.oversold)
-        if sum(units for at, units in self.oversold if at > newest - 5 * MINUTE) > 30:
-            self.paused = True
+        newest = max(sold for sold, _ in self.oversold)
+        kept = [(sold, units) for sold, units in self.oversold if sold > newest - 30 * MINUTE]
+        for end, _ in kept:
+            if end - 5 * MINUTE < at <= end and sum(n for sold, n in kept if end - 5 * MINUTE < sold <= end) > 30:
+                self.paused = True
 
     # -- facts ------------------------------------------------------------------------------------------------------
 
@@ -375,15 +388,31 @@ class Sku:
             target = message["to_pool"]
             there = self.levels.get((warehouse, pool), 0)
             promised = {"sales": self.free(), "reserved": self.pool("reserved") - self.frozen()}.get(pool, there)
+            figure = self.figures.get((warehouse, pool))
+            if figure is not None and at < figure.at:
+                there = promised = units if at < figure.since else figure.before
             if target == pool or units > there or units > promised:
                 raise Refused
-            self.add(warehouse, pool, -units, at)
-            self.add(warehouse, target, units, at)
-            self.existed += (target == "sales") * units - (pool == "sales") * units
+            self.bring(warehouse, pool, -units, at)
+            self.bring(warehouse, target, units, at)
         else:
-            self.add(warehouse, pool, units, at)
-            self.existed += (pool == "sales") * units
+            self.bring(warehouse, pool, units, at)
         return True
+
+    def bring(self, warehouse: str, pool: str, units: int, at: int) -> None:
+        """What a later figure has seen is in it: then it changes only what was known before that."""
+        figure, change = self.figures.get((warehouse, pool)), units
+        if figure is not None and at < figure.since:
+            change = 0
+        elif figure is not None and at < figure.at:
+            if figure.units or figure.before + units > 0:
+                after = figure.units
+            else:
+                after = figure.before + units
+            change = after - (figure.units if figure.units or figure.before > 0 else figure.before)
+            figure.before += units
+        self.add(warehouse, pool, change, at)
+        self.existed += (pool == "sales") * change
 
     def level(self, told: dict[str, Any], at: int) -> None:
         units, place = told["quantity"], (told["warehouse"], told.get("pool") or "sales")
@@ -397,6 +426,11 @@ class Sku:
             # An empty shelf says nothing about what is owed.
             self.add(*place, 0 if agrees else units - there, at)
             self.existed += (place[1] == "sales") * (0 if agrees else units - there)
+        known = self.figures.get(place)
+        if known is None or (known.at, known.units) != (at, units):
+            self.figures[place] = Figure(at, units, there, known.at if known else 0)
+            if known and known.at == at:
+                self.figures[place].since = known.since
 
     def set(self, kind: str, told: dict[str, Any], at: int) -> None:
         if kind == "reference_set":

@@ -51,6 +51,8 @@ class Stock:
     """Warehouse NUL pool -> [at, counted, level before it] of the newest snapshot (INV-16)."""
     channel_stock: dict[str, list[int]] = field(default_factory=dict)
     """Channel -> [quantity it shows, at, units free to sell then] (INV-13)."""
+    figures: dict[str, list[Any]] = field(default_factory=dict)
+    """Warehouse NUL pool -> the newest Figure of it, as a list (INV-10)."""
 
     sales: int = 0
     aside: int = 0
@@ -88,6 +90,7 @@ class Stock:
             self.alternatives,
             self.counts,
             self.channel_stock,
+            self.figures,
             self.sales,
             self.aside,
         )
@@ -162,6 +165,7 @@ def to_row(stock: Stock) -> list[Any]:
         stock.alternatives,
         stock.counts,
         stock.channel_stock,
+        stock.figures,
     ]
 
 

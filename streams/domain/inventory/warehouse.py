@@ -1,13 +1,15 @@
 """What warehouses say about a pool (INV-01, INV-02, INV-10): goods received, moved, counted.
 
 Every figure that changes a pool goes through here, so the sum of the ledger is the level. A count that differs from it
-is corrected and, unless it is the first figure of that pool, an alert: somebody changed stock past the bus.
+is corrected and, unless it is the first figure of that pool, an alert: somebody changed stock past the bus. Goods that
+came or went before a figure but are told after it were in it: the ledger has them, a correction takes them out again,
+and the alert is as if they had been told in time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from .change import Change
 from .settings import Settings
@@ -18,6 +20,22 @@ MOVED = "moved"
 CORRECTION = "snapshot_correction"
 
 
+class Figure(NamedTuple):
+    """A level that was told of a pool. `level`: the ledger's before it, of all that is known by now. `first`: the pool
+    was never told before, so nobody is asked about a difference. `since`: time of the figure before it, 0 without one.
+    """
+
+    at: int
+    units: int
+    level: int
+    first: bool
+    since: int
+
+    @property
+    def agrees(self) -> bool:
+        return self.first or not _correction(self.units, self.level)
+
+
 def received(change: Change, fact: Mapping[str, Any], settings: Settings) -> Change:
     """Goods came in, into the sales pool unless another is named."""
     pool = _pool(fact.get("pool"))
@@ -25,7 +43,7 @@ def received(change: Change, fact: Mapping[str, Any], settings: Settings) -> Cha
         return change.refuse("no such pool")
     if not settings.is_quantity(fact["quantity"]):
         return change.refuse("a quantity that is not a whole number of units")
-    change.shift(fact["warehouse"], pool, fact["quantity"], RECEIVED)
+    _bring(change, fact["warehouse"], pool, fact["quantity"], RECEIVED)
     return change.finish()
 
 
@@ -37,17 +55,31 @@ def moved(change: Change, fact: Mapping[str, Any], settings: Settings) -> Change
     units, warehouse = fact["quantity"], fact["warehouse"]
     if not settings.is_quantity(units):
         return change.refuse("a quantity that is not a whole number of units")
-    stock = change.stock
-    levels = stock.warehouses.get(warehouse)
-    if levels is None or units > levels[source]:
-        return change.refuse(f"more than the {levels[source] if levels else 0} units of {POOLS[source]} there")
-    if source == SALES and units > stock.available:
-        return change.refuse("the units are held for orders")
-    if source == RESERVED and units > stock.total(RESERVED) - stock.frozen:
-        return change.refuse("the units are frozen for orders of a promotion")
-    change.shift(warehouse, source, -units, MOVED)
-    change.shift(warehouse, target, units, MOVED)
+    wrong = _unmovable(change, warehouse, source, units)
+    if wrong is not None:
+        return change.refuse(wrong)
+    _bring(change, warehouse, source, -units, MOVED)
+    _bring(change, warehouse, target, units, MOVED)
     return change.finish()
+
+
+def _unmovable(change: Change, warehouse: str, source: int, units: int) -> str | None:
+    """Why so many units cannot be taken from a pool. What a later figure has seen is taken from nothing that is there
+    now: it must have been there before that figure."""
+    stock = change.stock
+    levels, figure = stock.warehouses.get(warehouse), _later(change, warehouse, source)
+    there = levels[source] if levels else 0
+    if figure is not None:
+        there = units if change.at < figure.since else figure.level
+    if units > there:
+        return f"more than the {there} units of {POOLS[source]} there"
+    if figure is not None:
+        return None
+    if source == SALES and units > stock.available:
+        return "the units are held for orders"
+    if source == RESERVED and units > stock.total(RESERVED) - stock.frozen:
+        return "the units are frozen for orders of a promotion"
+    return None
 
 
 def counted(change: Change, fact: Mapping[str, Any], settings: Settings) -> Change:
@@ -73,29 +105,67 @@ def _set(change: Change, warehouse: str, pool: int, units: Any, settings: Settin
     known = warehouse in stock.warehouses
     level = stock.warehouses[warehouse][pool] if known else 0
     last = changed_at(stock, warehouse, pool)
-    delta = units - level if units or level > 0 else 0
+    delta = _correction(units, level)
     if change.at < last or (delta and change.at == last):
         return change.refuse("a figure from before the last change of that pool")
-    if delta or not last:
-        stock = change.touch()
-        if delta:
-            change.shift(warehouse, pool, delta, CORRECTION)
-        else:
-            stock.shift(warehouse, pool, 0, change.at)
+    if delta:
+        change.shift(warehouse, pool, delta, CORRECTION)
+    elif not last:
+        change.touch().shift(warehouse, pool, 0, change.at)
+    name = _name(warehouse, pool)
+    before = stock.figures.get(name)
+    if before is None or before[:2] != [change.at, units]:
+        since = 0 if before is None else before[0] if before[0] < change.at else before[-1]
+        _keep(change, name, Figure(change.at, units, level, not last, since))
     if audited:
-        _audit(change, warehouse, pool, units, level, first=not last, agrees=not delta)
+        _audit(change, warehouse, pool, Figure(change.at, units, level, not last, 0))
     return change.finish()
 
 
-def _audit(
-    change: Change, warehouse: str, pool: int, units: int, level: int, *, first: bool, agrees: bool
-) -> None:
-    name = f"{warehouse}\0{POOLS[pool]}"
-    before = change.stock.counts.get(name)
+def _correction(units: int, level: int) -> int:
+    """What a figure changes at a level: an empty shelf does not pay what is owed."""
+    return units - level if units or level > 0 else 0
+
+
+def _bring(change: Change, warehouse: str, pool: int, delta: int, reason: str) -> None:
+    """Goods come or go; if a later figure has seen them, its correction is another one now."""
+    change.shift(warehouse, pool, delta, reason)
+    figure = _later(change, warehouse, pool)
+    if figure is None:
+        return
+    if change.at < figure.since:  # seen by the figure before already: nothing is new for this one
+        change.shift(warehouse, pool, -delta, CORRECTION)
+        return
+    now = figure._replace(level=figure.level + delta)
+    back = _correction(now.units, now.level) - _correction(figure.units, figure.level)
+    if back:
+        change.shift(warehouse, pool, back, CORRECTION)
+    name = _name(warehouse, pool)
+    _keep(change, name, now)
+    count = change.stock.counts.get(name)
+    if count is not None and count[0] == figure.at:
+        _audit(change, warehouse, pool, now)
+
+
+def _later(change: Change, warehouse: str, pool: int) -> Figure | None:
+    """The newest figure of a pool if it is later than what is told now."""
+    known = change.stock.figures.get(_name(warehouse, pool))
+    return Figure(*known) if known is not None and change.at < known[0] else None
+
+
+def _keep(change: Change, name: str, figure: Figure) -> None:
     stock = change.touch()
-    stock.counts = {**stock.counts, name: [change.at, units, units if first else max(0, level)]}
+    stock.figures = {**stock.figures, name: [*figure]}
+
+
+def _audit(change: Change, warehouse: str, pool: int, figure: Figure) -> None:
+    name = _name(warehouse, pool)
+    before = change.stock.counts.get(name)
+    stock, units = change.touch(), figure.units
+    expected = units if figure.first else max(0, figure.level)
+    stock.counts = {**stock.counts, name: [figure.at, units, expected]}
     alert = f"INV-10/{change.sku}/{warehouse}/{POOLS[pool]}"
-    if agrees or first:
+    if figure.agrees:
         if before is not None and before[1] != before[2]:
             change.alert(alert, {"do": "close", "rule": "INV-10"})
         return
@@ -105,9 +175,13 @@ def _audit(
             "do": "open",
             "rule": "INV-10",
             "title": "unauthorised_change",
-            "detail": f"{warehouse} counts {units} of {change.sku} in {POOLS[pool]}, the ledger says {level}",
+            "detail": f"{warehouse} counts {units} of {change.sku} in {POOLS[pool]}, the ledger says {expected}",
         },
     )
+
+
+def _name(warehouse: str, pool: int) -> str:
+    return f"{warehouse}\0{POOLS[pool]}"
 
 
 def _pool(name: Any) -> int | None:

@@ -176,6 +176,81 @@ def test_a_count_with_a_bad_figure_is_refused() -> None:
     assert it.state["counts"] == []
 
 
+def late(it: Shop, units: int, at: int, **fields: Any) -> tuple[int, int, list[str]]:
+    """Goods that are told late: (sales after them, ledger rows they made, alerts so far)."""
+    before = len(it.out(messages.LEDGER))
+    it.receive(units, at=at, **fields)
+    assert it.adds_up()
+    return it.stock.sales, len(it.out(messages.LEDGER)) - before, alerts(it)
+
+
+@pytest.mark.rule("INV-01", "INV-10")
+def test_goods_received_before_a_count_and_told_after_it_were_counted_already() -> None:
+    it = shop(10)
+    it.count(14, at=9)
+    assert late(it, 4, at=5) == (14, 2, ["open", "close"])
+    assert [(row["delta"], row["reason"]) for row in it.out(messages.LEDGER)[-2:]] == [
+        (4, "received"),
+        (-4, "snapshot_correction"),
+    ]
+    assert it.state["counts"][0]["expected"] == 14
+    assert late(it, 3, at=9) == (17, 1, ["open", "close"]), "not before the count"
+
+
+@pytest.mark.rule("INV-10")
+def test_late_goods_that_a_count_misses_are_an_alert_and_the_rest_of_a_difference_stays_one() -> None:
+    it = shop(10)
+    it.count(10, at=9)
+    assert late(it, 4, at=5) == (10, 2, ["open"])
+    assert it.out(messages.ALERTS)[-1]["detail"].endswith("counts 10 of cream-50ml in sales, the ledger says 14")
+
+    it = shop(10)
+    it.count(20, at=9)
+    assert late(it, 4, at=5) == (20, 2, ["open", "open"])
+    assert late(it, 6, at=6) == (20, 2, ["open", "open", "close"])
+
+
+@pytest.mark.rule("INV-10")
+def test_what_an_older_count_has_seen_is_no_news_to_the_newest() -> None:
+    it = shop(10)
+    it.count(14, at=6)
+    it.count(14, at=9)
+    assert alerts(it) == ["open", "close"]
+    assert late(it, 4, at=5) == (14, 2, ["open", "close"])
+
+
+@pytest.mark.rule("INV-10")
+def test_late_goods_before_the_first_figure_of_a_pool_or_one_of_operations_are_in_it() -> None:
+    it = Shop()
+    it.count(7, at=9)
+    assert late(it, 4, at=5) == (7, 2, [])
+    assert told(it, "reference_set", {"kind": "stock", "sku": SKU, "warehouse": "hz", "quantity": 20}, at=12) == [None]
+    assert late(it, 4, at=11) == (20, 2, [])
+
+
+@pytest.mark.rule("INV-10")
+def test_late_goods_pay_what_was_owed_when_an_empty_shelf_was_counted() -> None:
+    it = shop(1)
+    it.confirm("G1", 5, at=1)
+    it.count(0, at=9)
+    assert late(it, 3, at=5)[:2] == (-1, 1)
+    assert late(it, 3, at=5)[:2] == (0, 2)
+
+
+@pytest.mark.rule("INV-02", "INV-10")
+def test_goods_moved_before_a_count_and_told_after_it_change_only_the_pools_that_were_not_counted() -> None:
+    it = shop(10)
+    it.count(4, at=9)
+    assert it.move(6, "sales", "reserved", at=5).refusal is None
+    assert pools(it) == (4, 6, 0, 0)
+    assert alerts(it) == ["open", "close"]
+    assert it.move(5, "sales", "reserved", at=5).refusal == "more than the 4 units of sales there"
+    it.count(2, at=12, pool="reserved")
+    it.move(1, "sales", "reserved", at=10)
+    assert pools(it) == (3, 2, 0, 0)
+    assert it.adds_up()
+
+
 # -- what operations set ----------------------------------------------------------------------------------------------
 
 
