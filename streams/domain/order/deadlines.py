@@ -2,7 +2,8 @@
 
     BRK-07   the stock answers a new order within 30 s; a payment that the channel speaks of is told within 30 s; a
              request for an invoice, where there is one, is taken or refused within 30 s (see branch)
-    INV-15   what is paid is deducted within 60 s: else an alert, the confirm three times more, then a ticket
+    INV-15   what is paid is deducted within 60 s: else an alert, the confirm three times more, then a ticket. An order
+             of too many lines to be reserved has nothing to confirm: alert and ticket come together
     BRK-11   a paid order is in its lane, and one in the lane wms with the warehouse, within 5 minutes
 
 A limit that is just reached does not count as passed. Times run from when the order was told of the cause (`now`): an
@@ -21,7 +22,7 @@ from streams.domain.inventory import messages
 from streams.domain.order import asides, lanes, reserved
 from streams.domain.order.reserved import SILENT, STAGE, TICKET, UNDEDUCTED, UNPAID
 from streams.domain.order.state import OrderState
-from streams.domain.order.stock import Send, StockRules, confirm_again, has_ended, undeducted
+from streams.domain.order.stock import Send, StockRules, confirm_again, has_ended, is_too_large, undeducted
 from streams.domain.rules.nodes import PAID
 
 TIMER: Final = "order"
@@ -97,7 +98,8 @@ def watch(
     elif claimed and payment is None and not raised & UNPAID:
         payment = passed + rules.branch_ms
 
-    if state.rank < PAID or not any(map(undeducted, groups)):
+    unasked = not groups and not ended and is_too_large(state, rules)
+    if state.rank < PAID or not (unasked or any(map(undeducted, groups))):
         deduct, tries, over = None, 0, over | UNDEDUCTED | TICKET
     elif deduct is None and not raised & TICKET:
         deduct = passed + rules.deduct_ms
@@ -158,6 +160,11 @@ def fire(guid: str, state: OrderState, at: int, rules: StockRules, sends: list[S
         stage = "with the warehouse" if state.lane else "in a lane"
         raise_(STAGE, "missing_stage", f"paid, but not {stage} after {rules.stage_ms // 60_000} min")
     again = stock.deduct_due is not None and stock.deduct_due <= passed
+    if again and not stock.groups:
+        again, stock, raised = False, stock._replace(deduct_due=None), raised | UNDEDUCTED | TICKET
+        detail = f"{len(state.lines)} lines, of at most {rules.max_lines}, were neither reserved nor deducted"
+        raise_(UNDEDUCTED, "paid but not deducted", detail)
+        raise_(TICKET, "paid but not deducted: needs a person", detail, severity="critical", targets=["ticket"])
     if again:
         skus = _named([group.sku for group in stock.groups if undeducted(group)])
         if stock.tries < rules.retries:

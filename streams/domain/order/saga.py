@@ -136,7 +136,9 @@ def due(guid: str, state: OrderState, at: int, rules: StockRules, nodes: NodeRec
 def _go_on(state: OrderState, fact: Fact, claimed: bool, now: int, rules: StockRules, sends: list[Send]) -> None:
     guid, at = fact["order_guid"], fact["event_time"]
     if state.stock is not None:
-        if stock.is_unmanaged(state.stock):
+        if not state.stock.groups and stock.is_too_large(state, rules):
+            pass  # nothing was asked, so nothing is known of its SKUs
+        elif stock.is_unmanaged(state.stock):
             state.stock = deadlines.without_stock(guid, state.stock, at, sends)
         else:
             stock.ask(guid, state, at, _why(state, fact), sends)
@@ -151,7 +153,7 @@ def _go_on(state: OrderState, fact: Fact, claimed: bool, now: int, rules: StockR
         state.stock = reserved.NOTHING
     if state.stock is not None:
         deadlines.watch(guid, state, moved, claimed, at, now, rules, sends)
-        if state.stock == reserved.NOTHING:
+        if state.stock == reserved.NOTHING and not stock.is_too_large(state, rules):
             state.stock = None
 
 

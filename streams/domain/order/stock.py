@@ -29,6 +29,7 @@ from streams.domain.order.reserved import (
     DEDUCTED,
     EXPIRED,
     HELD,
+    NOTHING,
     OUTCOMES,
     OVERSOLD,
     REFUSED,
@@ -96,7 +97,9 @@ def by_sku(lines: Sequence[Sequence[Any]]) -> dict[str, Lines]:
 
 def begin(state: OrderState, fact: Fact, rules: StockRules, now: int, sends: list[Send]) -> str | None:
     """Try: reserve all lines of a new order. Answers why nothing was reserved, if it should have been."""
-    if len(state.lines) > rules.max_lines:
+    if is_too_large(state, rules):
+        if by_sku(state.lines):
+            state.stock = NOTHING  # it is watched: once paid it has to be deducted by somebody (INV-15)
         return f"not reserved: too_many_lines, {len(state.lines)} of at most {rules.max_lines}"
     groups = []
     for sku, lines in by_sku(state.lines).items():
@@ -117,6 +120,11 @@ def begin(state: OrderState, fact: Fact, rules: StockRules, now: int, sends: lis
     if groups:
         state.stock = Stock(groups, branch_due=now - state.created_at + rules.branch_ms + 1)
     return None
+
+
+def is_too_large(state: OrderState, rules: StockRules) -> bool:
+    """Whether the order has more lines than the stock is asked about."""
+    return len(state.lines) > rules.max_lines
 
 
 def ask(guid: str, state: OrderState, at: int, why: str, sends: list[Send]) -> None:

@@ -124,6 +124,20 @@ def test_paid_and_not_deducted_for_more_than_60_s_is_an_alert_three_more_confirm
 
 
 @pytest.mark.rule("INV-15")
+def test_a_paid_order_of_too_many_lines_to_be_reserved_is_told_to_a_person() -> None:
+    run = Run()
+    run.tell(created(lines=[line(n, "BAG") for n in range(501)]))
+    assert run.wait_until(T0 + MINUTE) == []
+    run.tell(paid(T0 + MINUTE))
+    assert run.wait_until(T0 + 2 * MINUTE) == []
+    sent = run.wait_until(T0 + 2 * MINUTE + 1)
+    assert findings(sent) == [("open", "INV-15"), ("open", "INV-15/ticket")]
+    assert sent[0][2]["detail"] == "501 lines, of at most 500, were neither reserved nor deducted"
+    run.tell(refunded(T0 + HOUR, 30000))
+    assert (run.alerts()["INV-15"], run.alerts()["INV-15/ticket"]) == ("close", "close")
+
+
+@pytest.mark.rule("INV-15")
 def test_units_deducted_in_time_are_no_alert() -> None:
     run = Run()
     run.tell(created(), HELD, paid(), answered("confirm", 2, T0 + MINUTE, [1, "confirmed"]))
