@@ -172,6 +172,30 @@ def test_a_person_unlocks_the_order_and_the_audit_says_who_and_why() -> None:
     assert (last["decision"], last["operator"]) == ("refused", "li")
 
 
+def shipped_alerts(shop: Shop) -> list[tuple[str, int]]:
+    return [
+        (row["status"], row["count"]) for row in shop.out("alerts") if row["alert_key"].startswith("RSK-04/shipped/")
+    ]
+
+
+@pytest.mark.rule("RSK-04")
+def test_a_locked_order_that_is_shipped_all_the_same_is_told_until_it_is_unlocked() -> None:
+    shop = red()
+    for minute in (6, 7):
+        at = PEAK + minute * MINUTE
+        shop.say("wms", "loaded", at, "wms-hz", channel="douyin", order_no="A1", waybill_no=f"W{minute}")
+    assert Played(shop.runner).states["A1"]["state"] == "shipped"
+    assert shipped_alerts(shop) == [("open", 1)]
+    assert [status for status, _ in shipped_alerts(unlock(shop, PEAK + 10 * MINUTE))] == ["open", "closed"]
+
+
+@pytest.mark.rule("RSK-04")
+def test_what_had_left_before_the_lock_is_no_finding() -> None:
+    shop = red()
+    shop.say("wms", "loaded", PEAK - MINUTE, "wms-hz", channel="douyin", order_no="A1", waybill_no="W1")
+    assert shipped_alerts(unlock(shop, PEAK + 10 * MINUTE)) == []
+
+
 @pytest.mark.rule("RSK-04")
 def test_a_lock_comes_once_however_the_workers_crash() -> None:
     wanted = Played(red().runner)

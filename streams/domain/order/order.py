@@ -30,6 +30,7 @@ from streams.domain.order import (
     pushes,
     risk,
     saga,
+    shipped,
     sla,
 )
 from streams.domain.order.lanes import TierRules
@@ -221,6 +222,7 @@ def _follow(
     new.version += 1
     guid, at = fact["order_guid"], fact["event_time"]
     sends = saga.follow(state, new, fact, meaning.shown, now, settings.tiers, settings.stock)
+    shipped.follow(guid, state, new, sends, at)
     moved = new.nodes is not state.nodes or new.reached is not state.reached
     if moved and settings.pushes:
         pushes.follow(state, new, fact, meaning, settings.pushes, sends)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.domain.order import audit, dedup, flags, saga
+from streams.domain.order import audit, dedup, flags, saga, shipped
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
@@ -30,11 +30,15 @@ def learn(state: OrderState, fact: Fact, now: int, tiers: TierRules, rules: Stoc
     new.seen = dedup.remember(state.seen, key, 0, fact["event_time"], memory_ms)
     if fact.get("refused"):
         return new, audit.row(fact, rule, audit.REFUSED, here, here, fact["refused"]), False, []
-    new.risk = [fact["score"], fact["locked"]]
+    since = fact["event_time"] - state.created_at
+    if _locked(state) and len(state.risk or ()) > 2:
+        since = state.risk[2]  # type: ignore[index]
+    new.risk = [fact["score"], fact["locked"], *([since] if fact["locked"] else ())]
     new.flags = flags.derive(new)
     new.tier = 0  # to be found anew: the score alone makes it L3
     new.version += 1
     sends = saga.follow(state, new, fact, -1, now, tiers, rules)
+    shipped.follow(fact["order_guid"], state, new, sends, fact["event_time"])
     return new, audit.row(fact, rule, audit.ACCEPTED, here, audit.text(new), fact["reason"]), True, sends
 
 

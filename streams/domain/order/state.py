@@ -107,7 +107,8 @@ class OrderState:
     lane: int = 0
     """BRK-06, derived: the lane in which the order stands, see lanes."""
     risk: list[Any] | None = None
-    """[score, whether it is locked], by the risk agent, which tells it from the score of an orange alert on."""
+    """[score, whether it is locked, since when if it is], by the risk agent, which tells it from the score of an orange
+    alert on."""
     wait: Wait | None = None
     """ST-10, ST-15: what is due at its node; None where nothing is."""
     error: list[Any] | None = None
