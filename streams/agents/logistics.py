@@ -26,7 +26,7 @@ logistics = Agent(
 WAYBILLS = logistics.table("waybills")
 CONFIRMATIONS = logistics.table("confirmations")
 DESTINATIONS = logistics.table("destinations", kept=0.2)
-"""[told at, province, city] by order: read once or twice, when its parcel is picked up and when it arrives."""
+"""[told at, province, city, carrier?] by order: read when a waybill comes up, is picked up and arrives."""
 
 TIMER: Final = "waybills"
 _ADDRESSED: Final = frozenset({"order_created", "address_changed"})
@@ -45,7 +45,9 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
             ctx[DESTINATIONS][guid] = place
     if rules.concerns(fact):
         before = ctx[WAYBILLS].get(guid)
-        outcome = rules.step(before, fact, ctx.now, _SETTINGS, partial(_destination, ctx, guid))
+        outcome = rules.step(
+            before, fact, ctx.now, _SETTINGS, partial(_destination, ctx, guid), partial(_carrier, ctx, guid)
+        )
         if outcome.rows is not before:
             _store(ctx, WAYBILLS, guid, outcome.rows)
             _time(ctx, TIMER, guid, rules.next_due(before, _SETTINGS), rules.next_due(outcome.rows, _SETTINGS))
@@ -93,6 +95,10 @@ def time_of(fact: dict[str, Any]) -> int:
 def _destination(ctx: Context, guid: str) -> rules.arrival.Place:
     row = ctx[DESTINATIONS].get(guid)
     return rules.arrival.NOWHERE if row is None else (row[1], row[2])
+
+
+def _carrier(ctx: Context, guid: str) -> str | None:
+    return rules.arrival.carrier_of(ctx[DESTINATIONS].get(guid))
 
 
 def _store(ctx: Context, table: TableSpec, guid: str, row: Any) -> None:

@@ -56,6 +56,14 @@ def test_customer_service_asks_for_a_parcel_by_its_waybill() -> None:
     assert (request["kind"], request["at"]) == ("refresh", T0 + MINUTE)
 
 
+@pytest.mark.rule("LOG-01", "LOG-07")
+def test_a_waybill_that_no_courier_takes_is_pushed_to_the_carrier_of_the_order() -> None:
+    shop = Shop().order("douyin", "D1", T0 - HOUR, carrier="ZTO").pay("douyin", "D1", T0 - HOUR + 1000)
+    shop.say("wms", "label_printed", T0, "wms-hz", channel="douyin", order_no="D1", waybill_no="W1")
+    shop.runner.advance(T0 + HOUR)
+    assert [(row["kind"], row["courier"]) for row in shop.out("logistics-requests")] == [("push", "zto")] * 3
+
+
 @pytest.mark.rule("LOG-14", "LOG-15")
 def test_a_customer_who_says_nothing_gets_a_link_and_a_call_and_one_who_scans_none() -> None:
     shop = shipped().say("couriers", "signed", T0 + HOUR, "zto", waybill_no="W1", courier="zto")

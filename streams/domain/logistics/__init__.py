@@ -61,9 +61,18 @@ Destination = Callable[[], arrival.Place]
 """Where the order goes to; asked for only where a parcel is picked up or arrives."""
 
 
+Carrier = Callable[[], str | None]
+"""Who is to carry it by the word of the shop; asked for only where a waybill comes up that no courier spoke of."""
+
+
 def nowhere() -> arrival.Place:
     """Of an order whose destination nobody told."""
     return arrival.NOWHERE
+
+
+def nobody() -> str | None:
+    """Of an order whose carrier nobody told."""
+    return None
 
 
 def concerns(fact: Fact) -> bool:
@@ -72,7 +81,14 @@ def concerns(fact: Fact) -> bool:
     return kind in _ABOUT_ALL or ("waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command"))
 
 
-def step(rows: Rows | None, fact: Fact, now: int, settings: Settings, destination: Destination = nowhere) -> Outcome:
+def step(
+    rows: Rows | None,
+    fact: Fact,
+    now: int,
+    settings: Settings,
+    destination: Destination = nowhere,
+    carrier: Carrier = nobody,
+) -> Outcome:
     """One fact about the order."""
     guid, at = fact["order_guid"], fact["event_time"]
     if fact["event_type"] == "manual_command":
@@ -90,12 +106,22 @@ def step(rows: Rows | None, fact: Fact, now: int, settings: Settings, destinatio
             _late(out, guid, number, row, now - at, now, settings)
         settled, sends = watch.settle(guid, number, old, row, at, settings)
         out.sends += sends
+        if old is None and (named := _named(row, carrier, settings)):
+            settled = {**settled, "carrier": named}
         if arrival.is_news(settled):
             settled, said = arrival.tell(guid, number, settled, destination())
             out.sends.append(said)
         if settled is not row:
             out.rows = {**(out.rows or {}), number: settled}
     return out
+
+
+def _named(row: waybill.Row, carrier: Carrier, settings: Settings) -> str | None:
+    """LOG-01: whom to push a new waybill to while its courier has not said a word."""
+    if row.get("courier", waybill.PROBED) != waybill.PROBED:
+        return None
+    named = carrier()
+    return None if named is None else settings.courier_of.get(named.casefold(), named)
 
 
 def _late(out: Outcome, guid: str, number: str, row: waybill.Row, lag: int, now: int, settings: Settings) -> None:
@@ -118,7 +144,7 @@ def _refresh(rows: Rows | None, fact: Fact, settings: Settings) -> Outcome:
         return Outcome(rows)
     if at - row.get("refreshed", 0) < settings.refresh_ms:
         return Outcome(rows)
-    wish = watch.call(watch.REFRESH, fact["order_guid"], number, row.get("courier"), at, 0)
+    wish = watch.call(watch.REFRESH, fact["order_guid"], number, waybill.asked_of(row), at, 0)
     return Outcome({**rows, number: {**row, "refreshed": at}}, [wish])
 
 

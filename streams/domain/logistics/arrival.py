@@ -36,8 +36,10 @@ ARRIVED: Final = "arrived"
 BASES: Final = ("lane", "province", "courier")
 DEFAULT: Final = "default"
 NOWHERE: Final[Place] = ("", "")
+_TOLD: Final = 3
+"""Items of a destination before the carrier."""
 _WORD: Final = 32
-"""Characters of a province or city; what is longer is none."""
+"""Characters of a province, city or carrier; what is longer is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,20 @@ def place_of(address: Any) -> Place:
 
 
 def destination(row: list[Any] | None, fact: Mapping[str, Any]) -> list[Any] | None:
-    """[at, province, city] after an order_created or address_changed: the latest address stands. The object given if
-    the fact says nothing new."""
-    place = place_of(fact.get("address"))
-    if place == NOWHERE:
-        return row
+    """[at, province, city, carrier?] after an order_created or address_changed: the latest address stands, and the
+    first carrier that the shop named. The object given if the fact says nothing new."""
+    place, carrier, new = place_of(fact.get("address")), _word(fact.get("carrier")), row
     told = [fact["event_time"], *place]
-    return told if row is None or told > row else row
+    if place != NOWHERE and (row is None or told > row[:_TOLD]):
+        new = [*told, *(row or ())[_TOLD:]]
+    if carrier and len(new or ()) <= _TOLD:
+        new = [*(new or (0, *NOWHERE)), carrier]
+    return new
+
+
+def carrier_of(row: list[Any] | None) -> str | None:
+    """Who is to carry the order's parcels by the word of the shop; None if it did not say."""
+    return row[_TOLD] if row is not None and len(row) > _TOLD else None
 
 
 def _word(value: Any) -> str:

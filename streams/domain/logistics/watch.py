@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from .settings import Settings
-from .waybill import PROBED, Row, goes_out
+from .waybill import PROBED, Row, asked_of, goes_out
 
 Send = tuple[str, str, dict[str, Any]]
 """(topic, key, value)."""
@@ -75,20 +75,20 @@ def fire(guid: str, number: str, row: Row, now: int, settings: Settings) -> tupl
 
 
 def _do(guid: str, number: str, row: Row, what: str, now: int, settings: Settings, sends: list[Send]) -> Row:
-    courier = row.get("courier")
     if what == PUSH:
         missed = min(settings.pushes, (now - row["created"] - 1) // settings.accept_ms)
         pushed = max(row.get("pushed", 0) + 1, missed)
-        sends.append(call(PUSH, guid, number, courier, now, pushed))
+        sends.append(call(PUSH, guid, number, asked_of(row), now, pushed))
         row = {**row, "pushed": pushed}
         detail = f"not accepted by its courier for more than {settings.accept_ms // 60_000} min; pushed again"
         return _raise(guid, number, row, UNACCEPTED, "waybill not accepted", detail, now, sends)
     if what == PROBE:
-        sends.append(call(PROBE, guid, number, courier, now, 0))
+        sends.append(call(PROBE, guid, number, asked_of(row), now, 0))
         return {**row, "probed": now}
     if what == UNPICKED:
         detail = f"shipped, and not picked up for more than {settings.pickup_ms // 3_600_000} h"
         return _raise(guid, number, row, UNPICKED, "pickup missing", detail, now, sends)
+    courier = row.get("courier")
     hours = (settings.stall_ms if what == SLOW else settings.stalled_ms) // 3_600_000
     detail = f"{courier} has not moved it for more than {hours} h"
     if what == STALLED:
@@ -122,9 +122,8 @@ def settle(guid: str, number: str, before: Row | None, row: Row, at: int, settin
 
 
 def call(kind: str, guid: str, number: str, courier: str | None, at: int, attempt: int) -> Send:
-    known = None if courier == PROBED else courier
-    wish = {"do": kind, "waybill_no": number, "order_guid": guid, "courier": known, "attempt": attempt, "at": at}
-    return CALLS, known or NOBODY, wish
+    wish = {"do": kind, "waybill_no": number, "order_guid": guid, "courier": courier, "attempt": attempt, "at": at}
+    return CALLS, courier or NOBODY, wish
 
 
 def _raise(guid: str, number: str, row: Row, what: str, title: str, detail: str, at: int, sends: list[Send]) -> Row:

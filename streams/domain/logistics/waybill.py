@@ -1,6 +1,7 @@
 """What is known of the waybills of one order, as a row of JSON values by waybill number.
 
     courier    who carries it; PROBED while only probes spoke of it
+    carrier    who is to, by the word of the shop, until a courier speaks
     created    first told of by warehouse or shop      accepted   first told of by the courier
     shipped    left the warehouse                      picked     first movement with the courier
     moved      last movement                           ended      delivered
@@ -65,6 +66,8 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
         courier = courier_of.get(courier.strip().casefold(), courier)
         if new.get("courier", PROBED) == PROBED:
             new["courier"] = courier
+            if courier != PROBED:
+                new.pop("carrier", None)
         _first(new, "accepted", at)
         ended = is_signed(fact)
         if ended:
@@ -103,6 +106,12 @@ def _cancelled(rows: Rows | None, at: int) -> Rows | None:
     found = {name: {**row, "cancelled": since} for name, row in (rows or {}).items()}
     found[ORDER] = {**before, "cancelled": since, "ended": max(at, before.get("ended", at))}
     return rows if rows == found else found
+
+
+def asked_of(row: Row) -> str | None:
+    """Whom to ask about the parcel: its courier, or before that spoke the one that the shop named."""
+    courier: str | None = row.get("courier", PROBED)
+    return row.get("carrier") if courier == PROBED else courier
 
 
 def goes_out(row: Row) -> bool:

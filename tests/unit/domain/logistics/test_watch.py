@@ -14,6 +14,17 @@ from tests.unit.domain.logistics.watched import DAY, HOUR, MINUTE, SECOND, T0, W
 MAPPED = {"known": True, "state": "shipped", "node": "in_transit", "flags": [], "event": None, "axis": None}
 
 
+LABEL = {
+    "topic": "wms",
+    "event_type": "label_printed",
+    "event_time": T0,
+    "event_id": "e1",
+    "source": "wms",
+    "order_guid": "G1",
+    "waybill_no": "W1",
+}
+
+
 @pytest.mark.rule("LOG-01")
 def test_a_waybill_that_no_courier_takes_is_pushed_three_times_and_told() -> None:
     it = Watched().say("wms", "label_printed", 0)
@@ -24,6 +35,17 @@ def test_a_waybill_that_no_courier_takes_is_pushed_three_times_and_told() -> Non
     assert it.alerts("LOG-01") == [("open", 10 * MINUTE + 1), ("open", 20 * MINUTE + 1), ("open", 30 * MINUTE + 1)]
     it.courier("waybill_accepted", 3 * HOUR)
     assert it.alerts("LOG-01")[-1] == ("close", 3 * HOUR)
+
+
+@pytest.mark.rule("LOG-01", "LOG-07")
+def test_a_waybill_is_pushed_to_the_carrier_that_the_shop_named_until_a_courier_speaks() -> None:
+    rows = rules.step(None, LABEL, T0, data.logistics(), carrier=lambda: "Zhongtong").rows
+    assert rows == {"W1": {"created": T0, "carrier": "zto"}}
+    [(_, key, wish), _] = rules.due("G1", rows, T0 + 10 * MINUTE + 1, data.logistics()).sends
+    assert (key, wish["do"], wish["courier"]) == ("zto", "push", "zto")
+    spoke = {**LABEL, "topic": "couriers", "event_type": "waybill_accepted", "courier": "sf"}
+    rows = rules.step(rows, spoke, T0, data.logistics()).rows
+    assert rows == {"W1": {"created": T0, "accepted": T0, "courier": "sf"}}
 
 
 @pytest.mark.rule("LOG-01")
