@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from . import ids
+from .order.meanings import REFRESH
 
 Fact = dict[str, Any]
 Route = Literal["order", "perhaps_order", "stock", "cart", "set", "channel", "period", "tax"]
@@ -117,6 +118,8 @@ def fact_of(topic: str, value: Mapping[str, Any], digest: int) -> Fact:
                 del fact[kind]
     if topic == "ops" and "order_guid" not in fact:
         target = fact.get("target")
+        if target and fact.get("command") == REFRESH and ids.WAYBILL_NO not in fact:
+            fact[ids.WAYBILL_NO] = target  # LOG-09: what is to be looked up is a waybill
         if target is not None and primary_code(fact) is None:
             guid = target if ids.is_guid(target) else ids.guid_of_alias(target)
             if guid is not None:

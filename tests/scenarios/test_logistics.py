@@ -56,6 +56,14 @@ def test_customer_service_asks_for_a_parcel_by_its_waybill() -> None:
     assert (request["kind"], request["at"]) == ("refresh", T0 + MINUTE)
 
 
+@pytest.mark.rule("LOG-09")
+@pytest.mark.parametrize("order", [{}, {"channel": "douyin", "order_no": "D1"}])
+def test_a_parcel_is_also_named_by_the_target(order: dict[str, str]) -> None:
+    shop = shipped().ops("manual_command", T0 + MINUTE, command="refresh_waybill", target="W1", **order)
+    assert [(row["kind"], row["waybill_no"]) for row in shop.out("logistics-requests")] == [("refresh", "W1")]
+    assert not shop.out("dead-letters")
+
+
 @pytest.mark.rule("LOG-01", "LOG-07")
 def test_a_waybill_that_no_courier_takes_is_pushed_to_the_carrier_of_the_order() -> None:
     shop = Shop().order("douyin", "D1", T0 - HOUR, carrier="ZTO").pay("douyin", "D1", T0 - HOUR + 1000)
