@@ -163,7 +163,7 @@ def test_case_19_what_is_in_dispute_waits_for_a_person(topic: str, kind: str, fi
         ("已收到", "customer_signed", []),
         ("破损", "logistics_signed", ["LOG-15"]),
         ("package_damaged", "logistics_signed", ["LOG-15"]),
-        ("send it again", "logistics_signed", []),
+        ("send it again", "logistics_signed", ["LOG-15"]),
     ],
 )
 def test_case_19_an_answer_counts_in_whatever_words_the_caller_has_for_it(

@@ -5,6 +5,7 @@ One row per order:
     signed      first signature of the courier, of `waybill_no`
     confirmed   first word of the customer or their channel
     damaged     first word that the parcel was not intact
+    objected    first answer to a call that was neither this nor a confirmation
     disputed    a refund or an after-sales case was asked for, the shop closed the order, or the customer's answer to
                 a call was no confirmation
     complained  complaints, the first ones
@@ -26,6 +27,7 @@ from typing import Any, Final
 
 from streams.domain.order.meanings import CONFIRM_TIMEOUT, CONFIRMED, answer_of
 from streams.domain.rules.nodes import RANK
+from streams.domain.status_map import masked
 
 from .settings import Settings
 from .watch import ALERTS, Send
@@ -110,6 +112,9 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
         elif result == CONFIRMED:
             new["confirmed"] = min(at, new.get("confirmed", at))
         elif result and result not in settings.unreached:
+            if result != DAMAGED and "objected" not in new:
+                new["objected"] = at
+                sends.append(_objection(fact["order_guid"], fact["result"], at))
             new["disputed"] = min(at, new.get("disputed", at))
     elif kind == "complaint":
         new["complained"] = sorted({*new.get("complained", ()), at})[:_COMPLAINTS]
@@ -145,6 +150,13 @@ def _damage(guid: str, at: int) -> Send:
     detail = "the customer says on the telephone that the parcel was damaged: ask for photos, offer to send again"
     said = {"do": "open", "rule": "LOG-15", "title": "delivered damaged", "detail": detail, "at": at}
     return ALERTS, f"LOG-15/damaged/{guid}", {**said, "order_guid": guid}
+
+
+def _objection(guid: str, result: str, at: int) -> Send:
+    detail = f"the customer answers the call with {masked(result)!r}: find out what is wanted, and settle it"
+    said = {"do": "open", "rule": "LOG-15", "title": "delivery disputed", "detail": detail, "at": at}
+    advice = "Ask the customer what is missing or wrong; send again or refund."
+    return ALERTS, f"LOG-15/disputed/{guid}", {**said, "advice": advice, "order_guid": guid}
 
 
 def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:

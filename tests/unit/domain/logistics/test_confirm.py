@@ -111,6 +111,17 @@ def test_a_damaged_parcel_opens_a_case_once_and_ends_the_calls() -> None:
 
 
 @pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(("result", "told"), [("reship", 1), ("no_answer", 0), ("confirmed", 0), ("damaged", 0)])
+def test_an_answer_that_is_no_confirmation_is_told_to_after_sales_once(result: str, told: int) -> None:
+    it = Asked().signed().wait(2 * DAY)
+    for _ in range(2):
+        it.say("service", "voice_call_result", 2 * DAY, result=result)
+    found = [value for _, key, value in it.sent if key == "LOG-15/disputed/G1"]
+    assert len(found) == told
+    assert all("'reship'" in value["detail"] for value in found)
+
+
+@pytest.mark.rule("LOG-15")
 def test_nobody_answered_is_no_answer() -> None:
     it = Asked().signed().wait(2 * DAY).say("service", "voice_call_result", 2 * DAY, result="no_answer").wait(20 * DAY)
     assert len(it.requests) == 3
