@@ -2,6 +2,7 @@
 
 What stays open past its limit goes to the next level. The limit counts from when the alert was raised here, so it is of
 this system's time (`Clock.LATER`): a backlog full of old findings does not wake the supervisor at once.
+Each day it tells how many records of each source named no order (DQ-15).
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ from typing import Any, Final
 
 from streams.agents.beside import ASIDE
 from streams.domain import alert, calendar
-from streams.domain.report import repair
+from streams.domain.report import lineage, repair
 from streams.domain.rules import data
 from streams.engine import Agent, Context
 
 alerts = Agent("alerts", sources=("alert-facts",), writes=("alerts", repair.FACTS), gathers=ASIDE)
 ALERTS = alerts.table("alerts")
 REPAIRED: Final = alerts.table("repaired")
+BROKEN: Final = alerts.table("broken", kept=0.0)
 
 LEVEL: Final = "level"
 MONTH: Final = "month"
+DAY: Final = "day"
 _POLICIES = data.alert_policies()
 _REPAIR: Final = data.repair_reports()
+_QUALITY: Final = data.quality_reports()
 
 
 @alerts.fold
@@ -29,6 +33,8 @@ def fold(ctx: Context, key: bytes | None, finding: dict[str, Any]) -> None:
     if key is None:
         raise ValueError("a finding without an alert key")
     name, table = key.decode(), ctx[ALERTS]
+    if finding.get("rule") == lineage.RULE and finding["do"] == "count":
+        _broken(ctx, finding)
     before = table.get(name)
     try:
         after = alert.step(before, finding, _POLICIES, ctx.now)
@@ -52,6 +58,9 @@ def fold(ctx: Context, key: bytes | None, finding: dict[str, Any]) -> None:
 def due(ctx: Context, kind: str, key: str, due: int) -> None:
     if kind == MONTH:
         _tell(ctx, key, due)
+        return
+    if kind == DAY:
+        _tell_broken(ctx, int(key), due)
         return
     row = ctx[ALERTS].get(key)
     at = alert.next_level_at(row, _POLICIES)
@@ -96,3 +105,22 @@ def _tell(ctx: Context, month: str, due: int) -> None:
     for old, _ in [*table.scan("")]:
         if old < forgotten:
             del table[old]
+
+
+def _broken(ctx: Context, finding: dict[str, Any]) -> None:
+    """DQ-15: a record of the source named no order; its day is told at its hour, or, if that is over, again."""
+    day = calendar.day_number(finding["at"])
+    table, name, timer = ctx[BROKEN], lineage.key(day, finding["source"]), str(day)
+    table[name] = table.get(name, 0) + 1
+    if ctx.timers.due(DAY, timer) is None:
+        hour = _QUALITY.due(day)
+        ctx.timers.set(DAY, timer, hour if hour > ctx.now else ctx.now + _QUALITY.late_ms)
+
+
+def _tell_broken(ctx: Context, day: int, due: int) -> None:
+    table = ctx[BROKEN]
+    by_source = lineage.counts(table.scan(lineage.key(day, "")), _QUALITY.listed)
+    told = lineage.part(day, f"alerts/{ctx.partition}", lineage.UNJOINED, by_source, due, _QUALITY)
+    ctx.emit(lineage.FACTS, lineage.SERIES, told)
+    for name, _ in [*table.range("", lineage.key(day - _QUALITY.kept_days, ""))]:
+        del table[name]

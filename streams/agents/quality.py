@@ -13,8 +13,11 @@ from itertools import islice
 from typing import Any, Final
 
 from streams.agents.beside import ASIDE, FOR_THE_ORDER
+from streams.domain import calendar
+from streams.domain.order.meanings import CONFIRM_TIMEOUT
 from streams.domain.quality import look as looks
 from streams.domain.quality import row as rows
+from streams.domain.report import lineage
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
 
@@ -51,6 +54,9 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
     # When it reached this system: by the broker's clock, which a backlog does not move; a replay has the stream's.
     taken_in = ctx.appended_at or ctx.now
     seen = rows.observe(before, fact, taken_in, ctx[TABLES[rows.CODES]].__contains__, _SETTINGS)
+    if fact["event_type"] != CONFIRM_TIMEOUT:
+        joined, name = ctx[TABLES[rows.SOURCES]], lineage.key(calendar.day_number(fact["event_time"]), fact["source"])
+        joined[name] = joined.get(name, 0) + 1
     if seen.row is not before:
         orders[guid] = seen.row
     for table, name, value in seen.writes:
@@ -127,7 +133,7 @@ def _look(ctx: Context, hand: looks.Look) -> None:
         return
     state.pop(LOOK)
     for part in looks.parts(hand, ctx.partition, ctx.now, _SETTINGS):
-        ctx.emit(looks.FACTS, looks.SERIES, part)
+        ctx.emit(looks.FACTS, part["series"], part)
     newest = max(map(int, hand["parts"]))
     if hand["parts"][str(newest)]["open"] and newest == state.get(NEWEST):
         # Nobody needs to say anything for an order to grow older.

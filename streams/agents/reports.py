@@ -9,7 +9,7 @@ from streams.agents.beside import ASIDE
 from streams.domain.match import report as match
 from streams.domain.quality import look as quality
 from streams.domain.quality import record as quality_record
-from streams.domain.report import assembly, balance, health, repair, stock, unconfirmed, variance
+from streams.domain.report import assembly, balance, health, lineage, repair, stock, unconfirmed, variance
 from streams.domain.risk.outcome import SERIES
 from streams.domain.rules import data
 from streams.domain.tax import report as invoices
@@ -26,6 +26,7 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     stock.SERIES: (data.stock_reports(), stock.records),
     repair.SERIES: (data.repair_reports(), repair.records),
     quality.SERIES: (data.quality_reports(), quality_record.records),
+    lineage.SERIES: (data.quality_reports(), lineage.records),
     unconfirmed.SERIES: (data.unconfirmed_reports(), unconfirmed.records),
     variance.SERIES: (data.variance_reports(), variance.records),
     balance.SERIES: (data.balance_reports(), balance.records),

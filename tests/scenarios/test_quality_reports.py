@@ -62,6 +62,10 @@ class Shop:
         assert (last["name"], last["period"]) == (name, period)
         return json.loads(last["rows"]), last["highlights"]
 
+    def parts(self) -> int:
+        """How many parts of these reports were told so far."""
+        return sum(key == look.SERIES for key, _ in self.runner.output("report-facts"))
+
     def told(self, name: str) -> list[str]:
         """The days of which there is a report, in order of their first version."""
         ids = dict.fromkeys(str(key) for key, _ in self.runner.output("reports"))
@@ -69,6 +73,28 @@ class Shop:
 
     def alerts(self) -> list[dict[str, Any]]:
         return Played(self.runner).alerts("ST-07")
+
+
+@pytest.mark.rule("DQ-15")
+def test_each_day_says_by_source_how_many_records_could_be_joined_to_an_order() -> None:
+    shop = Shop()
+    shop.deliver(1, NOON)
+    for number in (2, 3):
+        shop.say("payments", "payment_succeeded", number, NOON, order_no=None)
+    shop.say("payments", "payment_succeeded", 1, NOON)
+    shop.runner.advance(NINE + GRACE + MINUTE)
+    rows, highlights = shop.record("DQ-15")
+    assert [(row["source"], row["joined"], row["unjoined"], row["share"]) for row in rows] == [
+        ("all", 4, 2, "66.66"),
+        ("shop", 1, 0, "100.00"),
+        ("wechatpay", 1, 2, "33.33"),
+        ("wms-hz", 1, 0, "100.00"),
+        ("zto", 1, 0, "100.00"),
+    ]
+    assert highlights == ["2 of 6 records named no order"]
+    shop.say("payments", "payment_succeeded", 4, NOON, order_no=None)
+    shop.runner.advance(NINE + 3 * HOUR)
+    assert shop.record("DQ-15")[1] == ["3 of 7 records named no order"]
 
 
 # -- ST-07 ------------------------------------------------------------------------------------------------------------
@@ -396,11 +422,11 @@ def test_a_silent_partition_holds_the_report_up_for_the_grace_and_counts_no_old_
     for number in range(40):
         shop.create(number, NOON)
     shop.runner.advance(NINE + GRACE)
-    parts = len(shop.runner.output("report-facts"))
+    parts = shop.parts()
     assert parts == shop.runner.log.partitions
     shop.create(40, NOON + DAY)
     shop.runner.advance(NINE + DAY)
-    assert len(shop.runner.output("report-facts")) == parts + 1
+    assert shop.parts() == parts + 1
     assert shop.told("ST-07") == [SAID]
     shop.runner.advance(NINE + DAY + GRACE)
     assert [row["orders"] for row in shop.record("ST-07", "2026-01-24")[0]] == [1]

@@ -9,6 +9,7 @@ parts of its days so far. A part holds, besides what `report.assembly` needs:
     couriers   {courier: [signatures, of these in time, sum of lags ms, {lag in s: signatures}]}
     codes      {JSON of [topic, source, speaker, field, code]: [events, first at, last at]}
     open       {channel: [orders by age class, first delivery ms, [delivered at, guid] of the oldest]}
+    sources    {source: records}; told as a part of its own (DQ-15)
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from itertools import combinations
 from typing import Any, Final
 
 from streams.domain import calendar
+from streams.domain.report import lineage
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, PAID, PENDING_PAYMENT, SETTLED, SHIPPED
 
-from .row import CODES, DAYS, LAGS, OPEN, ORDERS, Row, key
+from .row import CODES, DAYS, LAGS, OPEN, ORDERS, SOURCES, Row, key
 from .settings import QualityReports
 
 SERIES: Final = "quality"
 FACTS: Final = "report-facts"
 STATE, PLAN = "state", "plan"
 """Tables of the look in hand, and of the days to be told (again), by number."""
-TABLES: Final = (ORDERS, DAYS, LAGS, CODES, OPEN, STATE, PLAN)
+TABLES: Final = (ORDERS, DAYS, LAGS, CODES, OPEN, SOURCES, STATE, PLAN)
 NOBODY: Final = ""
 
 OTHERS: Final = '["*","*",null,null,"*"]'
@@ -57,10 +59,17 @@ def begin(days: Iterable[int], newest: int, settings: QualityReports) -> Look:
     """A look that has seen nothing yet, at the reports of these days, rising. `newest`: the last day told so far."""
     days = list(days)
     oldest = max(newest, *days) - settings.kept_days
-    tasks = [[table, day] for day in days for table in (DAYS, LAGS, CODES)]
-    tasks += [[OPEN, 0], [LAGS, -oldest], [CODES, -oldest], [FORGET, max(newest, *days) - settings.forget_days]]
+    tasks = [[table, day] for day in days for table in (DAYS, LAGS, CODES, SOURCES)]
+    tasks += [
+        [OPEN, 0],
+        [LAGS, -oldest],
+        [CODES, -oldest],
+        [SOURCES, -oldest],
+        [FORGET, max(newest, *days) - settings.forget_days],
+    ]
     parts: dict[str, Any] = {
-        str(day): {"channels": {}, "pairs": {}, "faults": [], "couriers": {}, "codes": {}, "open": {}} for day in days
+        str(day): {"channels": {}, "pairs": {}, "faults": [], "couriers": {}, "codes": {}, "open": {}, SOURCES: {}}
+        for day in days
     }
     return {"tasks": tasks, "after": None, "parts": parts, "oldest": oldest}
 
@@ -103,6 +112,8 @@ def step(
             if what == DAYS:
                 guid = name.partition("\0")[2]
                 _touched(part, guid, order(guid), day, settings)
+            elif what == SOURCES:
+                lineage.add(part.setdefault(SOURCES, {}), name.partition("\0")[2], value, settings.listed)
             elif what == LAGS:
                 courier, lag = value
                 _lag(part, courier, lag, settings)
@@ -119,7 +130,8 @@ def parts(look: Look, partition: int, at: int, settings: QualityReports) -> Iter
         due = settings.due(day)
         period = calendar.business_date(due - calendar.DAY_MS).isoformat()
         about = {"series": SERIES, "period": period, "due": due, "at": at, "place": f"quality/{partition}"}
-        yield {**about, **part}
+        yield {**about, **{name: value for name, value in part.items() if name != SOURCES}}
+        yield lineage.part(day, f"quality/{partition}", lineage.JOINED, part.get(SOURCES, {}), at, settings)
 
 
 # -- ST-07, DQ-06 -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ nor a repetition matters. A row is JSON:
     signed    {waybill: [signed at, taken in at, courier]}
 
 Beside it stand rows of their own, under a day where they belong to one: `days` (touched), `lags` (of signatures),
-`codes` (unknown status codes), `open` (delivered and not confirmed, with the times of both).
+`codes` (unknown status codes), `open` (delivered and not confirmed, with the times of both), `sources` (how many
+records each sent; these alone are counted, not looked at as a set).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from .settings import QualityReports
 Fact = dict[str, Any]
 Row = Mapping[str, Any]
 
-ORDERS, DAYS, LAGS, CODES, OPEN = "orders", "days", "lags", "codes", "open"
+ORDERS, DAYS, LAGS, CODES, OPEN, SOURCES = "orders", "days", "lags", "codes", "open", "sources"
 
 CLOSED: Final = "closed"
 COURIERS: Final = "couriers"
