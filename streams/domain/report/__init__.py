@@ -6,4 +6,5 @@ unconfirmed   as a period closes: delivered orders that no customer confirmed, F
 balance   as a period closes: debits and credits by account, FIN-11
 health   by month and channel: creation, split delay, abnormal orders, FIN-09
 variance   what a BI system says was sold against what is booked, FIN-08      record   what they all share
+lineage    by source, records that could be joined to an order, DQ-15
 """
