@@ -15,7 +15,7 @@
     lag        ST-14  shipped, shown as waiting         manual     ST-09  moved by two approvals
     arrival    LOG-16  when it is expected              asides     what only some orders keep
     invoicing  TAX-01, TAX-08  its invoice              branch     BRK-07  the invoice branch
-    shipped    RSK-04  locked, and shipped all the same
+    shipped    RSK-04  locked, and shipped all the same verdicts   ST-09  what an approval says
     view       the record of order-states
 """
 

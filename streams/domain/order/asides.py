@@ -48,6 +48,13 @@ class Request(NamedTuple):
     done: int | None = None
     """When the node changed."""
     has_expired: bool = False
+    rejected: list[Any] | None = None
+    """[when, by whom] it was rejected first."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it waits for nobody any more."""
+        return self.done is not None or self.has_expired or self.rejected is not None
 
 
 ASKED: Final = "asked"

@@ -8,6 +8,9 @@ too late only fills in, and one to a node of a later state waits for that state,
 makes no difference whether a command or its approvals come first. What was told when counts, not when it was read; an
 approval given in time counts even where the request was told to have expired.
 
+An approval that says no (see verdicts) ends the request, unless it was approved before: what is approved from then on
+comes too late. Who asked may say no as well, and so take it back.
+
 Every command and approval has its row in the audit, and so has a request that expires. Commands that others obey
 (BRK-01, LOG-09, RSK-04) are noted, no more.
 """
@@ -20,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from streams.domain import calendar
-from streams.domain.order import audit
+from streams.domain.order import audit, verdicts
 from streams.domain.order.asides import NONE, Request
 from streams.domain.order.meanings import BY_ONE, NOTE, REFRESH, UNLOCK, Meaning
 from streams.domain.order.node_records import NodeRecords
@@ -43,16 +46,18 @@ class ManualError(ValueError):
 @dataclass(frozen=True, slots=True)
 class ManualRules:
     """`approvals`: how many it takes. `expires_ms`: how long after the command they count, to the millisecond.
-    `commands`: name -> the node it moves an order to, None where the command's value names it: {"node": "packed"}."""
+    `commands`: name -> the node it moves an order to, None where the command's value names it: {"node": "packed"}.
+    `words`: of an approval that approves or rejects."""
 
     approvals: int = 2
     expires_ms: int = 2 * calendar.HOUR_MS
     commands: Mapping[str, str | None] = field(default_factory=dict)
+    words: verdicts.Words = field(default_factory=verdicts.Words)
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> ManualRules:
-        """From {"approvals", "expires_ms", "commands"}. ManualError names what is wrong."""
-        if document.keys() != {"approvals", "expires_ms", "commands"}:
+        """From {"approvals", "expires_ms", "commands", "words"}. ManualError names what is wrong."""
+        if document.keys() != {"approvals", "expires_ms", "commands", "words"}:
             raise ManualError(f"manual commands: fields missing or unknown: {sorted(document)}")
         approvals, expires_ms, commands = document["approvals"], document["expires_ms"], document["commands"]
         for name, value in (("approvals", approvals), ("expires_ms", expires_ms)):
@@ -65,7 +70,11 @@ class ManualRules:
                 raise ManualError(f"manual command {name}: it means something else already")
             if node is not None and node not in NODE_NUMBER:
                 raise ManualError(f"manual command {name}: unknown node {node!r}")
-        return cls(approvals, expires_ms, dict(commands))
+        try:
+            words = verdicts.Words.parse(document["words"])
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ManualError(f"manual commands: {error}") from None
+        return cls(approvals, expires_ms, dict(commands), words)
 
 
 class Told(NamedTuple):
@@ -95,11 +104,16 @@ def take(state: OrderState, fact: Fact, at: int, now: int, rules: ManualRules, r
     request = requests.get(name, Request())
     if name not in requests and not _make_room(requests):
         return _refused(f"{MAX_REQUESTS} requests wait already")
+    before = request
     if wanted:
         request, told = _asked(request, fact, wanted, at, now - state.created_at, rules)
-    else:
+    elif (verdict := verdicts.verdict(fact, rules.words)) is None:
+        return _refused("its value neither approves nor rejects")
+    elif verdict:
         request, told = _approved(request, operator, at, rules)
-    if told.decision == audit.REFUSED:
+    else:
+        request, told = _rejected(request, operator, at, verdicts.why(fact), rules)
+    if request is before:
         return told
     moved = _moved_at(request, rules)
     if moved is not None and request.done is None:
@@ -141,7 +155,7 @@ def _make_room(requests: dict[str, Request]) -> bool:
     """Whether one more may be kept; what is done or has expired goes first, then the oldest."""
     if len(requests) < MAX_REQUESTS:
         return True
-    over = next((name for name, request in requests.items() if request.done is not None or request.has_expired), None)
+    over = next((name for name, request in requests.items() if request.is_over), None)
     if over is None:
         return False
     del requests[over]
@@ -159,6 +173,9 @@ def _asked(request: Request, fact: Fact, node: int, at: int, passed: int, rules:
     reason = f"{NODES[node - 1].name}: {_missing(asked, rules)}"
     if dropped := sorted(request.approvals.keys() - valid.keys()):
         reason += f"; not counted: {', '.join(dropped)}, who asked or came too late"
+    if request.rejected is not None and request.rejected[0] <= limit:
+        asked = asked._replace(due=None, rejected=request.rejected)
+        return asked, _refused(f"{NODES[node - 1].name}: rejected by {request.rejected[1]}")
     return asked, Told(Meaning(RULE), audit.ACCEPTED, reason)
 
 
@@ -167,6 +184,8 @@ def _approved(request: Request, operator: str, at: int, rules: ManualRules) -> t
         return request, _refused("who asked cannot approve")
     if request.node and at > request.at + rules.expires_ms:
         return request, _refused("the request had expired")
+    if request.rejected is not None and at >= request.rejected[0]:
+        return request, _refused(f"{request.rejected[1]} has rejected it")
     known = request.approvals.get(operator)
     if known is None and len(request.approvals) >= MAX_APPROVERS:
         return request, _refused(f"{MAX_APPROVERS} have approved it already")
@@ -180,6 +199,20 @@ def _approved(request: Request, operator: str, at: int, rules: ManualRules) -> t
     return new, Told(Meaning(RULE), audit.ACCEPTED, reason)
 
 
+def _rejected(request: Request, operator: str, at: int, why: str | None, rules: ManualRules) -> tuple[Request, Told]:
+    """The first no is the one that counts. It is refused like what it ends, for it moves nothing."""
+    if request.done is not None:
+        return request, _refused("rejected too late: it was approved already")
+    if request.node and at > request.at + rules.expires_ms:
+        return request, _refused("the request had expired")
+    last = request.rejected
+    if last is not None and [at, operator] >= last:
+        return request, _refused(f"{last[1]} has rejected it")
+    what = NODES[request.node - 1].name if request.node else "a command to come"
+    said = f"{what}: rejected by {operator}{f': {why}' if why else ''}"
+    return request._replace(rejected=[at, operator], due=None), _refused(said)
+
+
 def _missing(request: Request, rules: ManualRules) -> str:
     missing = rules.approvals - len(request.approvals)
     if missing <= 0:
@@ -191,7 +224,8 @@ def _moved_at(request: Request, rules: ManualRules) -> int | None:
     """When the last approval that it takes was given, but not before the command."""
     if not request.node or len(request.approvals) < rules.approvals:
         return None
-    return max(request.at, sorted(request.approvals.values())[rules.approvals - 1])
+    last = sorted(request.approvals.values())[rules.approvals - 1]
+    return None if request.rejected is not None and request.rejected[0] <= last else max(request.at, last)
 
 
 def fire(guid: str, state: OrderState, at: int, rules: ManualRules) -> list[dict[str, Any]]:
@@ -235,5 +269,5 @@ def waiting(state: OrderState, rules: ManualRules) -> list[dict[str, Any]] | Non
             "expires_at": state.created_at + request.at + rules.expires_ms,
         }
         for name, request in state.aside.requests.items()
-        if request.node and request.done is None and not request.has_expired
+        if request.node and not request.is_over
     ] or None

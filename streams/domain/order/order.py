@@ -246,7 +246,7 @@ def _manual(
     told = manual.take(new, fact, at, now, settings.manual, settings.nodes)
     decision, changed = told.decision, changed or told.changed
     reason, node = told.reason, told.meaning.node
-    if decision != audit.REFUSED and at > new.updated_at:
+    if (told.changed or decision != audit.REFUSED) and at > new.updated_at:  # a no is refused, and yet ends a request
         new.updated_at, changed = at, True
     if node:
         if progress.is_late(state, node, told.moved_at):

@@ -230,12 +230,14 @@ def test_commands_that_others_obey_are_noted_and_not_refused(name: str) -> None:
         ({"expires_ms": True}, "expires_ms is no number from 1"),
         ({"commands": {"refresh_waybill": None}}, "refresh_waybill: it means something else already"),
         ({"commands": {"x": "nowhere"}}, "x: unknown node 'nowhere'"),
+        ({"words": {"yes": ["ok"]}}, "words of approvals: fields missing or unknown"),
         ({"more": 1}, "fields missing or unknown"),
     ],
 )
 def test_wrong_settings_are_named(wrong: dict[str, Any], text: str) -> None:
+    words = {"fields": ["approved"], "yes": ["true"], "no": ["false"]}
     with pytest.raises(ManualError, match=text):
-        ManualRules.parse({"approvals": 2, "expires_ms": 1, "commands": {}} | wrong)
+        ManualRules.parse({"approvals": 2, "expires_ms": 1, "commands": {}, "words": words} | wrong)
 
 
 @pytest.mark.rule("ST-09")
@@ -243,6 +245,81 @@ def test_the_row_keeps_requests() -> None:
     state = run(command(), approval("wang")).state
     assert state is not None
     assert from_row(to_row(state)) == state
+
+
+@pytest.mark.rule("ST-09")
+@pytest.mark.parametrize(
+    "no",
+    [
+        {"value": '{"approved": false}'},
+        {"value": '{"approved": "No"}'},
+        {"value": '{"approved": true, "decision": "reject"}'},
+        {"value": '{"rejected": true}'},
+        {"value": '"rejected"'},
+        {"value": "rejected"},
+        {"value": "false"},
+        {"value": "驳回：库存不符"},
+        {"command": "reject"},
+        {"reason": "Rejected, there is no stock"},
+    ],
+)
+def test_a_rejection_never_counts_and_ends_the_request(no: dict[str, Any]) -> None:
+    order = run(command(), approval("wang"), approval("zhao", ASKED + 2 * MINUTE, **no))
+    decision, reason = said(order, 1)[0]
+    assert (decision, reason.split(": ", 2)[:2]) == ("refused", ["packed", "rejected by zhao"])
+    assert order.audits[-1]["operator"] == "zhao"
+    seen = order.view()
+    assert (seen["node"], seen["pending_approvals"], seen["updated_at"]) == ("picking", None, ASKED + 2 * MINUTE)
+    order.tell(approval("qian", ASKED + 3 * MINUTE), approval("zhao", ASKED + 4 * MINUTE))
+    assert order.view()["node"] == "picking"
+    assert said(order, 2) == [("refused", "zhao has rejected it")] * 2
+    order.wait_until(ASKED + DAY)
+    assert order.audits[-1]["reason"] == "zhao has rejected it"  # it does not expire as well
+    assert order.state is not None
+    assert from_row(to_row(order.state)) == order.state
+
+
+@pytest.mark.rule("ST-09")
+def test_a_rejection_is_audited_with_its_reason_and_who_asked_may_take_it_back() -> None:
+    no = approval("wang", reason="the check is not done", value='{"approved": false}')
+    assert said(run(command(), no), 1) == [("refused", "packed: rejected by wang: the check is not done")]
+    inside = approval("li", value='{"approved": false, "reason": "a mistake"}')
+    assert said(run(command(), inside), 1) == [("refused", "packed: rejected by li: a mistake")]
+
+
+@pytest.mark.rule("ST-09")
+@pytest.mark.parametrize(
+    "yes", [{"value": '{"approved": true}'}, {"value": '{"decision": "OK", "rejected": false}'}, {"value": "seen"}]
+)
+def test_an_approval_that_says_yes_or_nothing_of_it_counts(yes: dict[str, Any]) -> None:
+    assert run(command(), approval("wang", **yes), approval("zhao", **yes)).view()["node"] == "packed"
+
+
+@pytest.mark.rule("ST-09")
+def test_an_answer_that_is_neither_counts_for_nothing() -> None:
+    order = run(command(), approval("wang"), approval("zhao", value='{"decision": "later"}'))
+    assert said(order, 1) == [("refused", "its value neither approves nor rejects")]
+    order.tell(approval("zhao", ASKED + 2 * MINUTE))
+    assert order.view()["node"] == "packed"
+
+
+@pytest.mark.rule("ST-09")
+def test_what_was_told_first_counts_of_approvals_and_a_rejection() -> None:
+    """Whatever the order of arrival: only what has been done is not undone."""
+    yes = [approval("wang"), approval("zhao", ASKED + 2 * MINUTE)]
+    late, early = (approval("qian", when, value="rejected") for when in (ASKED + 3 * MINUTE, ASKED + MINUTE))
+    for no, node in ((late, "packed"), (early, "picking")):
+        for events in permutations([command(), *yes, no]):
+            if no is early and events.index(no) == 3:
+                continue  # moved before anybody heard of it
+            state = run().state
+            for event in events:
+                state = step(state, event, SETTINGS).state
+            assert state is not None
+            assert NODES[state.node - 1].name == node
+    order = run(command(), *yes, early)
+    assert order.view()["node"] == "packed"
+    assert said(order, 1) == [("refused", "rejected too late: it was approved already")]
 
 
 @st.composite
