@@ -15,7 +15,7 @@ from streams.domain.protected.cleaning import clean
 from streams.domain.protected.seal import SEAL
 from streams.domain.risk import chats
 from streams.domain.rules import data
-from streams.domain.status_map import StatusMaps, masked, may_be_signed, missing_key, speakers
+from streams.domain.status_map import StatusMaps, is_own_type, masked, may_be_signed, missing_key, speakers
 from streams.domain.tax import integrity
 from streams.engine import Agent, Context
 from streams.engine.partitioner import partition_of
@@ -194,7 +194,10 @@ def _emit(ctx: Context, said: streak.Said) -> None:
 
 
 def _map(ctx: Context, maps: StatusMaps, topic: str, fact: Fact, raw_status: str) -> None:
-    mapped = maps.find(topic, speakers(topic, fact), fact.get("raw_field"), raw_status)
+    event_type = fact["event_type"]
+    mapped = maps.find(topic, speakers(topic, fact), fact.get("raw_field"), raw_status, event_type)
+    if not mapped["known"] and is_own_type(event_type, raw_status):
+        return
     fact["mapped"] = mapped
     if not mapped["known"]:
         source, said = fact["source"], masked(raw_status)

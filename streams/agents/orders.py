@@ -1,9 +1,9 @@
 """The orders agent: folds every fact about an order into its one state.
 
-    order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
-                                                  -> order-pushes, warehouse-requests
-                                                  -> stock-commands, channel-facts, alert-facts, invoice-facts
-                                -> table "parked" -> order-facts, once a status table knows the word (ST-03)
+order-facts (by order_guid) -> table "orders" -> order-states (compacted), order-events, audit-log
+                                              -> order-pushes, warehouse-requests
+                                              -> stock-commands, channel-facts, alert-facts, invoice-facts
+                            -> table "parked" -> order-facts, once a status table knows the word (ST-03)
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def decode(data: bytes) -> OrderState:
     return from_row(orjson.loads(data))
 
 
-def make(
-    audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None, maps: StatusMaps | None = None
-) -> Agent:
+def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None, maps: StatusMaps | None = None) -> Agent:
     """The agent. `audit_raw`: the payload in audit-log as it came, as its SHA-256, or not at all. `maps`: the status
     tables that say whether a parked event is known by now; default: those of the package."""
     rules = settings or data.order_settings()
@@ -197,7 +195,7 @@ def make(
         missed = set()
         for fact in facts:
             topic, word = fact["topic"], fact["raw_status"]
-            mapped = words.find(topic, speakers(topic, fact), fact.get("raw_field"), word)
+            mapped = words.find(topic, speakers(topic, fact), fact.get("raw_field"), word, fact["event_type"])
             changes = protected.altered(fact)
             if changes:  # it has lain here since it was compared
                 ctx.emit(*finding(changes, agent.name, fact))

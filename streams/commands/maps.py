@@ -74,12 +74,10 @@ def show(
     ]
     if code is not None and not rows:
         topics = {topic for table in tables for topic in table.topics}
-        rows = [
-            (table, row)
-            for table in maps.tables
-            for row in table.rows
-            if "*" in table.names and row.code == code and row.field == "*" and topics.intersection(row.topics)
-        ]
+        rows = _of_all(maps, topics, code)
+    elif code is not None:
+        topics = {topic for _, row in rows for topic in row.topics}
+        rows = [(table, row) for table, row in _of_all(maps, topics, code) if row.event_type] + rows
     if as_json:
         emit_json([_record(table, row) for table, row in rows])
     else:
@@ -160,6 +158,16 @@ def problem(path: Path, folder: Path | None, *, rising: bool = False) -> str | N
     return None
 
 
+def _of_all(maps: StatusMaps, topics: set[str], code: str) -> list[tuple[Table, Row]]:
+    """What a code means of anybody of a category, in whichever field."""
+    return [
+        (table, row)
+        for table in maps.tables
+        for row in table.rows
+        if "*" in table.names and row.code == code and row.field == "*" and topics.intersection(row.topics)
+    ]
+
+
 def _replace(target: Path, content: bytes) -> None:
     """Written beside it and renamed: a worker that starts now finds the old file or the new one, never half of one."""
     handle, name = tempfile.mkstemp(prefix=".", dir=target.parent)
@@ -199,13 +207,13 @@ def _list(maps: StatusMaps, as_json: bool) -> None:
 def _record(table: Table, row: Row) -> dict[str, Any]:
     mapped = {name: value for name, value in row.mapped.items() if name != "known"}
     head = {"table": table.name, "topics": list(row.topics), "field": row.field, "code": row.code}
-    return {**head, **mapped, "not_status": row.not_status, "note": row.note}
+    return {**head, **mapped, "not_status": row.not_status, "note": row.note, "event_type": row.event_type}
 
 
 def _line(table: Table, row: Row) -> str:
     mapped = row.mapped
     node = mapped["node"]
-    where = row.field or "|".join(table.default_fields)
+    where = row.event_type or row.field or "|".join(table.default_fields)
     state = mapped["state"] or ("no order status" if row.not_status else "no state")
     words = [state if node in (None, mapped["state"]) else f"{state}/{node}", *mapped["flags"]]
     words += [mapped["axis"]] if mapped["axis"] else []

@@ -3,7 +3,10 @@
 A word is never judged on its own: the tables of the speaking source come first, then those of its courier or channel,
 and only then the words of the whole category (any shop front, any courier, any WMS). A platform that has a table of
 its own is not judged by the category's codes; only rows whose field is `*` (words that say what they mean in any
-field) still hold for it.
+field) still hold for it. A word that none of them knows may be one of ours: the name of a node or state.
+
+One kind of row goes before all of this: that of a category for one event type, such as the pickup callback 201, which
+means the same from every courier whatever else its table has under that number.
 """
 
 from __future__ import annotations
@@ -52,6 +55,11 @@ fields: what a source says in one field does not lift the hold of another.
 
 UNKNOWN: Final[Mapped] = {"known": False, "state": None, "node": None, "flags": [], "event": None, "axis": None}
 
+OURS: Final[Mapping[str, Mapped]] = {
+    name: {**UNKNOWN, "known": True, "state": state, "node": name} for name, state in STATE_OF_NODE.items()
+}
+"""Our own words: nodes, and the states, each of which has a node of its name. Who speaks them has read the contract."""
+
 
 class MapError(ValueError):
     """A status table that must not be used; the message names the table, the row and what is wrong."""
@@ -61,6 +69,7 @@ class MapError(ValueError):
 class Row:
     """One word. `field` None = any of the table's default fields; `*` = any field at all. `topics`: those of its table
     that it holds for. `not_status`: why it moves no order, for a word that is known and is no order status.
+    `event_type`: the only one it holds for, before any other row.
     """
 
     field: str | None
@@ -69,6 +78,7 @@ class Row:
     topics: tuple[str, ...]
     not_status: str | None = None
     note: str | None = None
+    event_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +117,16 @@ def parse(name: str, document: Any) -> Table:
     if not isinstance(rows, list) or not rows:
         raise MapError(f"{name}: no rows")
     found = tuple(_row(name, number, row, topics) for number, row in enumerate(rows, 1))
-    return Table(name, version, topics, texts("names"), texts("default_fields"), found)
+    names = texts("names")
+    for number, row in enumerate(found, 1):
+        if row.event_type is not None and (row.field != ANY or names != (ANY,)):
+            raise MapError(f"{name}: row {number} is of one event type: only for field * in a table of all names (*)")
+    return Table(name, version, topics, names, texts("default_fields"), found)
 
 
 _TABLE_KEYS: Final = frozenset({"about", "version", "topics", "names", "default_fields", "rows"})
 _ROW_KEYS: Final = frozenset(
-    {"field", "code", "state", "node", "flags", "event", "axis", "note", "topics", "not_status"}
+    {"field", "code", "state", "node", "flags", "event", "axis", "note", "topics", "not_status", "event_type"}
 )
 
 
@@ -150,8 +164,11 @@ def _row(name: str, number: int, row: Any, of_table: tuple[str, ...]) -> Row:
             raise MapError(f"{where} is no order status and yet maps to something")
     if note is not None and not isinstance(note, str):
         raise MapError(f"{where} has a note that is no text")
+    event_type = row.get("event_type")
+    if event_type is not None and (not isinstance(event_type, str) or not event_type):
+        raise MapError(f"{where} has an event_type that is no word")
     mapped = {"known": True, "state": state, "node": node, "flags": list(flags), "event": event, "axis": axis}
-    return Row(field, row["code"], mapped, tuple(topics), reason, note)
+    return Row(field, row["code"], mapped, tuple(topics), reason, note, event_type)
 
 
 class StatusMaps:
@@ -160,6 +177,7 @@ class StatusMaps:
     def __init__(self, tables: Iterable[Table]) -> None:
         self.tables = tuple(tables)
         self._rows: dict[tuple[str, str, str | None, str], Mapped] = {}
+        self._of_type: dict[tuple[str, str | None, str], Mapped] = {}
         self._named: set[tuple[str, str]] = set()
         for table in self.tables:
             self._add(table)
@@ -174,6 +192,11 @@ class StatusMaps:
                     if topic not in row.topics:
                         continue
                     mapped = row.mapped
+                    if row.event_type is not None:
+                        if (topic, row.event_type, row.code) in self._of_type:
+                            raise MapError(f"{table.name}: {row.code} stands twice for {row.event_type} on {topic}")
+                        self._of_type[topic, row.event_type, row.code] = mapped
+                        continue
                     # A row without a field answers for each default field and for an event that names none.
                     fields = (None, *table.default_fields) if row.field is None else (row.field,)
                     if row.field in table.default_fields:
@@ -197,16 +220,28 @@ class StatusMaps:
     @cached_property
     def digest(self) -> str:
         """Of all that the tables say: another digest, another meaning of some word."""
-        said = sorted(f"{key!r} {sorted(mapped.items())!r}" for key, mapped in self._rows.items())
+        all_said = (*self._rows.items(), *self._of_type.items(), *OURS.items())
+        said = sorted(f"{key!r} {sorted(mapped.items())!r}" for key, mapped in all_said)
         return sha256("\n".join(said).encode()).hexdigest()[:16]
 
-    def find(self, topic: str, speakers: Iterable[str | None], field: str | None, code: str) -> Mapped:
-        """The meaning of `code`, or UNKNOWN. `speakers`: whose tables count, strongest first (source, then courier or
-        channel).
+    def find(
+        self,
+        topic: str,
+        speakers: Iterable[str | None],
+        field: str | None,
+        code: str,
+        event_type: str | None = None,
+    ) -> Mapped:
+        """The meaning of `code` in an event of this type, or UNKNOWN. `speakers`: whose tables count, strongest first
+        (source, then courier or channel), by their names in lower case too.
         """
-        rows, own = self._rows, False
+        if (found := self._of_type.get((topic, event_type, code))) is not None:
+            return found
+        rows, own, named = self._rows, False, self._named
         for name in speakers:
-            if name is not None and (topic, name) in self._named:
+            if name is None:
+                continue
+            if (topic, name) in named or (topic, name := name.casefold()) in named:
                 found = rows.get((topic, name, field, code)) or rows.get((topic, name, ANY, code))
                 if found is not None:
                     return found
@@ -214,7 +249,7 @@ class StatusMaps:
         found = rows.get((topic, ANY, ANY, code))
         if found is None and not own:
             found = rows.get((topic, ANY, field, code))
-        return found if found is not None else UNKNOWN
+        return found if found is not None else OURS.get(code.strip().casefold(), UNKNOWN)
 
 
 def speakers(topic: str, value: Mapping[str, Any]) -> tuple[str | None, ...]:
@@ -226,6 +261,11 @@ def speakers(topic: str, value: Mapping[str, Any]) -> tuple[str | None, ...]:
     if topic == "orders":
         return value.get("source"), value.get("channel")
     return (value.get("source"),)
+
+
+def is_own_type(event_type: str, raw_status: str) -> bool:
+    """Whether a status is but the event's type once more: such a word says what an event without one says."""
+    return raw_status.strip().casefold() == event_type
 
 
 def may_be_signed(topic: str, word: str) -> bool:

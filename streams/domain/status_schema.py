@@ -42,6 +42,11 @@ def json_schema() -> dict[str, Any]:
             "description": "Why the word is no order status: known, but moves nothing (no state, flags, event).",
         },
         "note": {"type": "string"},
+        "event_type": {
+            "type": "string",
+            "minLength": 1,
+            "description": "In a table of all names (*), with field *: the event type it holds for, before any row.",
+        },
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -29,8 +29,15 @@ SHOP: dict[str, Any] = {"source": "douyin", "channel": "douyin", "order_no": "69
 class Reloaded(StatusMaps):
     """The tables of a worker that is started again with others."""
 
-    def find(self, topic: str, speakers: Iterable[str | None], field: str | None, code: str) -> Mapped:
-        return self.now.find(topic, speakers, field, code)
+    def find(
+        self,
+        topic: str,
+        speakers: Iterable[str | None],
+        field: str | None,
+        code: str,
+        event_type: str | None = None,
+    ) -> Mapped:
+        return self.now.find(topic, speakers, field, code, event_type)
 
     now = data.status_maps()
 
@@ -98,6 +105,44 @@ def test_a_parked_event_counts_when_it_is_told_again_to_a_worker_that_knows_the_
     before = len(shop.runner.output("order-states"))
     shop.says("c-2", WORD, 2000)
     assert len(shop.runner.output("order-states")) == before, "applied twice"
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("event_type", "word", "state", "node"),
+    [
+        ("signed", "signed", "logistics_signed", "awaiting_confirm"),
+        ("signed", "Signed", "logistics_signed", "awaiting_confirm"),
+        ("scanned", "logistics_signed", "logistics_signed", "awaiting_confirm"),
+        ("scanned", "transit_stalled", "shipped", "transit_stalled"),
+        ("exception", "exception", "shipped", "transit_stalled"),
+        ("scanned", "customer_signed", "shipped", "out_for_delivery"),  # no courier has the authority
+    ],
+)
+def test_our_own_words_mean_what_they_say(shop: Shop, event_type: str, word: str, state: str, node: str) -> None:
+    shop.says("c-2", word, 2000, event_type)
+    assert shop.state == state
+    assert shop.runner.output("order-states")[-1][1]["node"] == node
+    assert [name for name, _ in shop.runner.output("alerts") if str(name).startswith("ST-03")] == []
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(("event_type", "word"), [("scanned", "signed"), ("signed", "exception"), ("scanned", "state")])
+def test_the_word_of_another_event_type_or_none_of_ours_stays_parked(shop: Shop, event_type: str, word: str) -> None:
+    shop.says("c-2", word, 2000, event_type)
+    assert shop.state == "shipped"
+    assert [name for name, _ in shop.runner.output("alerts") if str(name).startswith("ST-03")] == [f"ST-03/zto/{word}"]
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize("courier", ["sf", "顺丰", "kuaidi100", "cainiao", "whoever"])
+@pytest.mark.parametrize("field", ["opCode", "callback"])
+def test_the_pickup_callback_is_a_pickup_whatever_the_courier(courier: str, field: str) -> None:
+    shop = Shop()
+    told: dict[str, Any] = {"source": courier, "courier": courier, "waybill_no": "ZTO731"}
+    shop.say("couriers", "picked_up", "c-0", 500, **told, raw_status="201", raw_field=field)
+    audit = next(row for _, row in shop.runner.output("audit-log") if row["event_id"] == "c-0")
+    assert (audit["decision"], audit["rule"]) == ("filled_in", "ST-03")
 
 
 @pytest.mark.rule("ST-03")

@@ -14,10 +14,12 @@ from streams.domain.rules import data
 from streams.domain.rules.nodes import NODES, STATES
 from streams.domain.status_map import (
     _ROW_KEYS,
+    OURS,
     TERMINAL_WORDS,
     UNKNOWN,
     MapError,
     StatusMaps,
+    is_own_type,
     masked,
     may_be_signed,
     parse,
@@ -66,6 +68,60 @@ def test_code_201_is_a_pickup_unless_the_courier_has_a_table_of_its_own() -> Non
     assert meaning("couriers", "zto", "201") == ("shipped", "picked_up")
     assert find("couriers", "cainiao", "201") == UNKNOWN
     assert meaning("couriers", "cainiao", "派件中") == ("shipped", "out_for_delivery")
+
+
+@pytest.mark.rule("ST-03")
+def test_a_pickup_callback_201_is_a_pickup_though_the_courier_has_a_table_that_says_otherwise() -> None:
+    for courier in ("sf", "顺丰", "kuaidi100", "cainiao", "whoever"):
+        mapped = MAPS.find("couriers", (courier, None), "opCode", "201", "picked_up")
+        assert (mapped["state"], mapped["node"]) == ("shipped", "picked_up")
+    assert meaning("couriers", "sf", "201") == (None, None)
+    assert MAPS.find("couriers", ("sf",), None, "201", "scanned") == find("couriers", "sf", "201")
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("topic", "name", "code", "state"),
+    [
+        ("orders", "抖店", "已完成", "customer_signed"),
+        ("orders", "抖音", "已完成", "customer_signed"),
+        ("orders", "Douyin", "已完成", "customer_signed"),
+        ("couriers", "菜鸟", "3", "logistics_signed"),
+        ("couriers", "顺丰", "50", "shipped"),
+        ("couriers", "ZTO", "201", "shipped"),
+    ],
+)
+def test_a_platform_has_its_table_by_its_chinese_name_and_in_capitals(
+    topic: str, name: str, code: str, state: str
+) -> None:
+    assert find(topic, name, code)["state"] == state
+
+
+@pytest.mark.rule("ST-03")
+def test_every_name_of_a_courier_finds_the_table_that_any_of_them_has() -> None:
+    named = {name for table in MAPS.tables if "couriers" in table.topics for name in table.names}
+    for name, courier in data.logistics().couriers.items():
+        if named & {name, *courier.names}:
+            assert set(courier.names) <= named
+
+
+@pytest.mark.rule("ST-03")
+def test_cainiao_three_is_a_signature_in_whichever_field() -> None:
+    assert find("couriers", "cainiao", "3", "logistics_status_code")["state"] == "logistics_signed"
+    assert find("couriers", "zto", "3", "logistics_status_code") == UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+def test_our_own_words_mean_what_they_say_unless_a_table_says_otherwise() -> None:
+    assert meaning("couriers", "zto", "in_transit") == ("shipped", "in_transit")
+    assert meaning("orders", "douyin", "Shipped", field="anything") == ("shipped", "shipped")
+    assert find("couriers", "zto", "on_its_way") == UNKNOWN
+    assert set(OURS) == {node.name for node in NODES} >= set(STATES)
+    row = {"code": "in_transit", "not_status": "a search term"}
+    own = parse("own", table(row, names=["own"], topics=["couriers"]))
+    assert StatusMaps([own, *MAPS.tables]).find("couriers", ("own",), None, "in_transit")["state"] is None
+    assert is_own_type("signed", " SIGNED ")
+    assert not is_own_type("scanned", "signed")
 
 
 @pytest.mark.rule("LOG-05")
@@ -248,6 +304,14 @@ def test_a_courier_whose_signature_is_mapped_elsewhere_does_not_load() -> None:
         StatusMaps([parse("few", table({"code": "已签收"}, topics=["couriers"]))])
 
 
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize("head", [{"names": ["zto"]}, {"names": ["*"], "field": None}])
+def test_a_row_of_one_event_type_is_for_all_names_and_fields(head: dict[str, Any]) -> None:
+    row = {"event_type": "picked_up", "code": "201", "field": head.get("field", "*")}
+    with pytest.raises(MapError, match="row 1 is of one event type"):
+        parse("t", table(row, names=head["names"]))
+
+
 @pytest.mark.rule("OTH-08")
 def test_the_schema_allows_exactly_what_a_table_may_hold() -> None:
     schema = json_schema()
@@ -278,7 +342,7 @@ def test_every_row_of_every_table_is_found() -> None:
             for name in rows.names:
                 for row in (row for row in rows.rows if topic in row.topics):
                     field = row.field if row.field != "*" else "any"
-                    found = MAPS.find(topic, (name,), field, row.code)
+                    found = MAPS.find(topic, (name,), field, row.code, row.event_type)
                     assert {key: value for key, value in found.items() if key != "field"} == row.mapped
 
 
