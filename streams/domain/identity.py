@@ -12,6 +12,9 @@ same events end in the same bindings whatever their order of arrival:
 - An event waits at its strongest code. If that is a number of the paired kinds, its other codes get a link to it, so
   that whichever is bound first binds the rest.
 - A row that becomes bound releases what is parked on it in order of arrival, and tells the other codes of those events.
+- A payment that is told again under another event id (same source, type, transaction, line, amount and time) goes to
+  its order as a repetition, which only the audit hears of (ID-05). A row knows those that it forwarded and, where it
+  was bound by a payment, that one.
 - A binding never changes (ID-04). A second pairing is refused, told to the order that lost it, and raised as an alert.
 
 Messages travel between rows on the agent's own topic, keyed by the bare value, so each row sees them one after the
@@ -22,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final
 
 from . import calendar, ids
@@ -29,11 +33,11 @@ from .events import PAID_TYPES, Fact
 from .outcome import Get, Message, Outcome
 
 Row = Mapping[str, Any]
-"""bound: {"guid", "by", "said"}, the last two only if there is something to say; waiting: {"events", "links",
-"since", "said", "first", "paid", "alerts"}. `events`, `links`: how many are stored with the row, numbered from 0.
+"""bound: {"guid", "by", "said", "money"}, the last three only if there is something to say; waiting: {"events",
+"links", "since", "said", "first", "paid", "alerts"}. `events`, `links`: how many are stored with it, numbered from 0.
 `by`: the event that bound it, as topic/source/event_id; `first`: [topic, source, event_id, channel] of the first event,
-`paid`: the same of the first payment, and when it was paid; `said`: codes told already, the newest ones; `alerts`:
-{timer kind: key of the alert open about this row}.
+`paid`: the same of the first payment, and when it was paid; `said`: codes told already, the newest ones; `money`:
+[name, event_id] of the newest payments forwarded; `alerts`: {timer kind: key of the alert open about this row}.
 """
 
 FACTS: Final = "identity-facts"
@@ -53,16 +57,22 @@ NUMBERED: Final = frozenset({PARKED, LINKS})
 PAYMENT_ORPHAN: Final = "payment_orphan"
 ORPHAN: Final = "orphan"
 
+REPEATED: Final = "_payment_repeated"
+"""A payment that the order has had: `event_type` of the fact, beside `repeats`, the event id it came under first, and
+`told_as`, its own type."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delays:
     """ID-08, milliseconds; an event that waited exactly that long is not late yet. `remembered_codes`: how many codes
-    a row remembers having told; beyond that it tells again, which does no harm.
+    a row remembers having told; beyond that it tells again, which does no harm. `remembered_payments`: how many a row
+    remembers; an order has one or two.
     """
 
     payment_orphan_ms: int = 60_000
     unresolved_ms: int = calendar.DAY_MS
     remembered_codes: int = 24
+    remembered_payments: int = 16
 
 
 def event_message(code: ids.Code, fact: Fact) -> Message:
@@ -100,10 +110,10 @@ def step(get: Get, message: Message, now: int, delays: Delays) -> Outcome:
 def _event(out: Outcome, get: Get, code: ids.Code, key: str, fact: Fact, now: int, delays: Delays) -> None:
     row = get(CODES, key)
     if row is not None and "guid" in row:
-        told = _Told(row.get("said", ()), delays.remembered_codes)
+        told = _Told(row.get("said", ()), delays, row.get("money", ()))
         _forward(out, code, row["guid"], fact, told)
         if told.changed:
-            out.writes.append((CODES, key, {**row, "said": told.codes}))
+            out.writes.append((CODES, key, {**row, **told.kept()}))
     elif fact["event_type"] == "order_created":
         _create(out, get, code, key, row, fact, delays)
     else:
@@ -114,7 +124,7 @@ def _create(out: Outcome, get: Get, code: ids.Code, key: str, row: Row | None, f
     _, channel, order_no = code
     at = fact["event_time"]
     guid = ids.order_guid(channel, order_no, at)
-    told = _Told((), delays.remembered_codes)
+    told = _Told((), delays)
     _forward(out, code, guid, fact, told)
     _send_bind(out, (ids.ORDER_GUID, "", guid), guid, _event_ref(fact), at)
     customer = fact.get("customer_id")
@@ -130,10 +140,15 @@ def _forward(out: Outcome, code: ids.Code, guid: str, fact: Fact, told: _Told) -
     whole = {**fact, "order_guid": guid}
     if fact["event_type"] == "order_created":
         whole["alias18"] = ids.alias18(guid)
+    payment = _payment(fact) if fact["event_type"] in PAID_TYPES else None
+    if payment is not None and (first := told.repeats(payment)) is not None:
+        whole = {**whole, "told_as": fact["event_type"], "repeats": first}
+        del whole["event_type"]
+        whole = {"event_type": REPEATED, **whole}  # first, so that whoever passes it over need not read it
     out.sends.append((ORDERS, guid, whole))
     for other in _other_codes(code, fact, guid):
         if told.news(other):
-            _send_bind(out, other, guid, _event_ref(fact), fact["event_time"])
+            _send_bind(out, other, guid, _event_ref(fact), fact["event_time"], payment)
     if fact["topic"] == "ops" and fact["event_type"] == "manual_command":
         request = fact.get(ids.REQUEST_ID)
         if request and not request.isspace():
@@ -169,7 +184,7 @@ def _park(out: Outcome, code: ids.Code, key: str, row: Row | None, fact: Fact, n
         out.timers.append((PAYMENT_ORPHAN, key, now + delays.payment_orphan_ms + 1))
         waits = {"event_type": "payment_waits", "event_time": now, "source": ref[1], "channel": ref[3] or None}
         out.sends.append((CHANNELS, ref[3] or ref[1], waits))  # BRK-01: is there an order between it and the next?
-    told = _Told(row["said"], delays.remembered_codes)
+    told = _Told(row["said"], delays)
     if code[0] in ids.PAIRED_KINDS:
         for other in _other_codes(code, fact, ""):
             if told.news(other):
@@ -195,7 +210,7 @@ def _bind(out: Outcome, get: Get, code: ids.Code, key: str, message: Message, de
     elif kind == ids.ORDER_NO or (kind == ids.ORDER_GUID and value != guid):
         _conflict(out, code, value if kind == ids.ORDER_GUID else None, None, guid, by, at)
     else:
-        _settle(out, get, code, key, row, guid, by, _Told((), delays.remembered_codes), at)
+        _settle(out, get, code, key, row, guid, by, _Told((), delays, message.get("money", ())), at)
 
 
 def _settle(
@@ -222,8 +237,7 @@ def _settle(
     bound: dict[str, Any] = {"guid": guid}
     if code[0] != ids.ORDER_GUID:
         bound["by"] = _written(by)
-    if told.codes:
-        bound["said"] = told.codes
+    bound |= told.kept()
     out.writes.append((CODES, key, bound))
 
 
@@ -243,8 +257,23 @@ def _send_linked(out: Outcome, link: Message, guid: str) -> None:
     out.sends.append((FACTS, link["to"][2], bind))
 
 
-def _send_bind(out: Outcome, code: ids.Code, guid: str, by: list[str], at: int) -> None:
-    out.sends.append((FACTS, code[2], {"do": "bind", "code": code, "guid": guid, "by": by, "at": at}))
+def _send_bind(
+    out: Outcome, code: ids.Code, guid: str, by: list[str], at: int, payment: list[str] | None = None
+) -> None:
+    message: Message = {"do": "bind", "code": code, "guid": guid, "by": by, "at": at}
+    if payment is not None:
+        message["money"] = [payment]
+    out.sends.append((FACTS, code[2], message))
+
+
+def _payment(fact: Fact) -> list[str] | None:
+    """[name, event_id] of a payment that names its transaction: two of one name are one payment told twice (ID-05)."""
+    transaction = fact.get(ids.PLATFORM_TXN_NO)
+    if not transaction or fact.get("amount_minor") is None:
+        return None
+    said = [fact.get(name) for name in ("source", "event_type", "amount_minor", "currency", "event_time", "line_no")]
+    name = blake2b(repr([transaction, *said]).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return [name, fact["event_id"]]
 
 
 def _conflict(
@@ -315,20 +344,37 @@ def due(get: Get, kind: str, key: str, at: int) -> Outcome:
 
 
 class _Told:
-    """The codes a row has told already, oldest first, at most `limit`."""
+    """The codes a row has told already and the payments it has forwarded, oldest first, at most so many."""
 
-    __slots__ = ("_limit", "changed", "codes")
+    __slots__ = ("_delays", "changed", "codes", "money")
 
-    def __init__(self, codes: Sequence[str], limit: int) -> None:
-        self.codes, self._limit, self.changed = codes, limit, False
+    def __init__(self, codes: Sequence[str], delays: Delays, money: Sequence[list[str]] = ()) -> None:
+        self.codes, self._delays, self.money, self.changed = codes, delays, money, False
 
     def news(self, code: ids.Code) -> bool:
         key = ids.row_key(code)
         if key in self.codes:
             return False
-        self.codes = [*self.codes, key][-self._limit :]
+        self.codes = [*self.codes, key][-self._delays.remembered_codes :]
         self.changed = True
         return True
+
+    def repeats(self, payment: list[str]) -> str | None:
+        """The event id under which the payment was forwarded before, if that was another one."""
+        name, event_id = payment
+        for known, first in self.money:
+            if first == event_id:
+                return None  # the order knows its event ids, and those that are used for something else (ID-05)
+            if known == name:
+                return first
+        self.money = [*self.money, payment][-self._delays.remembered_payments :]
+        self.changed = True
+        return None
+
+    def kept(self) -> dict[str, Any]:
+        """What of it stands in a bound row."""
+        found = (("said", self.codes), ("money", self.money))
+        return {name: value for name, value in found if value}
 
 
 def _event_ref(fact: Fact) -> list[str]:

@@ -301,6 +301,24 @@ def test_a_payment_that_is_not_the_price_is_told_once_it_has_stood_for_an_hour(a
     assert bool(desk.until(T0 + HOUR + 1).findings("FIN-06")) is told
 
 
+@pytest.mark.rule("ID-05")
+def test_a_payment_told_again_under_another_event_id_is_posted_once_and_audited() -> None:
+    desk = Desk()
+    for _ in range(3):
+        desk.money("payment_succeeded", T0, 10000, platform_txn_no="T1")
+    assert (desk.amounts("receipt"), desk.out("order-states")[-1]["paid_minor"]) == ([10000], 10000)
+    audits = [row for row in desk.out("audit-log") if row["topic"] == "payments"]
+    assert [(row["event_type"], row["decision"]) for row in audits] == [
+        ("payment_succeeded", "accepted"),
+        *[("payment_succeeded", "duplicate")] * 2,
+    ]
+    assert audits[1]["rule"] == "ID-05"
+    assert audits[1]["reason"].startswith("duplicate_suppressed")
+    assert audits[1]["raw"]
+    desk.money("payment_succeeded", T0 + 1, 10000, platform_txn_no="T1").money("balance_paid", T0, 10000)
+    assert desk.amounts("receipt") == [10000] * 3
+
+
 @pytest.mark.rule("FIN-06")
 def test_a_second_payment_in_time_keeps_everybody_in_peace() -> None:
     desk = Desk().paid(T0, 10000).paid(T0 + MINUTE, 20000).until(T0 + DAY)

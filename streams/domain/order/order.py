@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streams.domain.identity import REPEATED as PAYMENT_REPEATED
 from streams.domain.order import (
     asides,
     atomic,
@@ -90,6 +91,8 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
     if fact["event_type"][0] == "_":
         if fact["event_type"] == CODE_REJECTED:
             return _code_rejected(state, fact, settings)
+        if fact["event_type"] == PAYMENT_REPEATED and "told_as" in fact:
+            return _repeated(state, fact)
         if fact["event_type"] == risk.RISK_FACT and "digest" not in fact:
             return _weighed(state, fact, now, settings)
         if fact["event_type"] == CONFIRM_TIMEOUT and "digest" not in fact:
@@ -348,6 +351,15 @@ def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings
     reason = f"{kind} {code} is bound to {bound_to}: the first binding holds"
     row = audit.row(fact, "ID-04", audit.REFUSED, audit.text(state), audit.text(new), reason)
     return Decision(new, row, [], changed)
+
+
+def _repeated(state: OrderState | None, fact: Fact) -> Decision:
+    """ID-05: a payment that came under another event id before; the audit shows it as what it was told as."""
+    if state is None:
+        raise UnknownOrder("a repeated payment for an order that was never created")
+    told = {**fact, "event_type": fact["told_as"]}
+    reason = f"duplicate_suppressed: the payment was told before, as event {fact['repeats']}"
+    return _unchanged(state, told, "ID-05", audit.DUPLICATE, reason)
 
 
 def _invoiced(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> Decision:

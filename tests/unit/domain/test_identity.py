@@ -26,6 +26,73 @@ def paid(number: str = "p", **fields: Any) -> dict[str, Any]:
     return fact("payment_succeeded", number, **{"source": "wechatpay", "topic": "payments", **fields})
 
 
+# -- ID-05: repeated payments -----------------------------------------------------------------------------------------
+
+PAYMENT = {"channel": "douyin", "order_no": "X1", "platform_txn_no": "T", "amount_minor": 100, "currency": "CNY"}
+
+
+def types(world: World) -> list[tuple[str, str]]:
+    return [(fact["event_id"], fact["event_type"]) for fact in _payments(world)]
+
+
+def _payments(world: World) -> list[dict[str, Any]]:
+    return [value for to, _, value in world.sent if to == identity.ORDERS and value["topic"] == "payments"]
+
+
+@pytest.mark.rule("ID-05")
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_a_payment_told_again_under_another_event_id_is_a_repetition(comes_first: bool) -> None:
+    payments = [paid("p", **PAYMENT), paid("p2", **PAYMENT)]
+    world = play([created(), *payments] if comes_first else [*payments, created()])
+    assert types(world) == [("p", "payment_succeeded"), ("p2", identity.REPEATED)]
+    last = _payments(world)[-1]
+    assert (last["told_as"], last["repeats"], last["amount_minor"]) == ("payment_succeeded", "p", 100)
+
+
+@pytest.mark.rule("ID-05")
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"amount_minor": 101},
+        {"at": T0 + 1},
+        {"platform_txn_no": "T2"},
+        {"platform_txn_no": None},
+        {"source": "alipay"},
+        {"line_no": 2},
+        {"event_type": "balance_paid"},
+    ],
+)
+def test_a_payment_that_differs_in_anything_is_one_of_its_own(other: dict[str, Any]) -> None:
+    told = {"event_type": "payment_succeeded", "source": "wechatpay", "topic": "payments", **PAYMENT, **other}
+    second = fact(told.pop("event_type"), "p2", **told)
+    world = play([created(), paid("p", **PAYMENT), second])
+    assert identity.REPEATED not in dict(types(world)).values()
+
+
+@pytest.mark.rule("ID-05")
+def test_the_same_event_again_and_an_event_id_used_twice_are_left_to_the_order() -> None:
+    reused = paid("p", **{**PAYMENT, "amount_minor": 200})
+    world = play([created(), paid("p", **PAYMENT), paid("p", **PAYMENT), reused, {**reused, "event_id": "p3"}])
+    assert types(world) == [("p", "payment_succeeded")] * 3 + [("p3", "payment_succeeded")]
+
+
+@pytest.mark.rule("ID-05")
+def test_a_repetition_that_names_the_transaction_alone_is_one_too() -> None:
+    bare = {name: PAYMENT[name] for name in ("platform_txn_no", "amount_minor", "currency")}
+    world = play([created(), paid("p", **PAYMENT), paid("p2", **bare)])
+    assert types(world) == [("p", "payment_succeeded"), ("p2", identity.REPEATED)]
+
+
+@pytest.mark.rule("ID-05")
+def test_a_row_remembers_the_newest_payments_and_no_other_event_pays_for_it() -> None:
+    payments = [paid(f"p{n}", at=T0 + n, **PAYMENT) for n in range(40)]
+    world = play([created(), fact(channel="douyin", order_no="X1", number="a"), *payments])
+    assert len(world.tables["codes"]["X1\0order_no/douyin"]["money"]) == identity.Delays().remembered_payments
+    assert (
+        "money" not in play([created(), fact(channel="douyin", order_no="X1")]).tables["codes"]["X1\0order_no/douyin"]
+    )
+
+
 # -- ID-01, ID-03, ID-06, ID-07: bindings -----------------------------------------------------------------------------
 
 
