@@ -94,6 +94,7 @@ def _do(guid: str, number: str, row: Row, what: str, now: int, settings: Setting
     if what == STALLED:
         phone = settings.couriers[str(courier)].phone
         detail += f"; call {phone}, waybill {number}" if phone else f"; waybill {number}"
+        detail += f", ticket {STALLED}/{number}/{row['moved']}"  # of one stop of the parcel, whenever it is worked out
         row = _close(guid, number, row, [SLOW], now, sends)
     return _raise(guid, number, row, what, "transit stalled" if what == STALLED else "transit slow", detail, now, sends)
 

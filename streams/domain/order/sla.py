@@ -2,7 +2,7 @@
 
     ST-15    longer than the SLA of the node: an alert to the owner of the node, with the last error
     ST-10    at an abnormal node (a parcel that lies still, or was not scanned for 8 h): to the logistics lead, with the
-             waybill and the courier's telephone
+             waybill, the courier's telephone and a ticket number
 
 An SLA that is just reached does not count as passed. It runs by event time from the entry into the node; each newer
 word of a node in a loop (a scan in transit, a label printed once more) is an entry. The alerts close when the order
@@ -154,6 +154,8 @@ def _finding(
     if state.waybills and bit == ABNORMAL:
         parts.append(f"waybill {', '.join(state.waybills)}")
         parts += [f"call {source} {phones[source]}" for source in state.claims if source in phones]
+    if bit == ABNORMAL:
+        parts.append(f"ticket {ticket(guid, state.created_at + begun)}")
     if state.error is not None and state.error[0] >= begun:
         parts.append(f"last error: {masked(state.error[1])}")
     parts.append(f"all of it: oms order {guid}")
@@ -172,6 +174,11 @@ def _finding(
         "order_guid": guid,
         "channel": state.channel,
     }
+
+
+def ticket(guid: str, entered_at: int) -> str:
+    """The number of the case with the courier: of one stay at one node, the same whenever it is worked out again."""
+    return f"{_RULES[ABNORMAL]}/{guid}/{entered_at}"
 
 
 def span(ms: int) -> str:

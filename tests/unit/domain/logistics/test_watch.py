@@ -178,6 +178,7 @@ def test_four_hours_without_movement_are_slow_and_eight_are_abnormal_both_beyond
     [said] = [value for _, key, value in it.sent if key == "LOG-03/G1/W1"]
     assert "95311" in said["detail"]
     assert "W1" in said["detail"]
+    assert f"ticket LOG-03/W1/{T0}" in said["detail"]
     it.courier("scanned", 9 * HOUR)
     assert it.alerts("LOG-03/G1") == [("open", 8 * HOUR + 1), ("close", 9 * HOUR)]
     it.wait(13 * HOUR + 1)

@@ -76,6 +76,7 @@ def test_8_h_without_a_scan_is_abnormal_and_a_scan_closes_it() -> None:
     ((_, key, alert),) = order.wait_until(scan + 8 * HOUR + 1)
     assert (key, alert["severity"], alert["recipient"]) == (f"ST-10/{GUID}", "critical", "logistics lead")
     assert "waybill ZT1" in alert["detail"]
+    assert f"ticket ST-10/{GUID}/{scan}" in alert["detail"]
     order.tell(fact("couriers", "scanned", scan + 9 * HOUR))
     assert order.alerts() == {"ST-15": "close", "ST-10": "close"}
     assert findings(order.wait_until(scan + 13 * HOUR + 1)) == [("open", f"ST-15/{GUID}")]
