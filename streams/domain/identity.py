@@ -30,6 +30,7 @@ from typing import Any, Final
 
 from . import calendar, ids
 from .events import PAID_TYPES, Fact
+from .order.meanings import REPEATED_PAYMENT
 from .outcome import Get, Message, Outcome
 
 Row = Mapping[str, Any]
@@ -56,10 +57,6 @@ NUMBERED: Final = frozenset({PARKED, LINKS})
 
 PAYMENT_ORPHAN: Final = "payment_orphan"
 ORPHAN: Final = "orphan"
-
-REPEATED: Final = "_payment_repeated"
-"""A payment that the order has had: `event_type` of the fact, beside `repeats`, the event id it came under first, and
-`told_as`, its own type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +141,7 @@ def _forward(out: Outcome, code: ids.Code, guid: str, fact: Fact, told: _Told) -
     if payment is not None and (first := told.repeats(payment)) is not None:
         whole = {**whole, "told_as": fact["event_type"], "repeats": first}
         del whole["event_type"]
-        whole = {"event_type": REPEATED, **whole}  # first, so that whoever passes it over need not read it
+        whole = {"event_type": REPEATED_PAYMENT, **whole}  # first, so that whoever passes it over need not read it
     out.sends.append((ORDERS, guid, whole))
     for other in _other_codes(code, fact, guid):
         if told.news(other):

@@ -42,6 +42,9 @@ def _at(node: str, shows: str | None = "paid", rule: str = "ST-02") -> Meaning:
 
 
 NOTE: Final = Meaning("ST-06")
+REPEATED_PAYMENT: Final = "_payment_repeated"
+"""ID-05: `event_type` of a payment that the order has had, beside `repeats`, the event id it came under first, and
+`told_as`, its own type."""
 GIVEN_UP: Final = "given_up"
 """INV-07: a mark, no flag, of an order whose payment failed or whose buyer asked to cancel: unpaid it holds nothing."""
 

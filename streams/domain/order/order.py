@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streams.domain.identity import REPEATED as PAYMENT_REPEATED
 from streams.domain.order import (
     asides,
     atomic,
@@ -36,7 +35,7 @@ from streams.domain.order import (
 )
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
-from streams.domain.order.meanings import CONFIRM_TIMEOUT, REFUND, TIMED_OUT, Meaning
+from streams.domain.order.meanings import CONFIRM_TIMEOUT, REFUND, REPEATED_PAYMENT, TIMED_OUT, Meaning
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
@@ -91,7 +90,7 @@ def reduce(state: OrderState | None, fact: Fact, now: int, settings: OrderSettin
     if fact["event_type"][0] == "_":
         if fact["event_type"] == CODE_REJECTED:
             return _code_rejected(state, fact, settings)
-        if fact["event_type"] == PAYMENT_REPEATED and "told_as" in fact:
+        if fact["event_type"] == REPEATED_PAYMENT and "told_as" in fact:
             return _repeated(state, fact)
         if fact["event_type"] == risk.RISK_FACT and "digest" not in fact:
             return _weighed(state, fact, now, settings)

@@ -114,8 +114,7 @@ def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer
 
 
 def due(guid: str, state: OrderState, at: int, rules: StockRules, nodes: NodeRecords, by_hand: ManualRules) -> Answer:
-    """The order's timer: what is due at `at` (ms) or before. Of all that, what expired and a parcel that stands still
-    show in order-states."""
+    """The order's timer: what is due at `at` (ms) or before. Of all that, only what expired shows in order-states."""
     if state.stock is None and state.wait is None and state.aside is None:
         return Answer(state)
     new, sends = state.copy(), list[Send]()
@@ -123,18 +122,15 @@ def due(guid: str, state: OrderState, at: int, rules: StockRules, nodes: NodeRec
         deadlines.fire(guid, new, at, rules, sends)
     if new.wait is not None:
         sla.fire(guid, new, at, nodes, sends)
-    stalls = new.wait is not state.wait and sla.stalled_at(new, nodes) != sla.stalled_at(state, nodes)
-    if stalls:
-        new.version += 1
     if new.aside is None:
-        return Answer(new, None, sends, stalls)
+        return Answer(new, None, sends)
     labels.fire(guid, new, at, nodes, sends)
     lag.fire(guid, new, at, sends)
     branch.fire(guid, new, at, rules.branch_ms, sends)
     expired = manual.fire(guid, new, at, by_hand)
     if expired:
         new.version += 1
-    return Answer(new, None, sends, stalls or bool(expired), expired)
+    return Answer(new, None, sends, bool(expired), expired)
 
 
 def _go_on(state: OrderState, fact: Fact, claimed: bool, now: int, rules: StockRules, sends: list[Send]) -> None:

@@ -6,8 +6,7 @@
 
 An SLA that is just reached does not count as passed. It runs by event time from the entry into the node; each newer
 word of a node in a loop (a scan in transit, a label printed once more) is an entry. The alerts close when the order
-leaves the node or ends, and raise once per entry. While ST-10 is open about a parcel that nobody scanned, order-states
-shows the order at `transit_stalled` (ST-02, LOG-03); the next scan, which closes the alert, takes that back.
+leaves the node or ends, and raise once per entry.
 
 What a worker reads late - it was away, its source was, or somebody plays years of history - is two things. Late by
 more than the SLA, the order gets the SLA once more from now: its next event most likely stands behind in the same
@@ -30,12 +29,11 @@ from streams.domain.order.lanes import review_of
 from streams.domain.order.node_records import ABNORMAL, OVERDUE, NodeRecord, NodeRecords
 from streams.domain.order.state import OrderState, Wait
 from streams.domain.order.stock import Send
-from streams.domain.rules.nodes import NODE_NUMBER, NODE_RANK, NODE_STEP, NODES, SHIPPED, STEPS
+from streams.domain.rules.nodes import NODE_RANK, NODE_STEP, NODES, STEPS
 from streams.domain.status_map import masked
 
 _RULES: Final = {OVERDUE: "ST-15", ABNORMAL: "ST-10"}
 _OVER: Final = CLOSED | REFUNDED
-STALLED: Final = NODE_NUMBER["transit_stalled"]
 BLOCKED: Final = "the courier's signature, or a manual resolution: only the customer's side says that it was delivered"
 """FIN-13: what an order waits for whose delivery no courier has told of (ST-05 e), whatever its node."""
 
@@ -57,18 +55,6 @@ def entered(state: OrderState) -> int:
         reached = parked.signed_at(state) or 0
     told = state.nodes.get(state.node)
     return reached if told is None or told < reached else told
-
-
-def stalled_at(state: OrderState, records: NodeRecords) -> int | None:
-    """When the parcel had stood still for too long at another node of its way, ms after the order's creation. It
-    follows from the open alert, so that no event need tell of it."""
-    wait = state.wait
-    if wait is None or not wait.raised & ABNORMAL or wait.node != state.node or state.node == STALLED:
-        return None
-    record = records.of(state.node)
-    if record is None or NODE_RANK[state.node] != SHIPPED:
-        return None
-    return next((wait.entered + limit for limit, bit in record.limits if bit == ABNORMAL), None)
 
 
 def position(state: OrderState, records: NodeRecords) -> Position:
@@ -146,7 +132,6 @@ def _finding(
     guid: str, state: OrderState, at: int, bit: int, record: NodeRecord, phones: Mapping[str, str]
 ) -> dict[str, Any]:
     node, begun = NODES[(review_of(state) or state.node) - 1], entered(state)
-    shown = NODES[STALLED - 1] if bit == ABNORMAL and NODE_RANK[node.number] == SHIPPED else node
     parts = [
         f"step {NODE_STEP[node.number] + 1} of {len(STEPS)}, {node.name} for {span(at - state.created_at - begun)}",
         f"waits for {record.expects}",
@@ -163,9 +148,7 @@ def _finding(
         "do": "open",
         "rule": _RULES[bit],
         "severity": "critical" if bit == ABNORMAL else "warning",
-        "title": f"order at the abnormal node {shown.name}"
-        if bit == ABNORMAL
-        else f"order over its SLA at {node.name}",
+        "title": f"order at the abnormal node {node.name}" if bit == ABNORMAL else f"order over its SLA at {node.name}",
         "detail": "; ".join(parts),
         "advice": record.manual,
         "recipient": record.owner,

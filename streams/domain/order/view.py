@@ -25,9 +25,6 @@ def record(
     if review := review_of(state):
         state = state.copy()
         state.node = review
-    elif (since := sla.stalled_at(state, records)) is not None:
-        state = state.copy()
-        state.node, state.nodes = sla.STALLED, {**state.nodes, sla.STALLED: since}
     node, here = NODES[state.node - 1], sla.position(state, records)
     t0, arrives = state.created_at, expected(state)
     return {

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from streams.domain import calendar, identity, ids
+from streams.domain.order.meanings import REPEATED_PAYMENT
 from tests.property.identity_world import World, play
 
 T0 = calendar.at(2026, 1, 24, 10)
@@ -44,7 +45,7 @@ def _payments(world: World) -> list[dict[str, Any]]:
 def test_a_payment_told_again_under_another_event_id_is_a_repetition(comes_first: bool) -> None:
     payments = [paid("p", **PAYMENT), paid("p2", **PAYMENT)]
     world = play([created(), *payments] if comes_first else [*payments, created()])
-    assert types(world) == [("p", "payment_succeeded"), ("p2", identity.REPEATED)]
+    assert types(world) == [("p", "payment_succeeded"), ("p2", REPEATED_PAYMENT)]
     last = _payments(world)[-1]
     assert (last["told_as"], last["repeats"], last["amount_minor"]) == ("payment_succeeded", "p", 100)
 
@@ -66,7 +67,7 @@ def test_a_payment_that_differs_in_anything_is_one_of_its_own(other: dict[str, A
     told = {"event_type": "payment_succeeded", "source": "wechatpay", "topic": "payments", **PAYMENT, **other}
     second = fact(told.pop("event_type"), "p2", **told)
     world = play([created(), paid("p", **PAYMENT), second])
-    assert identity.REPEATED not in dict(types(world)).values()
+    assert REPEATED_PAYMENT not in dict(types(world)).values()
 
 
 @pytest.mark.rule("ID-05")
@@ -80,7 +81,7 @@ def test_the_same_event_again_and_an_event_id_used_twice_are_left_to_the_order()
 def test_a_repetition_that_names_the_transaction_alone_is_one_too() -> None:
     bare = {name: PAYMENT[name] for name in ("platform_txn_no", "amount_minor", "currency")}
     world = play([created(), paid("p", **PAYMENT), paid("p2", **bare)])
-    assert types(world) == [("p", "payment_succeeded"), ("p2", identity.REPEATED)]
+    assert types(world) == [("p", "payment_succeeded"), ("p2", REPEATED_PAYMENT)]
 
 
 @pytest.mark.rule("ID-05")

@@ -82,39 +82,6 @@ def test_8_h_without_a_scan_is_abnormal_and_a_scan_closes_it() -> None:
     assert findings(order.wait_until(scan + 13 * HOUR + 1)) == [("open", f"ST-15/{GUID}")]
 
 
-@pytest.mark.rule("ST-02")
-@pytest.mark.rule("LOG-03")
-@pytest.mark.parametrize("event_type", ["scanned", "picked_up"])
-def test_a_parcel_that_stands_still_for_8_h_shows_as_stalled_until_it_moves(event_type: str) -> None:
-    moved = PAID + HOUR
-    order = run(paid(PAID), fact("couriers", event_type, moved, waybill_no="ZT1"))
-    before = order.view()
-    order.wait_until(moved + 8 * HOUR)
-    assert order.view() == before
-    order.wait_until(moved + 8 * HOUR + 1)
-    seen = order.view()
-    assert (seen["state"], seen["node"], seen["status_text"]) == ("shipped", "transit_stalled", "中转滞留")
-    assert (seen["node_entered_at"], seen["version"]) == (moved + 8 * HOUR, before["version"] + 1)
-    assert seen["tiers"]["business"] == "delayed"
-    assert order.state is not None
-    assert from_row(to_row(order.state)) == order.state
-    order.tell(fact("couriers", "scanned", moved + 9 * HOUR))
-    assert order.view()["node"] == "in_transit"
-    order.tell(fact("couriers", "signed", moved + 10 * HOUR))
-    assert order.view()["node"] == "awaiting_confirm"
-
-
-@pytest.mark.rule("ST-02")
-def test_an_older_scan_takes_no_stalled_parcel_back_and_a_closed_order_shows_none() -> None:
-    scan = PAID + HOUR
-    order = run(paid(PAID), fact("couriers", "scanned", scan))
-    order.wait_until(scan + 9 * HOUR)
-    order.tell(fact("couriers", "scanned", scan - MINUTE))
-    assert order.view()["node"] == "transit_stalled"
-    order.tell(fact("orders", "cancel_marked", scan + 10 * HOUR))
-    assert order.view()["node"] == "in_transit"
-
-
 @pytest.mark.rule("ST-10")
 def test_entry_to_the_abnormal_node_is_told_at_once() -> None:
     order = run(paid(PAID), fact("couriers", "scanned", PAID + 1), fact("couriers", "exception", PAID + 2))
