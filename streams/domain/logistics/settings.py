@@ -28,7 +28,8 @@ class Settings:
     stall_ms      LOG-03: no movement for longer is worth watching; stalled_ms: for longer is abnormal
     signed_ms     LOG-04: a signature told later than this; stale_ms: LOG-10, and customers looked at an old state
     history_ms    LOG-08: a signature told later than this is history, and nobody's fault
-    probe_ms      LOG-06: a silent waybill is probed this often, for probe_for_ms after its last movement
+    probe_ms      LOG-06: a silent waybill is probed this often, for probe_for_ms after its last movement;
+                  probe_unnamed_ms where nobody named its courier: by then the logistics lead has been told (LOG-02)
     warn_percent  LOG-07: shares of a courier's daily quota that are told
     stop_percent  LOG-07: from this share on nothing is probed any more: the rest is for pushes
     retired_domains  LOG-07: where no callback may go to
@@ -56,6 +57,7 @@ class Settings:
     history_ms: int = 30 * calendar.DAY_MS
     probe_ms: int = 30 * calendar.MINUTE_MS
     probe_for_ms: int = 15 * calendar.DAY_MS
+    probe_unnamed_ms: int = calendar.DAY_MS
     warn_percent: tuple[int, ...] = (80, 100)
     stop_percent: int = 95
     refresh_ms: int = calendar.MINUTE_MS

@@ -50,7 +50,8 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     still = row.get("moved", row.get("shipped", row.get("accepted")))
     if still is not None:
         probe = max(still, row.get("probed", 0)) + settings.probe_ms
-        if probe <= still + settings.probe_for_ms:
+        unnamed = courier == PROBED and row.get("carrier") not in settings.couriers
+        if probe <= still + (settings.probe_unnamed_ms if unnamed else settings.probe_for_ms):
             yield probe, PROBE
 
 

@@ -111,6 +111,8 @@ def test_a_shipped_waybill_of_which_no_courier_ever_spoke_is_probed() -> None:
     it.wait(HOUR)
     assert it.requests("probe") == [30 * MINUTE, HOUR]
     assert {value["courier"] for topic, _, value in it.sent if topic == rules.REQUESTS} == {None}
+    it.wait(5 * 24 * HOUR)
+    assert it.requests("probe")[-1] == 24 * HOUR, "by then a person was told, and nobody to ask is known"
 
 
 @pytest.mark.rule("LOG-03", "LOG-06")
