@@ -29,15 +29,8 @@ SHOP: dict[str, Any] = {"source": "douyin", "channel": "douyin", "order_no": "69
 class Reloaded(StatusMaps):
     """The tables of a worker that is started again with others."""
 
-    def find(
-        self,
-        topic: str,
-        speakers: Iterable[str | None],
-        field: str | None,
-        code: str,
-        event_type: str | None = None,
-    ) -> Mapped:
-        return self.now.find(topic, speakers, field, code, event_type)
+    def find(self, *about: Any, **more: Any) -> Mapped:
+        return self.now.find(*about, **more)
 
     now = data.status_maps()
 

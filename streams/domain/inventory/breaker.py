@@ -1,8 +1,8 @@
 """INV-11: more than 30 units of one SKU oversold within five minutes pause it, until somebody releases it.
 
 The window slides over event time and holds units, not orders, of all channels. A payment that comes late counts where
-it belongs: units of the last half hour are kept for it. While the SKU is paused every reserve
-is refused as out_of_stock; payments still go through. A release is refused while availability is below zero.
+it belongs: units of the last half hour are kept for it. While the SKU is paused every reserve is refused as
+out_of_stock; payments still go through. A release is refused while availability is below zero.
 """
 
 from __future__ import annotations

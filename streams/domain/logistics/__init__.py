@@ -121,7 +121,7 @@ def _named(row: waybill.Row, carrier: Carrier, settings: Settings) -> str | None
     if row.get("courier", waybill.PROBED) != waybill.PROBED:
         return None
     named = carrier()
-    return None if named is None else settings.courier_of.get(named.casefold(), named)
+    return None if named is None else waybill.kept_name(named, settings.courier_of)
 
 
 def _late(out: Outcome, guid: str, number: str, row: waybill.Row, lag: int, now: int, settings: Settings) -> None:

@@ -62,8 +62,7 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
     at: int = fact["event_time"]
     rank = rank_of(fact)
     if topic == "couriers":
-        courier = fact.get("courier") or fact["source"]
-        courier = courier_of.get(courier.strip().casefold(), courier)
+        courier = kept_name(fact.get("courier") or fact["source"], courier_of)
         if new.get("courier", PROBED) == PROBED:
             new["courier"] = courier
             if courier != PROBED:
@@ -112,6 +111,11 @@ def asked_of(row: Row) -> str | None:
     """Whom to ask about the parcel: its courier, or before that spoke the one that the shop named."""
     courier: str | None = row.get("courier", PROBED)
     return row.get("carrier") if courier == PROBED else courier
+
+
+def kept_name(courier: str, courier_of: Mapping[str, str]) -> str:
+    """The one name of a courier, whatever it is called; as it came if nobody knows it."""
+    return courier_of.get(courier.strip().casefold(), courier)
 
 
 def goes_out(row: Row) -> bool:
