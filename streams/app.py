@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import faust
 from mode import Service
@@ -28,7 +28,7 @@ from streams.engine.codec.errors import RegistryError
 from streams.engine.errors import EngineError, SourceStopped
 from streams.engine.health import Health, Observers
 from streams.engine.metrics import Metrics
-from streams.engine.process import settle
+from streams.engine.process import give_back, settle
 from streams.engine.runner import AgentRunner, Observer, RunnerConfig
 from streams.engine.source import check_topics
 from streams.engine.turn import Batch
@@ -36,6 +36,7 @@ from streams.tether import free_ports
 from streams.web import add_pages
 
 log = logging.getLogger(__name__)
+TIDY_SECONDS: Final = 20.0
 T = TypeVar("T")
 Stopped = Callable[[AgentRunner, str], None]
 """Called on the agent's thread when its source was stopped by the dead-letter limits."""
@@ -196,16 +197,24 @@ def build(
     return app
 
 
+async def tidy() -> None:
+    """Now and then hand free memory back, for ever."""
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        await asyncio.to_thread(give_back)
+
+
 async def serve(app: OmsApp, stop: asyncio.Event) -> None:
     """Start the app and keep it up until ``stop`` is set or a source fails; raises what made it fail."""
     app.flow_control.resume()  # without Faust's own consumer nobody else would, and channels stay shut
     await app.start()
     failed = [asyncio.create_task(source.app_failed.wait()) for source in app.sources]
     stopped = asyncio.create_task(stop.wait())
+    tidying = asyncio.create_task(tidy())
     try:
         await asyncio.wait([stopped, *failed], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (stopped, *failed):
+        for task in (stopped, tidying, *failed):
             task.cancel()
         await app.stop()
     for source in app.sources:

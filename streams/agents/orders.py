@@ -82,7 +82,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None, ma
     tables that say whether a parked event is known by now; default: those of the package."""
     rules = settings or data.order_settings()
     agent = Agent("orders", sources=(FACTS,), writes=(FACTS, STATES, EVENTS, AUDIT, *OTHERS))
-    table = agent.table("orders", encode=encode, decode=decode, kept=0.4)  # 4-8 kB each once decoded
+    table = agent.table("orders", encode=encode, decode=decode, kept=0.25)  # 4-8 kB each once decoded
     waiting = agent.table("asked", kept=0.0)
     closings = agent.table("closings", kept=0.0)
     unknown = agent.table("parked", kept=0.0)

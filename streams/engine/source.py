@@ -43,12 +43,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "isolation.level": "read_committed",
     "fetch.wait.max.ms": 100,  # data are sent at once; this is how often an idle consumer asks again
     "fetch.queue.backoff.ms": 10,
-    "queued.max.messages.kbytes": 16_384,
+    "queued.max.messages.kbytes": 8_192,  # twice a batch; a worker has a dozen consumers
     "max.poll.interval.ms": 900_000,  # a restore runs inside a rebalance callback
 }
 _ALIGNED: Final[dict[str, Any]] = {
     "fetch.message.max.bytes": 131_072,
-    "queued.max.messages.kbytes": 8_192,
     "fetch.min.bytes": 262_144,
     "fetch.wait.max.ms": 20,
 }

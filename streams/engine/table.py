@@ -232,7 +232,8 @@ class Table(MutableMapping[Any, Any]):
             elif type(value) is _Raw:
                 data = value.data
             else:
-                data = encode(value)
+                # A copy: what orjson hands out lies in up to sixteen times its size, and all rows of a turn are held.
+                data = bytes(memoryview(encode(value)))
                 if len(data) > limit:
                     raise ValueError(f"a row of table {self.name} is {len(data)} bytes, more than {limit}")
             if len(full) > MAX_KEY_LENGTH:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from streams import agents, topology
-from streams.engine.table import MAX_KEY_LENGTH, MAX_VALUE_BYTES
+from streams.engine.agent import TableSpec
+from streams.engine.store import MemoryStore
+from streams.engine.table import MAX_KEY_LENGTH, MAX_VALUE_BYTES, Table
 from streams.engine.transaction import _DEFAULTS
 
 ENVELOPE = 1000
@@ -33,3 +37,16 @@ def test_the_dead_letter_of_the_largest_record_fits_in_its_topic() -> None:
     largest = max(limit(name) for name in sources) + 4 * 4000 + ENVELOPE  # the record, and 4,000 characters of why
     assert largest <= PRODUCER
     assert limit("dead-letters") >= PRODUCER + ENVELOPE
+
+
+def test_the_rows_of_a_turn_take_no_more_memory_than_their_bytes() -> None:
+    rows = Table(TableSpec("t"), MemoryStore())
+    for number in range(1000):
+        rows[str(number)] = "x" * 1500
+    tracemalloc.start()
+    try:
+        changes = rows.changes()
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 1.5 * sum(len(value or b"") for _, value in changes)
