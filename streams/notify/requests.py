@@ -29,6 +29,8 @@ NOT_THERE: Final = frozenset({401, 403, 404, 407, 408, 425, 429})
 """With 5xx: it is the target's or its settings' state, not what the message says; the next message would fare alike."""
 
 _LAST_MS: Final = 253_402_300_799_000
+_OPEN_MS: Final = 10 * 365 * 86_400_000
+"""How far ahead an open alert ends for Alertmanager, until its closing is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +144,22 @@ def _ticket(target: Target, message: Message, about: Sequence[Waiting], now: int
 
 
 def _alertmanager(target: Target, message: Message, about: Sequence[Waiting], now: int) -> list[Request]:
-    """Alertmanager's API v2: a list of alerts; one that comes again with the same labels is the same alert there."""
+    """Alertmanager's API v2: a list of alerts. One that comes again with the same labels is the same alert there, so
+    only what never changes is a label. One without an end is over there once nobody has sent it again for five minutes;
+    each stage is sent once here, so an open alert ends far ahead, and its closing says when it did."""
     body = []
     for each in about:
         alert = each.alert
         labels = {"alertname": alert.get("rule") or "oms", "alert_key": each.key, "severity": alert.get("severity")}
-        labels |= {name: alert.get(name) for name in ("channel", "source")}
         notes = {"summary": alert.get("title"), "description": alert.get("detail"), "advice": alert.get("advice")}
+        notes |= {name: alert.get(name) for name in ("channel", "source")}
         entry: dict[str, Any] = {
             "labels": {name: value for name, value in labels.items() if value},
             "annotations": {name: value for name, value in notes.items() if value},
             "startsAt": _rfc3339(alert.get("opened_at") or each.created_at),
         }
-        if each.stage == CLOSING:
-            entry["endsAt"] = _rfc3339(alert.get("closed_at") or now)
+        ends = alert.get("closed_at") or now if each.stage == CLOSING else now + _OPEN_MS
+        entry["endsAt"] = _rfc3339(ends)
         body.append(entry)
     if not about:
         body = [{"labels": {"alertname": "oms-test"}, "annotations": {"summary": message.title}}]

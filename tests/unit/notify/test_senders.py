@@ -114,14 +114,27 @@ def test_a_ticket_and_its_closing(web: HttpTarget) -> None:
     assert first.body["alerts"][0]["alert_key"] == "INV-11/BAG"
 
 
-def test_alertmanager_gets_alerts_that_start_and_end(web: HttpTarget) -> None:
+@pytest.mark.rule("OTH-05")
+def test_alertmanager_gets_alerts_that_start_and_end_when_they_are_closed(web: HttpTarget) -> None:
     entry = {"kind": "alertmanager", "url": web.url}
     web.answers = [Answer(body=b"")]
     assert send(entry, about("open", "a", "b")) == send(entry, about("closed", "a")) == TOOK
     opened, closed = web.got[0].body[0], web.got[1].body[0]
     assert opened["labels"] == closed["labels"] == {"alertname": "INV-11", "alert_key": "a", "severity": "critical"}
-    assert "endsAt" not in opened
+    # Without an end Alertmanager ends it after five minutes, open or not.
+    assert opened["endsAt"] > "2036"
     assert (opened["startsAt"], closed["endsAt"]) == ("2026-01-21T12:53:15.000+00:00", "2026-01-21T12:53:20.000+00:00")
+
+
+@pytest.mark.rule("OTH-05")
+def test_alertmanager_knows_an_alert_again_whoever_its_last_finding_was_of(web: HttpTarget) -> None:
+    web.answers = [Answer(body=b"")]
+    for source, channel in (("erp", "jd"), ("pdd", None)):
+        waiting = [Waiting("a", 5, "open", "t", alert("a", source=source, channel=channel), T0, T0, 0)]
+        assert send({"kind": "alertmanager", "url": web.url}, waiting) == TOOK
+    first, second = (got.body[0] for got in web.got)
+    assert first["labels"] == second["labels"]
+    assert (first["annotations"]["source"], first["annotations"]["channel"]) == ("erp", "jd")
 
 
 @pytest.mark.parametrize(
