@@ -8,6 +8,8 @@ above, the closing - is told once to each target:
     level-N    to those the level above names
     closed     to those who were told, or were still to be told, of this episode: one message says both then
 
+An alert that names no target, though its rule has some, is for the dashboard (LOG-03): only targets for all are told.
+
 `alerts` is compacted: a reader that was away may see only the last of these. What it did not see is told with what it
 sees: of an escalated alert also the opening, of a closed one the closing, if that came after the reader first ran.
 """
@@ -15,7 +17,7 @@ sees: of an escalated alert also the opening, of a closed one the closing, if th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from streams.domain.alert import CLOSED, ESCALATED, Policies
@@ -78,6 +80,8 @@ def plan(alert: Mapping[str, Any], noted: Sequence[Noted], routing: Routing, *, 
     """What to add and drop. `noted`: all that is noted of the alert's key; `appended_at` ms: when its record was
     written; `now` ms: the clock's."""
     closed = alert["status"] == CLOSED
+    if silent := _is_silent(alert, routing):
+        routing = replace(routing, default=None)
     episode = _episode(alert, noted, closed)
     of_episode = [each for each in noted if each.episode == episode]
     if closed:
@@ -91,8 +95,13 @@ def plan(alert: Mapping[str, Any], noted: Sequence[Noted], routing: Routing, *, 
         _add(done, alert, f"level-{alert.get('level') or 0}", words, there, noted, routing, now)
     else:
         _add(done, alert, OPENING, words, there, noted, routing, now)
-    done.unrouted = not done.add and not of_episode
+    done.unrouted = not (silent or done.add or of_episode)
     return done
+
+
+def _is_silent(alert: Mapping[str, Any], routing: Routing) -> bool:
+    """Whether nobody is to be told, but who asked for everything: the finding names no target, though its rule does."""
+    return not alert.get("targets") and bool(routing.policies.of(alert.get("rule")).targets)
 
 
 def _episode(alert: Mapping[str, Any], noted: Sequence[Noted], closed: bool) -> int:
@@ -139,8 +148,9 @@ def _closing(
     elif noted:
         told = [n.target for n in noted if n.state != DROPPED and not (n.held and n.state == PENDING)]
     else:
-        words = [*(alert.get("targets") or ()), *routing.policies.of(alert.get("rule")).targets]
-        told = route(routing.routes, alert, words, routing.default)
-        done.unrouted = not told
+        silent = _is_silent(alert, routing)
+        first = () if silent else routing.policies.of(alert.get("rule")).targets
+        told = route(routing.routes, alert, [*(alert.get("targets") or ()), *first], routing.default)
+        done.unrouted = not (silent or told)
     done.add = [New(CLOSING, target, now) for target in dict.fromkeys(told)]
     return done

@@ -111,3 +111,27 @@ def test_an_alert_nobody_takes_is_said_to_be_so() -> None:
     assert planned({**ALERT, "targets": ["sms"]}).unrouted
     taken = planned({**ALERT, "targets": ["sms"]}, routing=replace(ROUTING, default="ticket"))
     assert (taken.unrouted, [new.target for new in taken.add]) == (False, ["ticket"])
+
+
+@pytest.mark.rule("LOG-03")
+def test_what_is_for_the_dashboard_is_told_to_nobody_neither_when_it_opens_nor_when_it_closes() -> None:
+    """Four hours without movement: no target is named, though those of LOG-03 are told after eight."""
+    yellow = {**ALERT, "alert_key": "LOG-03/slow/G1/W1", "rule": "LOG-03", "targets": []}
+    with_default = replace(ROUTING, default="ticket")
+    for routing in (ROUTING, with_default):
+        for alert in (yellow, {**yellow, "status": "closed", "closed_at": 900}):
+            found = planned(alert, routing=routing)
+            assert (found.add, found.unrouted) == ([], False)
+    everything = replace(with_default, routes=(*ROUTES, Route("board", frozenset({"*"}))))
+    assert planned(yellow, routing=everything).add == [New("open", "board", T0)]
+    closing = planned({**yellow, "status": "closed", "closed_at": 900}, told("open", "board"), routing=everything)
+    assert closing.add == [New("closed", "board", T0)]
+
+
+def test_what_a_rule_without_targets_says_goes_to_the_default() -> None:
+    nobody = {**ALERT, "rule": "FIN-03", "targets": []}
+    with_default = replace(ROUTING, default="ticket")
+    assert planned(nobody, routing=with_default).add == [New("open", "ticket", T0)]
+    assert planned({**nobody, "status": "closed", "closed_at": 900}, routing=with_default).add == [
+        New("closed", "ticket", T0)
+    ]
