@@ -214,7 +214,7 @@ def test_case_31_a_used_up_quota_is_told_and_customer_service_still_gets_a_live_
         wish = {"do": "push", "waybill_no": f"X{number}", "order_guid": "G", "courier": "zto", "attempt": 1, "at": T0}
         shop.runner.send("courier-facts", wish, "zto")
     shop.runner.run()
-    assert [alert["detail"] for alert in shop.out("alerts") if alert["alert_key"] == "LOG-07/zto"] == [
+    assert [alert["detail"] for alert in shop.out("alerts") if alert["alert_key"] == "LOG-07/zto/80"] == [
         "800 of 1000 calls of zto used today (80 %)"
     ]
     shop.runner.advance(T0 + 2 * HOUR)

@@ -26,8 +26,8 @@ def step(row: Row | None, courier: str, wish: Mapping[str, Any], settings: Setti
     new = {**EMPTY, **(row or {})}
     today = calendar.day_number(at)
     if today > new["day"]:
-        if new["warned"]:
-            sends.append((ALERTS, f"LOG-07/{courier}", {"do": "close", "rule": "LOG-07", "at": at}))
+        for percent in new["warned"]:
+            sends.append((ALERTS, _key(courier, percent), {"do": "close", "rule": "LOG-07", "at": at}))
         new = {**new, "day": today, "calls": 0, "warned": []}
     known = settings.couriers.get(courier)
     quota = known.quota if known else None
@@ -41,7 +41,7 @@ def step(row: Row | None, courier: str, wish: Mapping[str, Any], settings: Setti
                 detail = f"{new['calls']} of {quota} calls of {courier} used today ({percent} %)"
                 title = "courier quota"
                 said = {"do": "open", "rule": "LOG-07", "title": title, "detail": detail, "at": at, "source": courier}
-                sends.append((ALERTS, f"LOG-07/{courier}", said))
+                sends.append((ALERTS, _key(courier, percent), said))
     number = wish["waybill_no"]
     request = {
         "request_id": f"{wish['do']}/{number}/{at}",
@@ -54,3 +54,8 @@ def step(row: Row | None, courier: str, wish: Mapping[str, Any], settings: Setti
     }
     sends.append((REQUESTS, number, request))
     return new, sends
+
+
+def _key(courier: str, percent: int) -> str:
+    """Each share is an alert of its own: a second finding of an open one is counted and reaches nobody."""
+    return f"LOG-07/{courier}/{percent}"

@@ -54,13 +54,21 @@ def test_probes_stop_at_95_percent_and_pushes_go_on_to_the_end_and_are_told_ther
 
 
 @pytest.mark.rule("LOG-07")
-def test_a_new_day_in_shanghai_begins_at_nothing_and_closes_the_alert() -> None:
-    row, _ = calls(100)
+def test_the_end_of_the_quota_is_an_alert_of_its_own() -> None:
+    """A repeated finding of an open alert is counted, and nobody hears of it."""
+    keys = [key for topic, key, _ in calls(100, "push")[1] if topic == rules.ALERTS]
+    assert keys == ["LOG-07/zto/80", "LOG-07/zto/100"]
+
+
+@pytest.mark.rule("LOG-07")
+def test_a_new_day_in_shanghai_begins_at_nothing_and_closes_the_alerts() -> None:
+    row, _ = calls(100, "push")
     same, sent = calls(1, row=row, at=calendar.at(2026, 3, 2, 23, 59, 59))
     assert not requests(sent)
     row, sent = calls(1, row=same, at=calendar.at(2026, 3, 3))
     assert requests(sent) == 1
-    assert told(sent) == [("close", None)]
+    closed = [key for _, key, value in sent if value.get("do") == "close"]
+    assert closed == ["LOG-07/zto/80", "LOG-07/zto/100"]
     assert row["calls"] == 1
 
 
