@@ -13,11 +13,12 @@ One row per order:
     auto        the courier's signature completes the orders of this channel (LOG-13)
     asked       what was sent: link, call 1, call 2, timeout
 
-The link goes out at the signature, a call after more than 24 hours without a word, another after more than 72. What
-came back as damaged is for people: no further call. After more than 7 days the delivery counts as confirmed, and the
-order is told so, once; not if something was in dispute by then: a refund, an after-sales case, an open ticket, a
-complaint since the signature, an answer that things are not well. A ticket that closes later ends the dispute then.
-What was said counts by its own time, so it makes no difference what is read first, or in one turn.
+The link goes out at the signature, a call after more than 24 hours without a word, another after more than 72. A
+parcel that came damaged, and any answer but a confirmation, is for people: no further call. After more than 7 days the
+delivery counts as confirmed, and the order is told so, once; not if something was in dispute by then: a refund, an
+after-sales case, an open ticket, a complaint since the signature, an answer that things are not well. A ticket that
+closes later ends the dispute then. What was said counts by its own time, so it makes no difference what is read first,
+or in one turn.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     over = None if TIMEOUT in asked else _times_out_at(row, settings)
     if over is not None:
         yield over, TIMEOUT
-    if "confirmed" in row or "damaged" in row:
+    if "confirmed" in row or "damaged" in row or "objected" in row:
         return
     for what, after in ((LINK, 0), (FIRST, settings.call_ms + 1), (SECOND, settings.call_again_ms + 1)):
         if what not in asked:

@@ -122,6 +122,14 @@ def test_an_answer_that_is_no_confirmation_is_told_to_after_sales_once(result: s
 
 
 @pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize("result", ["reship", "wrong colour"])
+def test_a_customer_who_has_answered_is_not_called_again(result: str) -> None:
+    it = Asked().signed().wait(2 * DAY).say("service", "voice_call_result", 2 * DAY, result=result).wait(20 * DAY)
+    assert [kind for kind, *_ in it.requests] == ["confirm_link", "voice_call"]
+    assert timeouts(it) == []
+
+
+@pytest.mark.rule("LOG-15")
 def test_nobody_answered_is_no_answer() -> None:
     it = Asked().signed().wait(2 * DAY).say("service", "voice_call_result", 2 * DAY, result="no_answer").wait(20 * DAY)
     assert len(it.requests) == 3
