@@ -59,9 +59,14 @@ _KINDS: Final = frozenset(
     }
 )
 _DISPUTES: Final = frozenset({"refund_requested", "refund_settled"})
-_AXES: Final = ("refund:", "aftersale:")
+_AXES: Final = ("refund:", "aftersale:", "dispute:", "return:", "goods:")
 """Of status words that tell of a dispute, but for those that tell of none."""
-_SETTLED: Final = frozenset({"refund:none", "refund:withdrawn", "aftersale:none", "aftersale:canceled"})
+_SETTLED: Final = frozenset(
+    {
+        *("refund:none", "refund:withdrawn", "aftersale:none", "aftersale:canceled", "aftersale:withdrawn"),
+        *("return:cancelled", "goods:received"),
+    }
+)
 _COMPLAINTS: Final = 16
 _TIMES: Final = ("signed", "confirmed", "damaged", "disputed", "auto")
 _WORDS: Final = frozenset({"buyer_confirmed", "confirmation_scanned"})

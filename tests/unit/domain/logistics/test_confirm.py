@@ -199,6 +199,32 @@ def test_a_word_of_the_customer_or_a_dispute_until_then_ends_it(
     assert timeouts(it) == ([] if counts else [OVER])
 
 
+@pytest.mark.rule("LOG-15", "ST-03")
+@pytest.mark.parametrize(
+    ("source", "field", "code", "is_disputed"),
+    [
+        ("aliexpress", None, "IN_ISSUE", True),
+        ("aliexpress", None, "IN_FROZEN", True),
+        ("shopee", None, "TO_RETURN", True),
+        ("amazon", "returnStatus", "CREATED", True),
+        ("amazon", "returnStatus", "CANCELLED", False),
+        ("tmall", "good_status", "BUYER_NOT_RECEIVED", True),
+        ("tmall", "good_status", "BUYER_RECEIVED", False),
+        ("pdd", "after_sales_status", "4", True),
+        ("pdd", "after_sales_status", "0", False),
+    ],
+)
+def test_a_dispute_or_return_that_the_shop_tells_of_holds_the_timeout(
+    source: str, field: str | None, code: str, is_disputed: bool
+) -> None:
+    word = data.status_maps().find("orders", (source,), field, code)
+    assert word["known"]
+    it = Asked().signed().wait(0)
+    if confirm.concerns({"topic": "orders", "event_type": "status_changed", "mapped": word}, SETTINGS):
+        it.say("orders", "status_changed", DAY, mapped=word)
+    assert timeouts(it.wait(20 * DAY)) == ([] if is_disputed else [OVER])
+
+
 @pytest.mark.rule("LOG-15")
 @pytest.mark.parametrize("result", ["no_answer", "busy"])
 def test_a_call_that_reached_nobody_is_no_dispute(result: str) -> None:
