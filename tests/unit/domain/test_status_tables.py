@@ -182,9 +182,35 @@ def test_paid_is_not_shippable_and_a_hold_is_no_cancellation(
     source: str, field: str | None, code: str, state: str | None
 ) -> None:
     mapped = find("orders", source, code, field)
-    assert (mapped["state"], mapped["axis"]) == (state, "ship:forbidden")
-    # A flag holds until its source's next claim: where the hold has a field of its own, no claim would ever lift it.
-    assert mapped["flags"] == (["locked"] if state else [])
+    assert (mapped["state"], mapped["axis"], mapped["flags"]) == (state, "ship:forbidden", ["locked"])
+
+
+@pytest.mark.rule("ST-03")
+def test_whatever_must_not_be_shipped_is_locked() -> None:
+    held = [(name, row) for name, row in rows() if row.mapped["axis"] == "ship:forbidden"]
+    assert len(held) > 15
+    assert [(name, row.code) for name, row in held if row.mapped["flags"] != ["locked"]] == []
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("source", "field", "held", "free"),
+    [
+        ("pdd", "group_status", "0", "1"),
+        ("shopify", "displayFulfillmentStatus", "ON_HOLD", "UNFULFILLED"),
+        ("shopify", "fulfillmentOrderStatus", "ON_HOLD", "OPEN"),
+        ("shopex", "process_status", "is_retrial", "confirmed"),
+    ],
+)
+def test_a_hold_in_a_field_of_its_own_is_lifted_there(source: str, field: str, held: str, free: str) -> None:
+    hold, lift = (find("orders", source, code, field) for code in (held, free))
+    assert (hold["flags"], lift["flags"]) == (["locked"], [])
+    assert hold["field"] == lift["field"] == field
+
+
+@pytest.mark.rule("ST-03")
+def test_goods_of_a_group_that_never_formed_are_not_shipped() -> None:
+    assert find("orders", "pdd", "2", "group_status")["flags"] == ["locked"]
 
 
 @pytest.mark.rule("ST-03")
