@@ -200,19 +200,20 @@ def _map(ctx: Context, maps: StatusMaps, topic: str, fact: Fact, raw_status: str
         return
     fact["mapped"] = mapped
     if not mapped["known"]:
-        source, said = fact["source"], masked(raw_status)
+        source, field, said = fact["source"], fact.get("raw_field"), masked(raw_status)
+        where = f" as {masked(field)}" if field else ""
         taken = ", and until one does it counts as a signature" if may_be_signed(topic, raw_status) else ""
         finding = {
             "do": "count",
             "rule": "ST-03",
             "title": "mapping_missing",
-            "detail": f"{source} said {said!r} on {topic}; no table knows it{taken}",
+            "detail": f"{source} said {said!r}{where} on {topic}; no table knows it{taken}",
             "at": fact["event_time"],
             "source": source,
             "channel": fact.get("channel"),
             "last_event": f"{topic}/{source}/{fact['event_id']}",
         }
-        ctx.emit("alert-facts", missing_key(source, raw_status), finding)
+        ctx.emit("alert-facts", missing_key(source, field, raw_status), finding)
 
 
 def _order_refused(ctx: Context, value: dict[str, Any]) -> None:

@@ -201,7 +201,7 @@ def make(audit_raw: AuditRaw = "keep", settings: OrderSettings | None = None, ma
                 ctx.emit(*finding(changes, agent.name, fact))
             elif mapped["known"]:
                 ctx.emit(FACTS, fact["order_guid"], {**fact, "mapped": mapped})
-                missed.add(missing_key(fact["source"], word))
+                missed.add(missing_key(fact["source"], fact.get("raw_field"), word))
         for key in sorted(missed):
             ctx.emit(messages.ALERTS, key, {"do": "close", "rule": "ST-03", "at": at})
 

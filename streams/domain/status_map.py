@@ -279,9 +279,11 @@ def may_be_signed(topic: str, word: str) -> bool:
     return ("签" in word or "收" in word) and not any(denial in word for denial in _DENIED)
 
 
-def missing_key(source: str, raw_status: str) -> str:
-    """Key of the mapping_missing alert about a word of a source."""
-    return f"ST-03/{source}/{masked(raw_status)}"
+def missing_key(source: str, field: str | None, raw_status: str) -> str:
+    """Key of the mapping_missing alert about a word of a source, in the field that it names: 40 in another field is
+    another word, and a table that knows the one does not end the other's alert."""
+    named = f"{masked(field)}/" if field else ""
+    return f"ST-03/{source}/{named}{masked(raw_status)}"
 
 
 def masked(raw_status: str) -> str:

@@ -238,6 +238,25 @@ def test_an_order_whose_creation_has_an_unknown_status_gets_its_meaning_later() 
     assert dict(shop.runner.output("order-states"))[guid]["flags"] == ["closed"]
 
 
+@pytest.mark.rule("ST-03")
+def test_the_same_code_in_two_fields_is_two_alerts_and_a_table_that_knows_one_ends_that_one() -> None:
+    shop = Shop()
+    for number, field in enumerate(("refund_status", "after_sales_status")):
+        word = {"raw_status": "4711", "raw_field": field}
+        shop.say("orders", "status_changed", f"s-{number}", 2000 + number, **SHOP, **word)
+    keys = [f"ST-03/douyin/{field}/4711" for field in ("refund_status", "after_sales_status")]
+    alerts = dict(shop.runner.output("alerts"))
+    assert [alerts[key]["status"] for key in keys] == ["open", "open"]
+    assert "as refund_status" in alerts[keys[0]]["detail"]
+    own = json.loads((data.STATUS / "douyin.json").read_text(encoding="utf-8"))
+    own["rows"].append({"field": "refund_status", "code": "4711", "axis": "refund:in_progress"})
+    tables = {**data.status_tables(data.STATUS), "douyin": parse("douyin", {**own, "version": own["version"] + 1})}
+    shop.runner.restart([make_orders(maps=StatusMaps(tables.values()))])
+    shop.runner.advance(T0 + DAY)
+    alerts = dict(shop.runner.output("alerts"))
+    assert [alerts[key]["status"] for key in keys] == ["closed", "open"]
+
+
 @pytest.mark.rule("LOG-05")
 @pytest.mark.parametrize(("state", "ends"), [("logistics_signed", "logistics_signed"), (None, "shipped")])
 def test_a_provisional_signature_is_confirmed_or_withdrawn_by_the_table_that_knows_its_word(
