@@ -44,6 +44,17 @@ _DENIED: Final = (
     *("撤", "部分", "取出", "即将", "准备", "预计", "通知", "提醒", "催", "要求", "请", "?", "？"),
 )
 
+AT_PICKUP_POINT: Final = "delivery:at_pickup_point"
+"""The axis of a parcel that lies in a locker or station until its customer fetches it: nobody is to move it."""
+RETURNED: Final = frozenset(
+    {
+        *("return:signed", "return:done", "return:delivered", "return:received", "return:destroyed"),
+        *("return:in_warehouse", "return:refused_in_warehouse", "return:to_sender"),
+        *("return:new_waybill", "return:or_forwarded"),
+    }
+)
+"""The axes of a parcel that is back, or goes on under another number: nothing more comes of this one."""
+
 ANY: Final = "*"
 _LONG_NUMBER: Final = re.compile(r"\d{6,}")
 Mapped = dict[str, Any]

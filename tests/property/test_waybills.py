@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -76,3 +77,35 @@ def test_the_rows_are_a_function_of_the_set_of_facts(told: list[dict[str, Any]],
             ),
         }
         assert {name: row.get(name) for name in wanted} == wanted
+
+
+_WORDS = [
+    {"node": "out_for_delivery", "state": "shipped", "axis": "delivery:at_pickup_point"},
+    {"node": "transit_stalled", "state": "shipped"},
+    {"node": "awaiting_pickup", "state": "shipped"},
+    {"axis": "return:signed"},
+    {"axis": "return:in_transit"},
+    {"axis": "waybill:cancelled"},
+    {"axis": "delivery:no_news"},
+    {"node": "logistics_signed", "state": "logistics_signed"},
+]
+
+
+@some.composite
+def words(draw: some.DrawFn) -> list[dict[str, Any]]:
+    found = draw(facts())
+    for number in range(draw(some.integers(1, 8))):
+        word: dict[str, Any] = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": None}
+        word |= draw(some.sampled_from(_WORDS))
+        kind = draw(some.sampled_from(["scanned", "exception", "signed"]))
+        fact = {"topic": "couriers", "event_type": kind, "event_id": f"w{number}", "source": "zto"}
+        found.append({**fact, "mapped": word, "event_time": T0 + draw(some.integers(0, 50)), "waybill_no": "W1"})
+    return found
+
+
+@pytest.mark.rule("LOG-01", "LOG-02", "LOG-03", "LOG-06")
+@given(words(), some.randoms(use_true_random=False))
+def test_what_words_say_of_a_waybill_does_not_depend_on_their_order(told: list[dict[str, Any]], chance: Any) -> None:
+    again = [*told, *chance.choices(told, k=3)]
+    chance.shuffle(again)
+    assert reduce(observe, again, None) == reduce(observe, told, None)

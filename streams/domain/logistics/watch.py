@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from .settings import Settings
-from .waybill import PROBED, Row, asked_of, goes_out
+from .waybill import PROBED, Row, asked_of, goes_out, is_back, moved_at, rests
 
 Send = tuple[str, str, dict[str, Any]]
 """(topic, key, value)."""
@@ -21,16 +21,16 @@ NOBODY: Final = "-"
 """Key of what concerns a courier that is not known yet."""
 
 PUSH, PROBE, REFRESH, FORGET = "push", "probe", "refresh", "forget"
-_TIMES: Final = ("created", "accepted", "shipped", "moved", "ended")
+_TIMES: Final = ("created", "accepted", "shipped", "moved", "returned", "ended")
 
 UNACCEPTED, UNPICKED, SLOW, STALLED, COMPLAINED = "LOG-01", "LOG-02", "LOG-03/slow", "LOG-03", "LOG-11"
 """Alerts, by the beginning of their keys."""
 
 
 def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
-    """(when, what) may come next, in no order; of a waybill that has arrived only that it is forgotten."""
+    """(when, what) may come next, in no order; of a waybill that has arrived, or is back, only that it is forgotten."""
     yield max(row.get(name, 0) for name in _TIMES) + settings.kept_ms, FORGET
-    if "ended" in row or not goes_out(row):
+    if "ended" in row or not goes_out(row) or is_back(row):
         return
     raised = row.get("raised", ())
     pushed: int = row.get("pushed", 0)
@@ -42,12 +42,13 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     courier = row.get("courier", PROBED)
     if courier not in settings.couriers and courier != PROBED:
         return
-    if "moved" in row and courier in settings.couriers:
+    moved = moved_at(row)
+    if moved is not None and courier in settings.couriers and not rests(row):
         if SLOW not in raised and STALLED not in raised:
-            yield row["moved"] + settings.stall_ms + 1, SLOW
+            yield moved + settings.stall_ms + 1, SLOW
         if STALLED not in raised:
-            yield row["moved"] + settings.stalled_ms + 1, STALLED
-    still = row.get("moved", row.get("shipped", row.get("accepted")))
+            yield moved + settings.stalled_ms + 1, STALLED
+    still = row.get("shipped", row.get("accepted")) if moved is None else moved
     if still is not None:
         probe = max(still, row.get("probed", 0)) + settings.probe_ms
         unnamed = courier == PROBED and row.get("carrier") not in settings.couriers
@@ -95,7 +96,7 @@ def _do(guid: str, number: str, row: Row, what: str, now: int, settings: Setting
     if what == STALLED:
         phone = settings.couriers[str(courier)].phone
         detail += f"; call {phone}, waybill {number}" if phone else f"; waybill {number}"
-        detail += f", ticket {STALLED}/{number}/{row['moved']}"  # of one stop of the parcel, whenever it is worked out
+        detail += f", ticket {STALLED}/{number}/{moved_at(row)}"  # of one stop of the parcel, whenever it is worked out
         row = _close(guid, number, row, [SLOW], now, sends)
     return _raise(guid, number, row, what, "transit stalled" if what == STALLED else "transit slow", detail, now, sends)
 
@@ -104,13 +105,14 @@ def settle(guid: str, number: str, before: Row | None, row: Row, at: int, settin
     """After a fact of `at`: closes alerts whose cause is gone, and opens an investigation after repeated complaints."""
     sends: list[Send] = []
     raised, ended = row.get("raised", ()), "ended" in row
+    arrived = ended or is_back(row)
     over = []
     if raised:
-        if "accepted" in row or ended or not goes_out(row):
+        if "accepted" in row or arrived or not goes_out(row):
             over.append(UNACCEPTED)
-        if "picked" in row or ended:
+        if "picked" in row or arrived:
             over.append(UNPICKED)
-        if ended or row.get("moved") != (before or {}).get("moved"):
+        if arrived or rests(row) or moved_at(row) != moved_at(before or {}):
             over += [SLOW, STALLED]
         row = _close(guid, number, row, over, at, sends)
     complaints = row.get("complaints", ())

@@ -8,7 +8,8 @@
     pushed     how often it was pushed again           probed     when it was probed last
     asked      the pickup for which an arrival was asked   timed   how long it took was told
     refreshed  when it was last looked up at once      complaints ids of the events
-    raised     alerts that are open about it              cancelled  when the order was cancelled
+    raised     alerts that are open about it              cancelled  when the order, or the waybill, was cancelled
+    lies       last told to lie at a pickup point         returned   last told to be back with its sender
 
 Under ORDER lie the complaints themselves, [[event id, waybill or ""], ...], and `cancelled`, with `ended`, the time of
 the last of them: either may come before any waybill is known, and counts for each it speaks of once that is.
@@ -22,6 +23,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.domain.rules.nodes import RANK, UNPROVEN
+from streams.domain.status_map import AT_PICKUP_POINT, RETURNED
 
 Fact = Mapping[str, Any]
 Row = dict[str, Any]
@@ -39,6 +41,12 @@ PROBED: Final = "probe"
 _AS_SAID: Final[Mapping[str, str]] = {}
 _CREATED: Final = frozenset({"orders", "wms"})
 _MOVING: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
+_PAPER: Final = ("waybill:", "pickup:", "label:", "warehouse:", "monitor:")
+_SILENT: Final = frozenset(
+    {"route:none", "delivery:no_news", "delivery:not_signed_in_time", "delivery:not_collected", "delivery:cancelled"}
+)
+"""Axes of words about papers, and of those that nothing happened: no movement, whatever type of event brings them."""
+_VOID: Final = frozenset({"waybill:cancelled", "delivery:cancelled"})
 _SIGNED: Final = RANK["logistics_signed"]
 _SHIPPED: Final = RANK["shipped"]
 
@@ -71,9 +79,18 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
         ended = is_signed(fact)
         if ended:
             _first(new, "ended", at)
-        if ended or kind == "signed" or kind in _MOVING or _is_on_its_way(fact):
+        seen = ended or ((kind == "signed" or kind in _MOVING) and not _is_still(fact))
+        if seen or _is_on_its_way(fact):
             _first(new, "picked", at)
-            _last(new, "moved", at)
+            if seen or fact["mapped"]["node"] != "transit_stalled":  # the word for standing still is no movement
+                _last(new, "moved", at)
+        axis = (fact.get("mapped") or {}).get("axis")
+        if axis == AT_PICKUP_POINT:
+            _last(new, "lies", at)
+        elif axis in RETURNED:
+            _last(new, "returned", at)
+        elif axis in _VOID:
+            _first(new, "cancelled", at)
     else:
         _first(new, "created", at)
         if kind == "loaded" or rank == _SHIPPED:
@@ -82,7 +99,7 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
         of_order = rows[ORDER]
         new = _counted(number, new, of_order.get("complaints", []))
         if "cancelled" in of_order:
-            new["cancelled"] = of_order["cancelled"]
+            _first(new, "cancelled", of_order["cancelled"])
     return rows if new == row else {**(rows or {}), number: new}
 
 
@@ -102,7 +119,7 @@ def _cancelled(rows: Rows | None, at: int) -> Rows | None:
     """LOG-01: what is not on its way by then need not be accepted any more."""
     before = (rows or {}).get(ORDER, {})
     since = min(at, before.get("cancelled", at))
-    found = {name: {**row, "cancelled": since} for name, row in (rows or {}).items()}
+    found = {name: {**row, "cancelled": min(since, row.get("cancelled", since))} for name, row in (rows or {}).items()}
     found[ORDER] = {**before, "cancelled": since, "ended": max(at, before.get("ended", at))}
     return rows if rows == found else found
 
@@ -121,6 +138,22 @@ def kept_name(courier: str, courier_of: Mapping[str, str]) -> str:
 def goes_out(row: Row) -> bool:
     """Whether the parcel has left, or is to leave."""
     return "cancelled" not in row or "shipped" in row or "picked" in row
+
+
+def moved_at(row: Row) -> int | None:
+    """Its last movement; of a parcel of which its courier only says that it stands still, when that was said first."""
+    at: int | None = row.get("moved", row.get("picked"))
+    return at
+
+
+def rests(row: Row) -> bool:
+    """Whether it lies where its customer is to fetch it: its courier has nothing to move."""
+    return "lies" in row and row["lies"] >= (moved_at(row) or 0)
+
+
+def is_back(row: Row) -> bool:
+    """Whether nothing more will come of it: it was returned, and not on its way again since."""
+    return "returned" in row and row["returned"] >= row.get("moved", 0)
 
 
 def _counted(number: str, row: Row, said: list[list[str]]) -> Row:
@@ -142,6 +175,14 @@ def is_signed(fact: Fact) -> bool:
     if fact.get("topic") != "couriers":
         return False
     return rank_of(fact) >= _SIGNED if fact.get("mapped") else fact["event_type"] == "signed"
+
+
+def _is_still(fact: Fact) -> bool:
+    """A word that the courier does not have the parcel, or that nothing happened to it; the event type is only a guess
+    at the word."""
+    mapped = fact.get("mapped") or {}
+    axis = mapped.get("axis") or ""
+    return mapped.get("node") in UNPROVEN or axis in _SILENT or axis.startswith(_PAPER)
 
 
 def _is_on_its_way(fact: Fact) -> bool:

@@ -9,6 +9,7 @@ before it, the end of the order, timers) depends on when a fact came. Fields tha
     paid, chats, cancels                         times, sorted
     addresses, chases                            [time, event], sorted
     node, rank, scan                             [number, since], furthest state, latest word of a courier
+    rests                                        latest word that the parcel is at a pickup point, or back
     refunds, closed                              {event: amount}; since when its channel calls it closed
     told                                         events that were passed on to a counter
     over                                         customer_signed or closed: nothing fires any more
@@ -31,6 +32,7 @@ from streams.domain.risk import chats, promise, tally, verdict
 from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
 from streams.domain.risk.settings import Settings
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, IN_LOOP, NODE_RANK, NODE_STEP, NODES, PAID, SHIPPED
+from streams.domain.status_map import AT_PICKUP_POINT, RETURNED
 
 KEPT: Final = 64
 """Events of a kind that are remembered of one order; a sender that never stops must not grow the row without end."""
@@ -331,8 +333,12 @@ def _follow(row: dict[str, Any], fact: Fact) -> None:
         # A node of a later state waits for that state (a waybill accepted is no parcel on its way).
         if meaning.node and (meaning.rank >= 0 or NODE_RANK[meaning.node] <= PAID):
             _node(row, meaning.node, at)
-    if fact["topic"] == "couriers" and fact["event_type"] in _SCANS and at > row.get("scan", 0):
-        row["scan"] = at
+    if fact["topic"] == "couriers":
+        if fact["event_type"] in _SCANS and at > row.get("scan", 0):
+            row["scan"] = at
+        axis = None if mapped is None else mapped.get("axis")
+        if (axis == AT_PICKUP_POINT or axis in RETURNED) and at > row.get("rests", 0):
+            row["rests"] = at
     if mapped is not None and fact["topic"] == "orders" and "closed" in (mapped.get("flags") or ()):
         row["closed"] = min(at, row.get("closed", at))
     # FIN-07: platforms call an order closed when a part of it was refunded; that ends nothing.
@@ -412,7 +418,7 @@ def _dues(row: Row, settings: Settings) -> list[tuple[str, int]]:
     rank, found = row.get("rank", 0), list[tuple[str, int]]()
     if rank == PAID and "paid" in row and not row.get("overdue"):
         found.append(("unshipped", row["paid"][0] + limits.unshipped_ms + 1))
-    if rank == SHIPPED and "scan" in row and "transit_stall" not in fired:
+    if rank == SHIPPED and row.get("rests", 0) < row.get("scan", 0) and "transit_stall" not in fired:
         found.append(("stall", row["scan"] + limits.stall_ms + 1))
     if "promised" in row and (near := promise.due(row, limits)) is not None:
         found.append(("promise", near))

@@ -297,3 +297,81 @@ def test_a_signature_that_is_a_refusal_by_its_word_ends_nothing() -> None:
     it.wait(HOUR + 8 * HOUR + 1)
     assert it.alerts("LOG-03")[-1] == ("open", 9 * HOUR + 1)
     assert it.requests("probe")
+
+
+AT_POINT = {**MAPPED, "node": "out_for_delivery", "axis": "delivery:at_pickup_point"}
+NOTHING = {**MAPPED, "state": None, "node": None}
+
+
+@pytest.mark.rule("LOG-03")
+def test_a_parcel_that_waits_for_its_customer_at_a_pickup_point_does_not_stand_still() -> None:
+    it = Watched().courier("picked_up", 0).courier("scanned", HOUR, mapped=AT_POINT).wait(2 * DAY)
+    assert it.alerts("LOG-03") == []
+    assert it.requests("probe")[-1] == 2 * DAY, "that it was fetched may only come to light by a probe"
+    not_fetched = {**NOTHING, "axis": "delivery:not_collected"}
+    it.courier("scanned", 2 * DAY, mapped=not_fetched).wait(3 * DAY)
+    assert it.alerts("LOG-03") == []
+    left = {**MAPPED, "node": "out_for_delivery", "axis": "delivery:left_pickup_point"}
+    it.courier("scanned", 3 * DAY, mapped=left).wait(4 * DAY)
+    assert it.alerts("LOG-03/G1") == [("open", 3 * DAY + 8 * HOUR + 1)]
+    it.courier("scanned", 4 * DAY, mapped=AT_POINT)
+    assert it.alerts("LOG-03/G1")[-1] == ("close", 4 * DAY)
+
+
+@pytest.mark.rule("LOG-01", "LOG-02", "LOG-03", "LOG-06")
+@pytest.mark.parametrize("kind", ["scanned", "signed", "exception", "probe_result"])
+@pytest.mark.parametrize("axis", ["return:signed", "return:done", "return:new_waybill"])
+def test_of_a_parcel_that_is_back_with_its_sender_nothing_more_is_expected(kind: str, axis: str) -> None:
+    it = Watched().courier("picked_up", 0)
+    it.courier("exception", HOUR, mapped={**NOTHING, "axis": "delivery:refused"}).wait(9 * HOUR)
+    assert it.alerts("LOG-03/G1") == [("open", 8 * HOUR + 1)]
+    it.courier("scanned", 10 * HOUR, mapped={**NOTHING, "axis": "return:in_transit"}).wait(12 * HOUR)
+    it.courier(kind, 12 * HOUR, mapped={**NOTHING, "axis": axis})
+    probes = len(it.requests("probe"))
+    it.wait(20 * DAY)
+    assert it.alerts("LOG-03/G1") == [("open", 8 * HOUR + 1), ("close", 10 * HOUR)]
+    assert len(it.requests("probe")) == probes
+    it.courier("picked_up", 21 * DAY).wait(22 * DAY)  # it was sent once more
+    assert it.alerts("LOG-03/G1")[-1] == ("open", 21 * DAY + 8 * HOUR + 1)
+
+
+@pytest.mark.rule("LOG-02", "LOG-03")
+def test_a_word_that_the_courier_does_not_have_the_parcel_yet_is_no_movement() -> None:
+    """An aggregator tells every word as a scan; the word says what it is (ST-03)."""
+    waiting = {**MAPPED, "node": "awaiting_pickup"}
+    it = Watched().say("wms", "loaded", 0).courier("scanned", HOUR, mapped=waiting)
+    it.courier("scanned", 2 * HOUR, mapped={**NOTHING, "axis": "waybill:created"})
+    it.courier("scanned", 3 * HOUR, mapped={**NOTHING, "axis": "pickup:failed"}).wait(DAY + 1)
+    assert it.alerts("LOG-02") == [("open", DAY + 1)]
+    assert it.alerts("LOG-03") == []
+    assert not [key for topic, key, _ in it.sent if topic == rules.arrival.FACTS]
+
+
+@pytest.mark.rule("LOG-03")
+@pytest.mark.parametrize(
+    ("kind", "mapped"),
+    [
+        ("scanned", {**NOTHING, "axis": "delivery:no_news"}),
+        ("scanned", {**NOTHING, "axis": "route:none"}),
+        ("exception", {**MAPPED, "node": "transit_stalled"}),
+        ("probe_result", {**MAPPED, "node": "transit_stalled"}),
+    ],
+)
+def test_the_word_that_a_parcel_stands_still_does_not_end_its_stall(kind: str, mapped: dict[str, object]) -> None:
+    it = Watched().courier("picked_up", 0).wait(9 * HOUR).courier(kind, 9 * HOUR, mapped=mapped).wait(DAY)
+    assert it.alerts("LOG-03/G1") == [("open", 8 * HOUR + 1)]
+
+
+@pytest.mark.rule("LOG-03")
+def test_a_parcel_of_which_only_a_stall_was_told_stands_still_since_then() -> None:
+    it = Watched().courier("exception", 0, mapped={**MAPPED, "node": "transit_stalled"}).wait(9 * HOUR)
+    assert it.alerts("LOG-03/G1") == [("open", 8 * HOUR + 1)]
+
+
+@pytest.mark.rule("LOG-01", "LOG-06")
+def test_a_waybill_that_its_courier_cancelled_is_neither_pushed_nor_probed() -> None:
+    void = {**NOTHING, "axis": "waybill:cancelled"}
+    it = Watched().say("wms", "label_printed", 0).courier("scanned", 5 * MINUTE, mapped=void).wait(20 * DAY)
+    assert not it.requests("push") + it.requests("probe")
+    it.say("wms", "loaded", 20 * DAY).wait(22 * DAY)  # it left all the same
+    assert [do for do, _ in it.alerts("LOG-02")] == ["open"]

@@ -114,6 +114,17 @@ def test_a_parcel_that_was_delivered_is_not_scanned_any_more() -> None:
     assert not desk.pass_to(T0 + 3 * DAY).signals()
 
 
+@pytest.mark.rule("RSK-02")
+@pytest.mark.parametrize("axis", ["delivery:at_pickup_point", "return:signed"])
+def test_a_parcel_at_a_pickup_point_or_back_with_its_sender_is_not_scanned_any_more(axis: str) -> None:
+    word: dict[str, Any] = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": axis}
+    desk = Desk().say(created(), paid(), fact("couriers", "picked_up", T0))
+    desk.say(fact("couriers", "scanned", T0 + HOUR, mapped=word)).pass_to(T0 + 3 * DAY)
+    assert "transit_stall" not in desk.signals()
+    desk.say(fact("couriers", "scanned", T0 + 3 * DAY)).pass_to(T0 + 4 * DAY)
+    assert "transit_stall" in desk.signals()
+
+
 def refund(at: int, guid: str, ip: str | None = "1.2.3.4") -> dict[str, Any]:
     return fact("orders", "refund_requested", at, guid, ip=ip)
 
