@@ -89,6 +89,7 @@ _WORDS = [
     {"axis": "delivery:no_news"},
     {"node": "logistics_signed", "state": "logistics_signed"},
 ]
+_CLOSED = {"known": True, "state": None, "node": None, "flags": ["closed"], "event": None, "axis": "trade:closed"}
 
 
 @some.composite
@@ -100,6 +101,9 @@ def words(draw: some.DrawFn) -> list[dict[str, Any]]:
         kind = draw(some.sampled_from(["scanned", "exception", "signed"]))
         fact = {"topic": "couriers", "event_type": kind, "event_id": f"w{number}", "source": "zto"}
         found.append({**fact, "mapped": word, "event_time": T0 + draw(some.integers(0, 50)), "waybill_no": "W1"})
+    if draw(some.booleans()):
+        said = {"topic": "orders", "event_type": "status_changed", "event_id": "c", "source": "shop"}
+        found.append({**said, "event_time": T0 + draw(some.integers(0, 50)), "waybill_no": None, "mapped": _CLOSED})
     return found
 
 

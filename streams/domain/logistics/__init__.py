@@ -78,7 +78,9 @@ def nobody() -> str | None:
 def concerns(fact: Fact) -> bool:
     """Whether the fact may say something of a waybill; nearly all do not, and need no look at the rows."""
     kind = fact["event_type"]
-    return kind in _ABOUT_ALL or ("waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command"))
+    if kind in _ABOUT_ALL or waybill.closes(fact):
+        return True
+    return "waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command")
 
 
 def step(

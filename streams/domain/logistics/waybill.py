@@ -60,6 +60,8 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
         return _complained(rows, number or "", fact["event_id"], fact["event_time"])
     if kind == "cancel_marked":
         return _cancelled(rows, fact["event_time"])
+    if closes(fact):
+        rows = _cancelled(rows, fact["event_time"])
     topic = fact["topic"]
     if not number or (topic not in _CREATED and topic != "couriers"):
         return rows
@@ -154,6 +156,13 @@ def rests(row: Row) -> bool:
 def is_back(row: Row) -> bool:
     """Whether nothing more will come of it: it was returned, and not on its way again since."""
     return "returned" in row and row["returned"] >= row.get("moved", 0)
+
+
+def closes(fact: Fact) -> bool:
+    """Whether a status word of the shop says that the order is closed. It may be said of a partial refund (FIN-07):
+    what leaves all the same is watched again from then on."""
+    mapped = fact.get("mapped")
+    return mapped is not None and fact.get("topic") == "orders" and "closed" in mapped["flags"]
 
 
 def _counted(number: str, row: Row, said: list[list[str]]) -> Row:

@@ -375,3 +375,16 @@ def test_a_waybill_that_its_courier_cancelled_is_neither_pushed_nor_probed() -> 
     assert not it.requests("push") + it.requests("probe")
     it.say("wms", "loaded", 20 * DAY).wait(22 * DAY)  # it left all the same
     assert [do for do, _ in it.alerts("LOG-02")] == ["open"]
+
+
+@pytest.mark.rule("LOG-01")
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_order_that_its_shop_calls_closed_has_nothing_pushed(is_known: bool) -> None:
+    closed = {**NOTHING, "flags": ["closed"], "axis": "trade:closed_by_refund"}
+    it = Watched()
+    if is_known:
+        it.say("wms", "label_printed", 0).wait(15 * MINUTE)
+    it.say("orders", "status_changed", 15 * MINUTE, None, mapped=closed)
+    it.say("wms", "label_printed", 0, told=16 * MINUTE).wait(DAY)
+    assert it.requests("push") == [10 * MINUTE + 1] * is_known
+    assert it.alerts("LOG-01") == [("open", 10 * MINUTE + 1), ("close", 15 * MINUTE)][: 2 * is_known]
