@@ -142,6 +142,8 @@ class Reader:
         """A signature's time is that of the signature, any other word's that of the status, if the list has both."""
         pairs = [("signed_at", "signed_day" if "signed_day" in fields else "day"), ("time", "day")]
         for name, day in pairs if signed else reversed(pairs):
+            if name == "signed_at" and day == "day" and _empty((fields.get(name),)):
+                continue  # a day of its own is told with `time`, which may hold its clock
             offset = found.offsets.get(name, found.offsets.get(day, self.layout.offset_ms))
             told = _told(name, moment, fields.get(name), fields.get(day), offset, date1904=date1904)
             at: int | None = told[0]

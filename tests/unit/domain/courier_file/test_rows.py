@@ -255,3 +255,20 @@ def test_layouts_need_one_for_any_courier_and_one_at_most_for_each() -> None:
         Layouts([parse("jt", document(couriers=["jt"]))])
     with pytest.raises(LayoutError, match="another layout"):
         Layouts([parse("a", document()), parse("b", document())])
+
+
+@pytest.mark.rule("LOG-08", "LOG-12")
+@pytest.mark.parametrize("word", ["本人签收", "派件"])
+@pytest.mark.parametrize("head", [("日期", "时间"), ("扫描日期", "扫描时间", "签收时间")])
+def test_a_day_and_its_clock_in_two_columns_are_one_moment_of_a_signature_too(word: str, head: tuple[str, ...]) -> None:
+    value = event(
+        ("运单号", "状态", *head), ("771234567890", word, "2026-01-22", "9:30", None)[: len(head) + 2], courier="sto"
+    )
+    assert value["event_time"] == AT
+
+
+@pytest.mark.rule("LOG-08")
+def test_a_signatures_own_clock_goes_with_the_day_beside_it() -> None:
+    row = ("771234567890", "已签收", "2026-01-22", "8:00", "9:30")
+    assert event(("运单号", "状态", "日期", "时间", "签收时间"), row)["event_time"] == AT
+    assert event(("运单号", "签收时间", "日期"), ("771234567890", "9:30", "2026-01-22"))["event_time"] == AT
