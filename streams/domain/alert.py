@@ -208,7 +208,8 @@ def _recovered(row: Row | None) -> Row | None:
 
 def _raised(row: Row | None, finding: Finding, policy: Policy, times: int, now: int) -> dict[str, Any]:
     if is_live(row):
-        return {**row, **_said(finding), "count": row["count"] + times, "updated_at": finding["at"]}
+        newest = max(row["updated_at"], finding["at"])  # one of long ago may be told late
+        return {**row, **_said(finding), "count": row["count"] + times, "updated_at": newest}
     return {
         **_QUIET,
         "rule": finding.get("rule"),

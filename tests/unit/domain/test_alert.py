@@ -42,6 +42,13 @@ def test_repeats_are_counted_into_one_alert() -> None:
     assert (row["count"], row["opened_at"], row["updated_at"], row["detail"]) == (3, 1, 3, "again")
 
 
+@pytest.mark.rule("OTH-05")
+def test_a_repeat_of_long_ago_that_is_told_late_does_not_turn_the_newest_change_back() -> None:
+    row = step(step(None, {**OPENED, "at": 9}, POLICIES), {**OPENED, "at": 4}, POLICIES)
+    assert row is not None
+    assert (row["count"], row["opened_at"], row["updated_at"]) == (2, 9, 9)
+
+
 def test_an_alert_closes_and_opens_anew() -> None:
     closed = fold(OPENED, OPENED, {"do": "close", "order_guid": "G"})
     assert closed is not None
