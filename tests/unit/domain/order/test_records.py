@@ -7,7 +7,7 @@ import json
 import pytest
 
 from streams.domain.events import SPECS
-from streams.domain.order import OrderState, RowError, from_row, to_row
+from streams.domain.order import OrderState, RowError, from_row, learn, record, to_row
 from streams.domain.order.meanings import MEANINGS
 from tests.unit.domain.order.facts import (
     DAY,
@@ -191,3 +191,15 @@ def test_a_copy_has_every_field_of_the_order() -> None:
     assert copy is not order
     for name in OrderState.__slots__:
         assert getattr(copy, name) is getattr(order, name), name
+
+
+@pytest.mark.rule("LOG-16")
+@pytest.mark.parametrize(("refund", "is_awaited"), [(0, True), (10000, True), (30000, False)])
+def test_a_parcel_whose_order_was_paid_back_is_awaited_by_nobody(refund: int, is_awaited: bool) -> None:
+    order, _ = fold([created(), paid(), fact("couriers", "picked_up", T0 + HOUR, waybill_no="W1")])
+    told_of = {"waybill": "W1", "picked_at": T0 + HOUR, "arrives_at": T0 + 3 * DAY, "basis": "lane"}
+    order = learn(order, told_of)
+    if refund:
+        order = step(order, refunded(T0 + DAY, refund)).state
+    shown = record(GUID, order)
+    assert (shown["customer_text"] is not None) is (shown["estimated_arrival_at"] is not None) is is_awaited
