@@ -290,6 +290,17 @@ def may_be_signed(topic: str, word: str) -> bool:
     return ("签" in word or "收" in word) and not any(denial in word for denial in _DENIED)
 
 
+def is_at_rest(fact: Mapping[str, Any]) -> bool:
+    """Whether a courier's word says that nobody is to move the parcel: its customer is to fetch it, or has it by a word
+    that is most likely a signature (LOG-05)."""
+    mapped = fact.get("mapped")
+    if mapped is None:
+        return False
+    return mapped.get("axis") == AT_PICKUP_POINT or (
+        not mapped["known"] and may_be_signed(fact["topic"], fact.get("raw_status") or "")
+    )
+
+
 def missing_key(source: str, field: str | None, raw_status: str) -> str:
     """Key of the mapping_missing alert about a word of a source, in the field that it names: 40 in another field is
     another word, and a table that knows the one does not end the other's alert."""

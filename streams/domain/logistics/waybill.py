@@ -9,7 +9,8 @@
     asked      the pickup for which an arrival was asked   timed   how long it took was told
     refreshed  when it was last looked up at once      complaints ids of the events
     raised     alerts that are open about it              cancelled  when the order, or the waybill, was cancelled
-    lies       last told to lie at a pickup point         returned   last told to be back with its sender
+    lies       last told to lie at a pickup point, or by a word that may be a signature to be delivered (LOG-05)
+    returned   last told to be back with its sender
 
 Under ORDER lie the complaints themselves, [[event id, waybill or ""], ...], and `cancelled`, with `ended`, the time of
 the last of them: either may come before any waybill is known, and counts for each it speaks of once that is.
@@ -23,7 +24,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.domain.rules.nodes import RANK, UNPROVEN
-from streams.domain.status_map import AT_PICKUP_POINT, RETURNED
+from streams.domain.status_map import RETURNED, is_at_rest
 
 Fact = Mapping[str, Any]
 Row = dict[str, Any]
@@ -87,7 +88,7 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
             if seen or fact["mapped"]["node"] != "transit_stalled":  # the word for standing still is no movement
                 _last(new, "moved", at)
         axis = (fact.get("mapped") or {}).get("axis")
-        if axis == AT_PICKUP_POINT:
+        if is_at_rest(fact):
             _last(new, "lies", at)
         elif axis in RETURNED:
             _last(new, "returned", at)
@@ -149,7 +150,7 @@ def moved_at(row: Row) -> int | None:
 
 
 def rests(row: Row) -> bool:
-    """Whether it lies where its customer is to fetch it: its courier has nothing to move."""
+    """Whether its customer is to fetch it, or most likely has it: its courier has nothing to move."""
     return "lies" in row and row["lies"] >= (moved_at(row) or 0)
 
 

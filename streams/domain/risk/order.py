@@ -9,7 +9,7 @@ before it, the end of the order, timers) depends on when a fact came. Fields tha
     paid, chats, cancels                         times, sorted
     addresses, chases                            [time, event], sorted
     node, rank, scan                             [number, since], furthest state, latest word of a courier
-    rests                                        latest word that the parcel is at a pickup point, or back
+    rests                                        latest word that the parcel is at a pickup point, there, or back
     refunds, closed                              {event: amount}; since when its channel calls it closed
     told                                         events that were passed on to a counter
     over                                         customer_signed or closed: nothing fires any more
@@ -32,7 +32,7 @@ from streams.domain.risk import chats, promise, tally, verdict
 from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
 from streams.domain.risk.settings import Settings
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, IN_LOOP, NODE_RANK, NODE_STEP, NODES, PAID, SHIPPED
-from streams.domain.status_map import AT_PICKUP_POINT, RETURNED
+from streams.domain.status_map import RETURNED, is_at_rest
 
 KEPT: Final = 64
 """Events of a kind that are remembered of one order; a sender that never stops must not grow the row without end."""
@@ -337,7 +337,7 @@ def _follow(row: dict[str, Any], fact: Fact) -> None:
         if fact["event_type"] in _SCANS and at > row.get("scan", 0):
             row["scan"] = at
         axis = None if mapped is None else mapped.get("axis")
-        if (axis == AT_PICKUP_POINT or axis in RETURNED) and at > row.get("rests", 0):
+        if (axis in RETURNED or is_at_rest(fact)) and at > row.get("rests", 0):
             row["rests"] = at
     if mapped is not None and fact["topic"] == "orders" and "closed" in (mapped.get("flags") or ()):
         row["closed"] = min(at, row.get("closed", at))

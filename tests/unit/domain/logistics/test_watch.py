@@ -388,3 +388,14 @@ def test_an_order_that_its_shop_calls_closed_has_nothing_pushed(is_known: bool) 
     it.say("wms", "label_printed", 0, told=16 * MINUTE).wait(DAY)
     assert it.requests("push") == [10 * MINUTE + 1] * is_known
     assert it.alerts("LOG-01") == [("open", 10 * MINUTE + 1), ("close", 15 * MINUTE)][: 2 * is_known]
+
+
+@pytest.mark.rule("LOG-03", "LOG-05")
+def test_a_parcel_that_most_likely_was_signed_for_does_not_stand_still_and_is_probed() -> None:
+    unknown = {**NOTHING, "known": False}
+    it = Watched().courier("picked_up", 0)
+    it.courier("scanned", HOUR, mapped=unknown, raw_status="放门口代签").wait(DAY)
+    assert it.alerts("LOG-03") == []
+    assert it.requests("probe")
+    it.courier("scanned", DAY, mapped=unknown, raw_status="客户要求改签").wait(2 * DAY)
+    assert it.alerts("LOG-03/G1") == [("open", DAY + 8 * HOUR + 1)]
