@@ -1,16 +1,16 @@
 """Brings the stores of newly assigned tasks up to date from the changelog.
 
-Read with read_committed from each store's own position to the end. "The end" needs care: when a worker takes over right
-after its predecessor's commit, the group's offsets may already be visible while the commit marker has not reached the
-changelog partition, so its last stable offset still hides that turn. The end is therefore where the marker row has
-caught up with the group's committed offsets - or, where those were moved by hand, the high watermark.
+Read with read_committed from each store's own position to the end: the high watermark as it was once the group's
+offsets were known. Not the last stable offset: when a worker takes over right after its predecessor's commit, the
+commit marker may not have reached the changelog partition, so that still hides the last turn. Nor is it enough that the
+marker row has caught up with the group's offsets: a turn that only fired timers moves none (KAFKA-10167).
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 BATCH: Final = 10_000
 REPORT_SECONDS: Final = 2.0
 QUIET_SECONDS: Final = 30.0
-"""Without a record or an end for this long the broker is taken to be unusable."""
+"""Without a record or an end for this long, and the time that a transaction may stay open, the broker is taken to be
+unusable."""
 STALE_MS: Final = 5 * 86_400_000
 """A store not written for this long is rebuilt: tombstones it missed may have been compacted away (changelogs keep
 them for seven days)."""
@@ -35,14 +36,14 @@ them for seven days)."""
 @dataclass(slots=True)
 class Restoring:
     """One partition on its way: its store, the group's committed offsets by topic, whose marker rows lie in it
-    (`joint.scopes`), records so far."""
+    (`joint.scopes`), records so far, where it stands and has to come."""
 
     store: Store
     committed: Mapping[str, int]
     scopes: Sequence[bytes] = (b"",)
     records: int = 0
     position: int = 0
-    high: int | None = None
+    end: int = 0
     done: bool = False
 
 
@@ -66,41 +67,49 @@ def restore(conf: Mapping[str, Any], topic: str, stores: Mapping[int, Restoring]
         }
     )
     try:
-        places = []
+        bounds = _bounds(conf, topic, stores)
         for partition, restoring in stores.items():
-            restoring.position = _start(consumer, topic, partition, restoring.store)
-            places.append(TopicPartition(topic, partition, restoring.position))
-        consumer.assign(places)
-        return _read(conf, consumer, topic, stores, progress)
+            low, restoring.end = bounds[partition]
+            restoring.position = _start(f"{topic}/{partition}", restoring.store, low, restoring.end)
+        consumer.assign([TopicPartition(topic, partition, one.position) for partition, one in stores.items()])
+        return _read(consumer, topic, stores, progress)
     except KafkaException as error:
         raise failure(f"cannot restore from {topic}", error) from error
     finally:
         consumer.close()
 
 
-def _start(consumer: Consumer, topic: str, partition: int, store: Store) -> int:
+def _bounds(conf: Mapping[str, Any], topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Begin and end of the log by partition, whatever transactions are open: a read_uncommitted client's view."""
+    probe = Consumer({**conf, "group.id": f"{topic}-probe", "isolation.level": "read_uncommitted"})
+    try:
+        return {
+            partition: probe.get_watermark_offsets(TopicPartition(topic, partition), timeout=QUIET_SECONDS)
+            for partition in partitions
+        }
+    finally:
+        probe.close()
+
+
+def _start(place: str, store: Store, low: int, end: int) -> int:
     """Where to read on: the stored position, or the beginning if the store cannot be continued."""
-    low: int
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=QUIET_SECONDS)
     stored = store.get(POSITION)
     if stored is None:
         return low
     position, written = _pair.unpack(stored)
-    if position > high or position < low or time.time() * 1000 - written > STALE_MS:
-        log.warning("%s/%d: the local store cannot be continued; rebuilding it from the changelog", topic, partition)
+    if position > end or position < low or time.time() * 1000 - written > STALE_MS:
+        log.warning("%s: the local store cannot be continued; rebuilding it from the changelog", place)
         store.clear()
         return low
     return int(position)
 
 
-def _read(
-    conf: Mapping[str, Any], consumer: Consumer, topic: str, stores: Mapping[int, Restoring], progress: Progress
-) -> int:
+def _read(consumer: Consumer, topic: str, stores: Mapping[int, Restoring], progress: Progress) -> int:
     total, left = 0, len(stores)
     started = reported = heard = time.monotonic()
     while left:
         changes: dict[int, list[Change]] = {}
-        ends: list[int] = []
+        ended = False
         for message in consumer.consume(BATCH, 0.05):
             partition = message.partition()
             error = message.error()
@@ -110,9 +119,9 @@ def _read(
                 except KeyError:
                     changes[partition] = [(message.key(), message.value())]
                 stores[partition].position = message.offset() + 1
-            elif error.code() == KafkaError._PARTITION_EOF:
+            elif error.code() == KafkaError._PARTITION_EOF:  # of what is stable; beyond commit and abort markers
                 stores[partition].position = max(stores[partition].position, message.offset())
-                ends.append(partition)
+                ended = True
             elif not error.retriable():
                 raise KafkaException(error)
         now = time.monotonic()
@@ -122,14 +131,13 @@ def _read(
             total += len(rows)
             rows.append((POSITION, _pair.pack(restoring.position, int(time.time() * 1000))))
             restoring.store.write(rows)
-        if changes or ends:
+        if changes or ended:
             heard = now
         for partition, restoring in stores.items():
-            if restoring.done or not (partition in ends or restoring.high is not None):
-                continue
-            if _at_end(conf, topic, partition, restoring):
+            if not restoring.done and restoring.position >= restoring.end:
                 restoring.done = True
                 left -= 1
+                _compare(f"{topic}/{partition}", restoring)
         if now - reported > REPORT_SECONDS:
             reported = now
             rate = total / max(now - started, 0.001)
@@ -140,25 +148,11 @@ def _read(
     return total
 
 
-def _at_end(conf: Mapping[str, Any], topic: str, partition: int, restoring: Restoring) -> bool:
-    if all(
-        committed <= (0 if row is None else _pair.unpack(row)[0])
-        for source, committed in restoring.committed.items()
-        for row in (restoring.store.get(scope + MARK + source.encode()) for scope in restoring.scopes)
-    ):
-        return True
-    if restoring.high is None:
-        restoring.high = _high_watermark(conf, topic, partition)
-    if restoring.position >= restoring.high:
-        log.warning("%s/%d: the group's offsets are beyond the state's own position, which rules", topic, partition)
-        return True
-    return False
-
-
-def _high_watermark(conf: Mapping[str, Any], topic: str, partition: int) -> int:
-    """End of the log whatever transactions are open: a read_uncommitted client's view."""
-    probe = Consumer({**conf, "group.id": f"{topic}-probe", "isolation.level": "read_uncommitted"})
-    try:
-        return int(probe.get_watermark_offsets(TopicPartition(topic, partition), timeout=QUIET_SECONDS)[1])
-    finally:
-        probe.close()
+def _compare(place: str, restoring: Restoring) -> None:
+    """The group's offsets may have been moved by hand."""
+    for scope in restoring.scopes:
+        for source, committed in restoring.committed.items():
+            row = restoring.store.get(scope + MARK + source.encode())
+            if committed > (0 if row is None else _pair.unpack(row)[0]):
+                log.warning("%s: the group's offsets are beyond the state's own position, which rules", place)
+                return
