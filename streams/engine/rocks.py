@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,10 @@ MEMTABLE_BYTES: Final = 48 << 20
 """Of all stores of the process together; beyond it the fullest are flushed early."""
 MEMTABLE_FILTER_SHARE: Final = 0.02
 """Of a write buffer, for a filter of its keys: most reads are of rows that it does not hold. 13 bits a row."""
+
+READERS_SECONDS: Final = 5.0
+"""Longest wait for whoever still reads a store that was closed, a web page say: until then RocksDB keeps its lock."""
+_OURS: Final = "lock hold by current process"
 
 _cache: rocksdict.Cache | None = None
 _memtables: rocksdict.WriteBufferManager | None = None
@@ -60,6 +65,17 @@ def _unlogged() -> rocksdict.WriteOptions:
     return options
 
 
+def _opened(path: Path) -> Any:
+    deadline = time.monotonic() + READERS_SECONDS
+    while True:
+        try:
+            return rocksdict.Rdict(str(path), options=_options())
+        except Exception as error:
+            if _OURS not in str(error) or time.monotonic() >= deadline:
+                raise
+        time.sleep(0.01)
+
+
 class RocksStore:
     """One RocksDB per task.
 
@@ -71,7 +87,7 @@ class RocksStore:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db: Any = rocksdict.Rdict(str(path), options=_options())
+            self._db: Any = _opened(path)
         except Exception as error:
             raise InfrastructureError(f"cannot open the state store {path}: {_line(error)}") from error
         self._db.set_write_options(_unlogged())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from streams.engine import rocks
 from streams.engine.errors import InfrastructureError
 from streams.engine.rocks import RocksStore
 from streams.engine.store import MemoryStore, Store
@@ -147,7 +149,22 @@ class TestRocksStore(StoreContract):
             RocksStore(Path("/proc/orders/0"))
         assert "\n" not in str(caught.value)
 
-    def test_a_store_that_is_open_elsewhere_is_said_in_one_line(self, tmp_path: Path) -> None:
+    def test_a_store_that_somebody_still_reads_can_be_opened_again(self, tmp_path: Path) -> None:
+        """A page is being answered while its partition is taken away and given back: that must not stop the worker."""
+        store = RocksStore(tmp_path / "0")
+        store.write([(b"%03d" % number, b"x") for number in range(100)])
+        page: Any = store.range(b"", b"\xff")
+        next(page)
+        store.close()
+        threading.Timer(0.2, page.close).start()
+        again = RocksStore(tmp_path / "0")
+        assert len(list(again.range(b"", b"\xff"))) == 100
+        again.close()
+
+    def test_a_store_that_is_open_elsewhere_is_said_in_one_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rocks, "READERS_SECONDS", 0.1)
         store = RocksStore(tmp_path / "0")
         with pytest.raises(InfrastructureError, match="cannot open the state store") as caught:
             RocksStore(tmp_path / "0")
