@@ -2,7 +2,8 @@
 
 Bad input (stages ``decode`` and ``contract``) never stops a source. Records that the rules themselves fail on (stage
 ``rule``) may mean broken code: ten in a row, or more than one in a hundred within a minute, stop the source, so that a
-bad release does not drain a topic into dead-letters (arroyo's DLQ limits, KIP-1034).
+bad release does not drain a topic into dead-letters (arroyo's DLQ limits, KIP-1034). The same holds for an agent's
+timers: one that failed is gone, and its dead letter cannot be sent again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from streams.engine.context import RecordLike
 
 DEAD_LETTERS: Final = "dead-letters"
 DECODE, CONTRACT, RULE = "decode", "contract", "rule"
+TIMERS: Final = "timers"
+"""Where limits are counted by source topic: the timers of an agent."""
 ERROR_CHARACTERS: Final = 4000
 TRACEBACK_CHARACTERS: Final = 16_000
 """Of a longer one the end is kept: the innermost frames and the error."""
@@ -99,6 +102,7 @@ class LimitState:
     the same records will be counted when they are read again."""
 
     limits: Limits = field(default_factory=Limits)
+    what: str = "records"
     row: int = 0
     window_start: int = 0
     seen: int = 0
@@ -119,9 +123,10 @@ class LimitState:
         self.seen += 1
         self.failed += 1
         if self.row >= self.limits.in_row:
-            return f"{self.row} records in a row failed by rule"
+            return f"{self.row} {self.what} in a row failed by rule"
         if self.seen >= self.limits.least and self.failed > self.limits.share * self.seen:
-            return f"{self.failed} of {self.seen} records failed by rule within {self.limits.window_ms // 1000} s"
+            within = f"within {self.limits.window_ms // 1000} s"
+            return f"{self.failed} of {self.seen} {self.what} failed by rule {within}"
         return None
 
     def committed(self) -> None:

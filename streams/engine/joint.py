@@ -13,6 +13,7 @@ from typing import Any
 
 from streams.engine.agent import Agent, Codecs
 from streams.engine.context import RecordLike, Sink
+from streams.engine.dead_letters import TIMERS
 from streams.engine.store import Change, Store
 from streams.engine.task import OnOutcome, Task
 from streams.engine.timers import NEVER
@@ -186,7 +187,11 @@ class JointTask:
         return complete
 
     def _hear(self, topic: str, failed: bool) -> None:
-        self._heard.append(failed)
+        """A part's outcome: of a record only all of them together say it, a timer is of one part."""
+        if topic != TIMERS:
+            self._heard.append(failed)
+        elif self._on_outcome is not None:
+            self._on_outcome(topic, failed)
 
     def collect(self) -> None:
         for part in self.tasks:

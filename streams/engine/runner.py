@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.engine.agent import Agent, Codecs, changelog_topic, consumer_group
-from streams.engine.dead_letters import Limits, LimitState
+from streams.engine.dead_letters import TIMERS, Limits, LimitState
 from streams.engine.errors import InfrastructureError, Misconfigured, SourceStopped, Unreachable
 from streams.engine.source import KafkaSource
 from streams.engine.transaction import KafkaTransaction, failure, is_fatal, is_timeout, reason
@@ -242,14 +242,15 @@ class AgentRunner:
                 self.source.batch_size = min(self.config.batch_size, self.source.batch_size * 2)
 
     def _outcome(self, topic: str, failed: bool) -> None:
-        """A record of an isolated run is done, in order."""
-        state = self._limits.setdefault(topic, LimitState(self.config.limits))
+        """A record or timer of an isolated run is done, in order."""
+        state = self._limits.setdefault(topic, LimitState(self.config.limits, TIMERS if topic == TIMERS else "records"))
         if not failed:
             state.observe(1, self._wall())
             return
         why = state.failure(self._wall())
         if why is not None:
-            raise SourceStopped(f"agent {self.agent.name} stopped reading {topic}: {why}")
+            reading = "" if topic == TIMERS else f" reading {topic}"
+            raise SourceStopped(f"agent {self.agent.name} stopped{reading}: {why}")
 
     def _count(self, batch: Batch, report: Report) -> None:
         """The turn is durable, and so are the counts of an isolated run; else all its records were good."""
@@ -259,6 +260,8 @@ class AgentRunner:
                 for topic, records in sources.items():
                     if topic in self._limits:
                         self._limits[topic].observe(sign * len(records), now)
+        if TIMERS in self._limits and not report.isolated:
+            self._limits[TIMERS].observe(report.timers, now)
         for state in self._limits.values():
             state.committed()
 

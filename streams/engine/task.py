@@ -18,11 +18,11 @@ from typing import Any, Final
 from streams.engine.agent import Agent, Clock, Codecs, TableSpec
 from streams.engine.codec.errors import DecodeError, RegistryError
 from streams.engine.context import Context, RecordLike, Sink
-from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, dead_letter
+from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, TIMERS, dead_letter
 from streams.engine.errors import EngineError
 from streams.engine.store import Change, Store
 from streams.engine.table import KEPT_ROWS, MAX_VALUE_BYTES, Table, after
-from streams.engine.timers import NEVER, Timers
+from streams.engine.timers import NEVER, TimerRecord, Timers
 
 MARK: Final = b"\0mark\0"
 """Prefix of marker rows; then the source topic. Value: next offset and stream time in ms."""
@@ -32,34 +32,7 @@ POSITION: Final = b"\0position"
 _pair = struct.Struct(">qq")
 
 OnOutcome = Callable[[str, bool], None]
-"""(source topic, failed by rule): a record of an isolated run is done; may raise SourceStopped."""
-
-
-class TimerRecord:
-    """Stands in for the record in hand while a timer fires: its position is the timer's, not a topic's."""
-
-    __slots__ = ("_key", "_offset", "_partition", "_topic")
-
-    def __init__(self, agent: str, kind: str, key: str, due: int, partition: int) -> None:
-        self._topic, self._key, self._offset, self._partition = f"{agent}:timer:{kind}", key, due, partition
-
-    def topic(self) -> str:
-        return self._topic
-
-    def partition(self) -> int:
-        return self._partition
-
-    def offset(self) -> int:
-        return self._offset
-
-    def key(self) -> bytes | None:
-        return self._key.encode()
-
-    def value(self) -> bytes | None:
-        return None
-
-    def timestamp(self) -> tuple[int, int]:
-        return 0, 0
+"""(source topic or `TIMERS`, failed by rule): a record or timer of an isolated run is done; may raise SourceStopped."""
 
 
 class Task:
@@ -254,6 +227,8 @@ class Task:
             failure = self._alone(lambda: original(kind, key, due))
             if failure is not None:
                 self._bury(TimerRecord(self.agent.name, kind, key, due, self.partition), failure, RULE)
+            if self._on_outcome is not None:
+                self._on_outcome(TIMERS, failure is not None)
 
         return self._fire(self.ctx.now if limit is None else limit, alone)
 

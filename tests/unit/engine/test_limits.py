@@ -9,7 +9,8 @@ import pytest
 from confluent_kafka import KafkaException
 
 from streams.engine import SourceStopped
-from streams.engine.dead_letters import Limits, LimitState
+from streams.engine.agent import joined
+from streams.engine.dead_letters import TIMERS, Limits, LimitState
 from streams.engine.runner import AgentRunner, Observer, RunnerConfig
 from streams.engine.turn import Batch, Turn
 from tests.unit.engine.agents import event, scripted
@@ -209,3 +210,48 @@ def test_what_stops_a_source_commits_nothing_of_its_turn() -> None:
         world.turn("..xxxxxxxxxx")
     assert world.transaction.sent == []
     assert world.bench.task.next == {}
+
+
+# -- timers -------------------------------------------------------------------------------------------------------
+
+
+def due(world: World, count: int, kind: str = "boom") -> None:
+    """The turn that sets timers, and one in which they are due."""
+    world.at += 1
+    steps = [("set", kind, f"{kind}-{number}", world.at) for number in range(count)]
+    batch = Batch([(world.bench.task, {"in": [world.bench.record(event(world.at - 1, *steps))]})], 1)
+    world.runner.turn(batch)
+    world.now = world.at
+    world.runner.turn(Batch([(world.bench.task, {})], 0))
+
+
+def test_ten_timers_that_fail_in_a_row_stop_the_agent_and_are_kept() -> None:
+    """One that failed is gone for ever: nobody can send it again."""
+    world = World()
+    due(world, 9)
+    with pytest.raises(SourceStopped, match="agent scripted stopped: 10 timers in a row failed by rule"):
+        due(world, 5)
+    left = world.bench.reopened().one.timers
+    assert [left.due("boom", f"boom-{number}") is not None for number in range(5)] == [True] * 5
+
+
+def test_good_timers_between_and_good_records_of_the_source_are_told_apart() -> None:
+    world = World()
+    for _ in range(3):
+        due(world, 8)
+        due(world, 2, "fine")
+    world.turn("xxxxxxxxx")
+    due(world, 9)
+    world.turn("." * 50)
+    with pytest.raises(SourceStopped, match="10 timers in a row"):
+        due(world, 1)
+
+
+def test_the_timers_of_a_part_count_for_the_whole_and_its_records_as_before() -> None:
+    outcomes: list[tuple[str, bool]] = []
+    one, other = scripted(), scripted()
+    other.name = "other"
+    bench = Bench(joined("both", [one, other]), on_outcome=lambda what, failed: outcomes.append((what, failed)))
+    bench.turn(event(0, ("set", "boom", "k", 5)))
+    bench.turn(event(10), event(11, ("boom", "no")))
+    assert outcomes == [(TIMERS, True), (TIMERS, True), ("in", False), ("in", True)]
