@@ -19,7 +19,14 @@ from streams.engine.agent import Agent, Codecs, changelog_topic, consumer_group
 from streams.engine.dead_letters import TIMERS, Limits, LimitState
 from streams.engine.errors import InfrastructureError, Misconfigured, SourceStopped, Unreachable
 from streams.engine.source import KafkaSource
-from streams.engine.transaction import KafkaTransaction, failure, is_fatal, is_timeout, reason
+from streams.engine.transaction import (
+    TRANSACTION_TIMEOUT_MS,
+    KafkaTransaction,
+    failure,
+    is_fatal,
+    is_timeout,
+    reason,
+)
 from streams.engine.turn import Batch, Report, Turn
 from streams.engine.wire.producer import WireTransaction, open_transaction
 
@@ -144,12 +151,13 @@ class AgentRunner:
     def turn(self, batch: Batch) -> int:
         """One turn over the batch; answers the number of records folded (0 if it had to be aborted)."""
         assert self._turn is not None
+        began = time.monotonic()
         try:
             report = self._turn.run(batch)
         except KafkaTransaction.fatal as error:
             for state in self._limits.values():
                 state.rolled_back()
-            self._recover(error)
+            self._recover(error, time.monotonic() - began)
             return 0
         self._regrow()
         if self._limits:
@@ -187,7 +195,8 @@ class AgentRunner:
 
     # -- failures ---------------------------------------------------------------------------------------------------
 
-    def _recover(self, error: BaseException) -> None:
+    def _recover(self, error: BaseException, seconds: float = 0.0) -> None:
+        """``seconds``: what the turn took that failed."""
         assert self.source is not None
         assert self.transaction is not None
         name = self.agent.name
@@ -197,8 +206,10 @@ class AgentRunner:
             self._taken()
         self.observer.aborted(name)
         log.warning("%s: turn aborted: %s", name, reason(error))
-        # Too much for the producer's queue, or perhaps more than a slow broker takes in the time of a commit.
-        if (isinstance(error, BufferError) or is_timeout(error)) and self.source.batch_size > LEAST_BATCH:
+        # Too much for the producer's queue, or perhaps more than a slow broker takes in the time of a commit, or than
+        # can be folded before the broker ends the transaction.
+        much = isinstance(error, BufferError) or is_timeout(error) or seconds * 1000 > TRANSACTION_TIMEOUT_MS
+        if much and self.source.batch_size > LEAST_BATCH:
             self.source.batch_size = max(LEAST_BATCH, self.source.batch_size // 2)
             log.warning("%s: batches of %d from now on", name, self.source.batch_size)
         if self.source.lost or self.transaction.broken or is_fatal(error) or _static_member_taken(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.engine.errors import InfrastructureError, Misconfigured, Unreachable
-from streams.engine.runner import GIVE_UP_SECONDS, LEAST_BATCH, AgentRunner, Observer, RunnerConfig
+from streams.engine.runner import CALM_SECONDS, GIVE_UP_SECONDS, LEAST_BATCH, AgentRunner, Observer, RunnerConfig
+from streams.engine.transaction import TRANSACTION_TIMEOUT_MS
 from streams.engine.turn import Batch, Report
 from tests.unit.engine.agents import scripted
 from tests.unit.engine.support import JsonTopics
@@ -25,6 +27,10 @@ SOMETHING = Batch([(_TASK, {})], 3)
 class Told(Observer):
     def __init__(self) -> None:
         self.all: list[str] = []
+        self.alive_at: list[float] = []
+
+    def alive(self, agent: str, runner: AgentRunner) -> None:
+        self.alive_at.append(time.monotonic())
 
     def turn(self, agent: str, report: Report) -> None:
         self.all.append("turn")
@@ -210,6 +216,23 @@ def test_a_commit_that_takes_too_long_halves_the_batch_and_opening_anew_keeps_it
     world.turn(SOMETHING)
     assert world.did == ["rewind", "close", "open"]
     assert world.source.batch_size == 500
+
+
+def test_a_turn_that_outlasts_its_transaction_halves_the_batch(world: World, clock: Any) -> None:
+    """The broker ends what is open for too long and fences its producer: the same batch would take as long again."""
+    assert world.source is not None
+
+    def slow(batch: Batch) -> Report:
+        clock.now += TRANSACTION_TIMEOUT_MS / 1000 + 1
+        raise FATAL
+
+    world._turn.run = slow  # type: ignore[union-attr, method-assign]
+    world.turn(SOMETHING)
+    assert world.did == ["close", "open"]
+    assert world.source.batch_size == 500
+    world.errors = [FATAL]
+    world.turn(SOMETHING)
+    assert world.source.batch_size == 500, "fenced by another after a short turn: no reason"
 
 
 def test_after_a_hundred_good_turns_the_batch_grows_again_to_what_is_set(world: World) -> None:
