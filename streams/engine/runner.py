@@ -36,6 +36,8 @@ POLL_SECONDS: Final = 0.1
 """Longest wait for a first record: how late a timer may fire by the wall clock on an idle partition."""
 GIVE_UP_SECONDS: Final = 120.0
 """Without one good turn or idle poll for this long the worker stops; supervisors and people take over."""
+CALM_SECONDS: Final = 5.0
+"""An idle poll sooner after a failure is no good one: the client may not have read yet what failed."""
 LEAST_BATCH: Final = 50
 TAKEN_TIMES: Final = 3
 TAKEN_SECONDS: Final = 60.0
@@ -103,6 +105,7 @@ class AgentRunner:
         self._turn: Turn | None = None
         self._limits: dict[str, LimitState] = {}
         self._good_at = time.monotonic()
+        self._failed_at: float | None = None
         self._calm = 0
         self._taken_at: list[float] = []
 
@@ -144,7 +147,7 @@ class AgentRunner:
         except _AWAY as error:
             self._recover(error)
             return Batch()
-        if not batch.parts:
+        if not batch.parts and (self._failed_at is None or time.monotonic() - self._failed_at > CALM_SECONDS):
             self._good()
         return batch
 
@@ -174,7 +177,7 @@ class AgentRunner:
         return self.turn(batch) if batch.parts else 0
 
     def _good(self) -> None:
-        self._good_at = time.monotonic()
+        self._good_at, self._failed_at = time.monotonic(), None
         self.observer.alive(self.agent.name, self)
 
     def announce(self, topic: str, key: str, value: bytes) -> None:
@@ -200,7 +203,8 @@ class AgentRunner:
         assert self.source is not None
         assert self.transaction is not None
         name = self.agent.name
-        if time.monotonic() - self._good_at > GIVE_UP_SECONDS:
+        self._failed_at = time.monotonic()
+        if self._failed_at - self._good_at > GIVE_UP_SECONDS:
             raise failure(f"agent {name}: nothing works for {GIVE_UP_SECONDS:.0f} s", error)
         if _static_member_taken(error):
             self._taken()

@@ -235,6 +235,31 @@ def test_a_turn_that_outlasts_its_transaction_halves_the_batch(world: World, clo
     assert world.source.batch_size == 500, "fenced by another after a short turn: no reason"
 
 
+def test_a_poll_that_has_not_read_yet_what_failed_does_not_hide_that_nothing_works(world: World, clock: Any) -> None:
+    def tried() -> None:
+        for _ in range(200):
+            world.errors = [ABORTABLE]
+            world.turn(SOMETHING)
+            clock.now += 1
+            world.poll()
+
+    with pytest.raises(InfrastructureError, match="nothing works for 120 s"):
+        tried()
+    assert clock.now < 1000 + GIVE_UP_SECONDS + 3
+    assert world.told.alive_at == []
+
+
+def test_after_a_failure_an_idle_worker_is_well_again_soon(world: World, clock: Any) -> None:
+    """What failed may be another worker's by now, so no turn will come."""
+    world.errors = [ABORTABLE]
+    world.turn(SOMETHING)
+    for _ in range(10):
+        clock.now += 1
+        world.poll()
+    assert world.told.alive_at
+    assert min(world.told.alive_at) > 1000 + CALM_SECONDS
+
+
 def test_after_a_hundred_good_turns_the_batch_grows_again_to_what_is_set(world: World) -> None:
     assert world.source is not None
     world.source.batch_size = 300
