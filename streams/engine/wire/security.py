@@ -21,6 +21,9 @@ _KNOWN: Final = {
     "sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.password",
 }  # fmt: skip
 _SCRAM: Final = {"SCRAM-SHA-256": hashlib.sha256, "SCRAM-SHA-512": hashlib.sha512}
+_ROUNDS: Final = range(4096, 1_000_001)
+"""Of the hash, that a server may ask for: with fewer the password is too easily found from the proof (RFC 7677), and
+many more would keep us busy for hours."""
 Ask = Callable[[bytes], bytes]
 """Sends one SASL message; answers the server's."""
 
@@ -75,9 +78,15 @@ def scram(ask: Ask, mechanism: str, username: str, password: str) -> None:
     first = b"n=" + name + b",r=" + nonce
     answer = ask(b"n,," + first)
     fields = dict(part.split(b"=", 1) for part in answer.split(b",") if b"=" in part)
-    if not fields.get(b"r", b"").startswith(nonce) or b"s" not in fields or b"i" not in fields:
-        raise Refused("the broker's answer is no SCRAM challenge")
-    salted = hashlib.pbkdf2_hmac(digest().name, password.encode(), base64.b64decode(fields[b"s"]), int(fields[b"i"]))
+    try:
+        salt, rounds = base64.b64decode(fields[b"s"], validate=True), int(fields[b"i"])
+    except (KeyError, ValueError):
+        raise Refused("the broker's answer is no SCRAM challenge") from None
+    if not fields.get(b"r", b"").startswith(nonce):
+        raise Refused("the broker's answer is to another SCRAM message")
+    if rounds not in _ROUNDS:
+        raise Refused(f"the broker wants {rounds} rounds of SCRAM, which must be {_ROUNDS[0]} to {_ROUNDS[-1]}")
+    salted = hashlib.pbkdf2_hmac(digest().name, password.encode(), salt, rounds)
     key = hmac.digest(salted, b"Client Key", digest)
     final = b"c=biws,r=" + fields[b"r"]
     signed = first + b"," + answer + b"," + final
