@@ -108,8 +108,7 @@ def _context(conf: Mapping[str, Any]) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     certificate = conf.get("ssl.certificate.location")
     if certificate:
-        password = conf.get("ssl.key.password")
-        context.load_cert_chain(
-            str(certificate), conf.get("ssl.key.location") or None, None if password is None else lambda: str(password)
-        )
+        password = str(conf.get("ssl.key.password") or "")
+        # Without a password here, an encrypted key would have OpenSSL ask for one at the terminal.
+        context.load_cert_chain(str(certificate), conf.get("ssl.key.location") or None, lambda: password)
     return context

@@ -66,3 +66,20 @@ def test_any_other_is_refused_in_one_line(odd: Callable[[bytes], bytes], says: s
     with pytest.raises(Refused, match=says) as raised:
         scram(odd, "SCRAM-SHA-256", "user", PASSWORD)
     assert PASSWORD not in str(raised.value)
+
+
+@pytest.mark.parametrize(("given", "works"), [(PASSWORD, True), ("wrong", False), (None, False), ("", False)])
+def test_an_encrypted_key_without_its_password_is_said_and_nobody_is_asked_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, works: bool
+) -> None:
+    """OpenSSL would ask at the terminal, where a worker has nobody."""
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
+    authority = Authority.make(tmp_path)
+    certificate, key = authority.signed("client", password=PASSWORD)
+    conf = {"security.protocol": "SSL", "ssl.ca.location": str(authority.ca),
+            "ssl.certificate.location": str(certificate), "ssl.key.location": str(key)}  # fmt: skip
+    found = Security.of(conf if given is None else {**conf, "ssl.key.password": given})
+    if works:
+        assert isinstance(found, Security)
+    else:
+        assert str(found).startswith("TLS settings: ")
