@@ -51,7 +51,7 @@ class RunnerConfig:
     """What all agents of a worker share. ``conf`` is librdkafka's: bootstrap servers and security. ``producer``: `auto`
     (our own where it can) or `librdkafka`."""
 
-    conf: Mapping[str, Any]
+    conf: Mapping[str, Any] = field(repr=False)  # has passwords
     worker_id: str
     data_dir: Path
     client_id: str = "oms"

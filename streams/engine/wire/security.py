@@ -12,7 +12,7 @@ import hmac
 import secrets
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 _KNOWN: Final = {
@@ -39,7 +39,7 @@ class Security:
     tls: ssl.SSLContext | None = None
     mechanism: str | None = None
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
 
     @staticmethod
     def of(conf: Mapping[str, Any]) -> Security | str:

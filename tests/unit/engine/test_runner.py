@@ -260,6 +260,10 @@ def test_after_a_failure_an_idle_worker_is_well_again_soon(world: World, clock: 
     assert min(world.told.alive_at) > 1000 + CALM_SECONDS
 
 
+def test_what_a_runner_is_told_does_not_show_the_password() -> None:
+    assert "secret" not in repr(RunnerConfig({"sasl.password": "secret"}, "w1", Path("data")))
+
+
 def test_after_a_hundred_good_turns_the_batch_grows_again_to_what_is_set(world: World) -> None:
     assert world.source is not None
     world.source.batch_size = 300

@@ -68,6 +68,16 @@ def test_any_other_is_refused_in_one_line(odd: Callable[[bytes], bytes], says: s
     assert PASSWORD not in str(raised.value)
 
 
+def test_the_password_is_not_shown() -> None:
+    security = Security.of(
+        {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "user",
+         "sasl.password": PASSWORD}
+    )  # fmt: skip
+    assert isinstance(security, Security)
+    assert security.password == PASSWORD
+    assert PASSWORD not in repr(security)
+
+
 @pytest.mark.parametrize(("given", "works"), [(PASSWORD, True), ("wrong", False), (None, False), ("", False)])
 def test_an_encrypted_key_without_its_password_is_said_and_nobody_is_asked_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, works: bool
