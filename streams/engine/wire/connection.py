@@ -7,6 +7,7 @@ import select
 import socket
 import ssl
 import struct
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Final
@@ -19,6 +20,9 @@ from streams.engine.wire.security import Refused, Security
 _CLIENT: Final = "oms-streams"
 MOST_BYTES: Final = 64 << 20
 """Of a response; more is not one."""
+SESSION_SHARE: Final = 0.8
+"""Of the time that a proof of who we are holds. Then another connection is opened, between two transactions: a broker
+hangs up on whoever comes later with anything but another proof (KIP-368)."""
 
 
 class Connection:
@@ -36,6 +40,7 @@ class Connection:
         self._number = 0
         self._waiting: deque[tuple[int, int]] = deque()
         self._early: dict[int, bytes] = {}
+        self._holds_until: float | None = None
         self._socket = self._opened(node, security, seconds)
         try:
             error, self.apis, self.features = protocol.read_api_versions(
@@ -94,7 +99,9 @@ class Connection:
         return f"{self.node[0]}:{self.node[1]}"
 
     def alive(self) -> bool:
-        """Whether the broker has not hung up on the idle connection, as far as this machine has heard."""
+        """Whether the broker has not hung up on the idle connection, as far as this machine has heard, or soon will."""
+        if self._holds_until is not None and time.monotonic() >= self._holds_until:
+            return False
         try:
             return not select.select([self._socket], [], [], 0)[0]
         except (OSError, ValueError):
@@ -125,11 +132,12 @@ class Connection:
             raise KafkaException(KafkaError(KafkaError._AUTHENTICATION, f"{self.name} has no {security.mechanism}"))
 
         def ask(data: bytes) -> bytes:
-            code, text, answer = protocol.read_sasl_authenticate(
+            code, text, answer, holds_ms = protocol.read_sasl_authenticate(
                 self.ask(protocol.SASL_AUTHENTICATE, protocol.sasl_authenticate(data))
             )
             if code:
                 raise Refused(text or KafkaError(code).str())
+            self._holds_until = time.monotonic() + holds_ms / 1000 * SESSION_SHARE if holds_ms > 0 else None
             return answer
 
         try:

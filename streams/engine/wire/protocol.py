@@ -331,7 +331,7 @@ def read_sasl_handshake(data: bytes) -> int:
     return Reader(data).int16()
 
 
-def read_sasl_authenticate(data: bytes) -> tuple[int, str, bytes]:
-    """Error, its message, the server's answer."""
+def read_sasl_authenticate(data: bytes) -> tuple[int, str, bytes, int]:
+    """Error, its message, the server's answer, how long what was proved holds (ms; 0: for ever)."""
     reader = Reader(data)
-    return reader.int16(), reader.string(), reader.data()
+    return reader.int16(), reader.string(), reader.data(), reader.int64()

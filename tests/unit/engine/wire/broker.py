@@ -6,9 +6,11 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import math
 import socket
 import struct
 import threading
+import time
 from collections import defaultdict
 from types import TracebackType
 from typing import Any
@@ -24,7 +26,7 @@ class FakeBroker:
     """``faults[api]``: what its next requests are answered with, first come first served: an error code, `CLOSE` (hangs
     up without an answer), `SILENCE`. ``done``: what was ended, ``asked``: the APIs in order, see `calls`."""
 
-    def __init__(self, level: int = 2, password: str | None = None) -> None:
+    def __init__(self, level: int = 2, password: str | None = None, session_ms: int = 0) -> None:
         self.faults: dict[int, list[int | str]] = defaultdict(list)
         self.asked: list[int] = []
         self.done: list[tuple[bool, list[tuple[str, int, bytes]], list[tuple[str, int, int, str]]]] = []
@@ -32,6 +34,8 @@ class FakeBroker:
         self.epoch = 0
         self.level = level
         self.password = password
+        self.session_ms = session_ms
+        """How long a proof holds; after that it hangs up on whoever asks for anything."""
         self.log_end = 100
         self._pending: list[tuple[str, int, bytes]] = []
         self._offsets: list[tuple[str, int, int, str]] = []
@@ -78,6 +82,10 @@ class FakeBroker:
                 while head := stream.read(4):
                     data = stream.read(struct.unpack(">i", head)[0])
                     api, _, number, length = struct.unpack_from(">hhih", data)
+                    if time.monotonic() >= session.get("until", math.inf):
+                        one.shutdown(socket.SHUT_RDWR)
+                        one.close()
+                        return
                     self.asked.append(api)
                     body = Reader(data, 10 + length + (api != protocol.SASL_HANDSHAKE))
                     fault = self.faults[api].pop(0) if self.faults[api] else 0
@@ -196,7 +204,10 @@ class FakeBroker:
     def _sasl(self, data: bytes, session: dict[str, Any]) -> bytes:
         def reply(answer: bytes, error: int = 0) -> bytes:
             text = string("wrong password" if error else None)
-            return struct.pack(">h", error) + text + uvarint(len(answer) + 1) + answer + bytes(8) + b"\0"
+            if self.session_ms:
+                session["until"] = time.monotonic() + self.session_ms / 1000
+            holds = struct.pack(">q", self.session_ms)
+            return struct.pack(">h", error) + text + uvarint(len(answer) + 1) + answer + holds + b"\0"
 
         assert self.password is not None
         if session["mechanism"] == "PLAIN":

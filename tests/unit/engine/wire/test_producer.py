@@ -273,6 +273,17 @@ def test_it_proves_itself_and_a_wrong_password_is_refused(mechanism: str) -> Non
         assert "guess" not in str(raised.value)
 
 
+def test_a_proof_that_runs_out_is_given_again_between_two_transactions() -> None:
+    """KIP-368. Else every such hour would end in a transaction whose outcome is not known, and all opened anew."""
+    with FakeBroker(password="secret", session_ms=300) as broker:
+        made = opened(broker, **SASL, **{"sasl.mechanism": "PLAIN", "sasl.password": "secret"})
+        for _ in range(12):
+            assert one_turn(made) == {2: 103}
+            time.sleep(0.05)
+        assert len(broker.done) == 12
+        assert 3 <= len(broker.calls(protocol.SASL_AUTHENTICATE)) <= 5
+
+
 @pytest.mark.parametrize(
     ("conf", "why"),
     [
