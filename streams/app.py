@@ -31,6 +31,7 @@ from streams.engine.metrics import Metrics
 from streams.engine.process import give_back, settle
 from streams.engine.runner import AgentRunner, Observer, RunnerConfig
 from streams.engine.source import check_topics
+from streams.engine.transaction import KafkaTransaction, reason
 from streams.engine.turn import Batch
 from streams.tether import free_ports
 from streams.web import add_pages
@@ -38,6 +39,7 @@ from streams.web import add_pages
 log = logging.getLogger(__name__)
 TIDY_SECONDS: Final = 20.0
 T = TypeVar("T")
+_CANNOT_TELL: Final[tuple[type[BaseException], ...]] = (EngineError, RegistryError, *KafkaTransaction.fatal)
 Stopped = Callable[[AgentRunner, str], None]
 """Called on the agent's thread when its source was stopped by the dead-letter limits."""
 
@@ -115,9 +117,13 @@ class SourceService(Service):
         except SourceStopped as error:
             log.error("%s", error)
             self._observer.stopped(self.name, str(error))
-            if self._on_stopped is not None:
-                await self.call(self._on_stopped, self.runner, str(error))
-            await self.call(self.runner.close)
+            try:
+                if self._on_stopped is not None:
+                    await self.call(self._on_stopped, self.runner, str(error))
+            except _CANNOT_TELL as unheard:
+                log.error("%s: no alert of it could be sent: %s", self.name, reason(unheard))
+            finally:  # else it would keep its partitions from every other worker
+                await self.call(self.runner.close)
         except BaseException as error:
             self.failure = error
             self.app_failed.set()
