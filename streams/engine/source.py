@@ -166,7 +166,7 @@ class KafkaSource:
         while True:
             before = aligner.size
             aligner.put(self._consumed(0 if before else timeout))
-            if aligner.size - before < self.batch_size // 2 or aligner.size >= room:
+            if aligner.size - before < max(1, self.batch_size // 2) or aligner.size >= room:
                 break
         sizes = aligner.sizes()
         share = room // max(1, len(sizes))

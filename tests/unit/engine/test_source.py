@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from confluent_kafka import TopicPartition
 
 from streams import catalogue
 from streams.engine import Agent, source
-from streams.engine.errors import Unreachable
+from streams.engine.errors import Misconfigured, Unreachable
+from streams.engine.joint import task_of
 from streams.engine.local import LocalRecord
-from streams.engine.source import JOIN_SECONDS, KafkaSource
+from streams.engine.source import JOIN_SECONDS, KafkaSource, check_topics
+from streams.engine.store import MemoryStore
 from tests.unit.engine.support import JsonTopics
 
 
@@ -32,6 +35,10 @@ class StubConsumer:
 
     def unassign(self) -> None: ...
 
+    def pause(self, places: Any) -> None: ...
+
+    def resume(self, places: Any) -> None: ...
+
     def poll(self, timeout: float) -> Any:
         record: Any = LocalRecord("in", 0, 0, b"k", b"{}")
         return type("Message", (), {"error": lambda self: None, "partition": lambda self: record.partition()})()
@@ -39,6 +46,12 @@ class StubConsumer:
     def consume(self, count: int, timeout: float) -> list[Any]:
         self.asked.append((count, timeout))
         return []
+
+
+class LocalMessage(LocalRecord):
+    """A record as a consumer gives it."""
+
+    def error(self) -> None: ...
 
 
 def made(agent: Agent, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -91,6 +104,23 @@ def test_an_assignment_that_fails_or_never_comes_loses_the_source(
     with pytest.raises(Unreachable, match="cannot restore"):
         two.poll(0.1, 0)
     assert two.lost
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_batch_of_one_record_from_several_topics_waits_for_no_more(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made(Agent("one", ("in", "other")), tmp_path, monkeypatch)
+    one.batch_size = size
+    polls = [LocalMessage("in", 0, 0, b"k", b"{}"), LocalMessage("other", 0, 0, b"k", b"{}"), None, None]
+
+    def poll(timeout: float) -> Any:
+        assert polls, "it polls on and on"
+        return polls.pop(0)
+
+    one._consumer.poll = poll
+    got = [topic for _ in range(2) for topic in one._aligned(one._aligner, 0.1).get(0, {})]
+    assert sorted(got) == ["in", "other"]
 
 
 def test_a_restore_that_fails_lets_go_of_its_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
