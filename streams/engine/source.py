@@ -93,6 +93,8 @@ class KafkaSource:
         self._held: Grouped = {}
         self._at_once = False
         self._paused: set[Place] = set()
+        self._opened: set[Place] = set()
+        """Places that came since a first record was polled."""
         self._incremental = group_protocol == "consumer"
         membership: dict[str, Any] = (
             # Partition p of every source is one task: topics of one agent must be shared out alike.
@@ -150,7 +152,11 @@ class KafkaSource:
     def _consumed(self, timeout: float) -> Grouped:
         """What the consumer has, up to a batch. Assignments and restores happen in here."""
         first = self._consumer.poll(timeout)
-        messages = [] if first is None else [first, *self._consumer.consume(self.batch_size - 1, self.agent.gathers)]
+        self._opened.clear()
+        messages = [] if first is None else self._consumer.consume(self.batch_size - 1, self.agent.gathers)
+        # An assignment voids what the client holds of a place, and this it holds no more: it will be read again.
+        if first is not None and not (self._opened and (first.topic(), first.partition()) in self._opened):
+            messages.insert(0, first)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             self.lost = True
@@ -306,6 +312,7 @@ class KafkaSource:
             )
         for place in places:
             task = self.tasks[place.partition]
+            self._opened.add((place.topic, place.partition))
             self._owned.setdefault(place.partition, set()).add(place.topic)
             if self._aligner is not None:  # what came in while the place was being taken away
                 self._aligner.drop((place.topic, place.partition))

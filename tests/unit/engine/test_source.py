@@ -106,6 +106,44 @@ def test_an_assignment_that_fails_or_never_comes_loses_the_source(
     assert two.lost
 
 
+def test_what_was_polled_before_its_place_came_anew_is_read_again_in_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would lie before those that were held back and are read again, and they would count as known."""
+    agent = Agent("one", ("in", "other"))
+    agent.fold(lambda ctx, key, event: None)
+    monkeypatch.setattr(source, "fence_dead_owners", lambda *_: None)
+    one = made(agent, tmp_path, monkeypatch)
+    consumer, aligner = one._consumer, one._aligner
+    log = [LocalMessage("in", 0, number, b"k", b"{}") for number in range(6)]
+    position, moves = [0], [False, True, False]
+
+    def read() -> LocalMessage:
+        position[0] += 1
+        return log[position[0] - 1]
+
+    def consume(count: int, timeout: float) -> list[LocalMessage]:
+        if moves.pop(0):
+            consumer.callbacks["on_revoke"](consumer, places())
+            assign()
+        return [read()]
+
+    def places() -> list[TopicPartition]:
+        return [TopicPartition(topic, 0, 0) for topic in ("in", "other")]
+
+    def assign() -> None:
+        consumer.callbacks["on_assign"](consumer, places())
+        position[0] = 0
+
+    consumer.committed = lambda asked, seconds: places()
+    consumer.poll = lambda timeout: read()
+    consumer.consume = consume
+    assign()
+    for _ in range(3):  # nothing of it is folded yet: other topics are behind
+        aligner.put(one._consumed(0.0))
+    assert [record.offset() for record in aligner.take(100)[0]["in"]] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_batch_of_one_record_from_several_topics_waits_for_no_more(
     size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
