@@ -213,12 +213,16 @@ class KafkaSource:
         return grouped
 
     def _skip_known(self, grouped: Grouped) -> None:
-        """The group's offsets may have been set back: the marker knows better, nothing is counted twice."""
+        """The marker knows better where the state stands than whatever is read: nothing is counted twice."""
         for partition, sources in grouped.items():
             task = self.tasks.get(partition)
             for topic, records in list(sources.items()):
                 if task is not None and records[0].offset() < task.next.get(topic, 0):
                     kept = [record for record in records if record.offset() >= task.next[topic]]
+                    log.warning(
+                        "%s: passes over %d records of %s/%d before its position %d: was the topic made anew?",
+                        *(self.agent.name, len(records) - len(kept), topic, partition, task.next[topic]),
+                    )
                     if kept:
                         sources[topic] = kept
                     else:

@@ -161,6 +161,23 @@ def test_a_batch_of_one_record_from_several_topics_waits_for_no_more(
     assert sorted(got) == ["in", "other"]
 
 
+def test_records_before_a_task_s_position_are_passed_over_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They come when a topic was made anew: to the client its position is out of range, and it begins at the start."""
+    agent = Agent("one", ("in",))
+    agent.fold(lambda ctx, key, event: None)
+    one = made(agent, tmp_path, monkeypatch)
+    one.tasks[0] = task_of(agent, 0, MemoryStore(), JsonTopics())
+    one.tasks[0].start_at("in", 3)
+    records = [LocalMessage("in", 0, number, b"k", b"{}") for number in range(5)]
+    one._consumer.poll = lambda timeout: records[0]
+    one._consumer.consume = lambda count, timeout: records[1:]
+    [(_, sources)] = one.poll(0.1, 0).parts
+    assert [record.offset() for record in sources["in"]] == [3, 4]
+    assert "one: passes over 3 records of in/0 before its position 3" in caplog.text
+
+
 def test_a_restore_that_fails_lets_go_of_its_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the next try could not open them: a store is opened once."""
     tries = []
