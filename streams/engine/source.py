@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams.engine.agent import Agent, Codecs, changelog_topic
 from streams.engine.align import HELD_BATCHES, Aligner, Grouped, Place
+from streams.engine.dead_letters import DEAD_LETTERS
 from streams.engine.errors import EngineError, Misconfigured, Unreachable
 from streams.engine.joint import AnyTask, scopes, task_of
 from streams.engine.restore import Restoring, restore
@@ -373,7 +374,7 @@ def check_topics(conf: Mapping[str, Any], agents: Sequence[Agent], timeout: floa
         raise failure(f"no broker answers at {conf.get('bootstrap.servers')}", error) from error
     counts = {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
     for agent in agents:
-        needed = [*agent.sources, *agent.writes, *([changelog_topic(agent)] if agent.stateful else [])]
+        needed = [*agent.sources, *agent.writes, DEAD_LETTERS, *([changelog_topic(agent)] if agent.stateful else [])]
         missing = [name for name in needed if name not in counts]
         if missing:
             raise Misconfigured(

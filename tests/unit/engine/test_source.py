@@ -144,6 +144,21 @@ def test_what_was_polled_before_its_place_came_anew_is_read_again_in_its_turn(
     assert [record.offset() for record in aligner.take(100)[0]["in"]] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("missing", ["in", "out", "oms-one-changelog", "dead-letters"])
+def test_a_topic_that_is_missing_is_named_before_anything_is_read(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without dead-letters the first bad record could not be passed over, and would be tried again and again."""
+    agent = Agent("one", ("in",), writes=("out",))
+    agent.table("rows")
+    there = {"in", "out", "oms-one-changelog", "dead-letters"} - {missing}
+    topic = SimpleNamespace(error=None, partitions={0: None})
+    answer = SimpleNamespace(topics=dict.fromkeys(there, topic))
+    monkeypatch.setattr(source, "AdminClient", lambda conf: SimpleNamespace(list_topics=lambda timeout: answer))
+    with pytest.raises(Misconfigured, match=f"agent one: topic {missing} is missing on the broker"):
+        check_topics({}, [agent])
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_batch_of_one_record_from_several_topics_waits_for_no_more(
     size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
