@@ -151,8 +151,9 @@ def joined(name: str, parts: Sequence[Agent]) -> Agent:
     """
     first = parts[0]
     for part in parts:
-        if part.parts or part.sparse or part._fold is None:
-            raise ValueError(f"agent {part.name} cannot be a part of {name}: joined itself, sparse or without a fold")
+        if part.parts or part.sparse or part._fold is None or not part.stateful:
+            why = "joined itself, sparse, without a fold or without state"  # which alone keeps a part's own position
+            raise ValueError(f"agent {part.name} cannot be a part of {name}: {why}")
         if (part.sources, part.clock, part.skips) != (first.sources, first.clock, first.skips):
             raise ValueError(f"agents {first.name} and {part.name} differ in sources, clock or what they skip")
     writes = tuple(dict.fromkeys(topic for part in parts for topic in part.writes))

@@ -184,6 +184,7 @@ def test_parts_must_read_the_same_by_the_same_clock() -> None:
     elsewhere = Agent("elsewhere", sources=("other",))
     later = Agent("later", sources=("in",), clock=Clock.WALL)
     for other in (elsewhere, later):
+        other.table("rows")
         other.fold(lambda ctx, key, event: None)
         with pytest.raises(ValueError, match="differ in sources, clock or what they skip"):
             joined("both", [counting("left"), other])
@@ -191,6 +192,10 @@ def test_parts_must_read_the_same_by_the_same_clock() -> None:
         joined("both", [Agent("idle", sources=("in",))])
     with pytest.raises(ValueError, match="cannot be a part"):
         joined("more", [joined("both", [counting("left")])])
+    passing = Agent("passing", sources=("in",), writes=("out",))
+    passing.fold(lambda ctx, key, event: ctx.emit("out", "x", event))
+    with pytest.raises(ValueError, match=r"cannot be a part of both: .* without state"):
+        joined("both", [counting("left"), passing])  # nothing would say after a restart how far it came
 
 
 def test_rows_of_parts_lie_apart() -> None:
