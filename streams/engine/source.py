@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 KEPT_ROWS_PER_WORKER: Final = 24_000
 """Decoded rows kept per table and generation over all tasks of an agent in this worker: at some 2-4 kB each the
 kept rows stay within 200 MB however many partitions a worker owns."""
+POLL_INTERVAL_MS: Final = 900_000
+"""Longest time between two polls: a restore runs inside a rebalance callback."""
 COMMITTED_SECONDS: Final = 30.0
 JOIN_SECONDS: Final = 60.0
 """Longest wait for an assignment, be it of nothing, after joining or a revocation. A coordinator that came to itself
@@ -45,7 +47,6 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "fetch.wait.max.ms": 100,  # data are sent at once; this is how often an idle consumer asks again
     "fetch.queue.backoff.ms": 10,
     "queued.max.messages.kbytes": 8_192,  # twice a batch; a worker has a dozen consumers
-    "max.poll.interval.ms": 900_000,  # a restore runs inside a rebalance callback
 }
 _ALIGNED: Final[dict[str, Any]] = {
     "fetch.message.max.bytes": 131_072,
@@ -109,7 +110,9 @@ class KafkaSource:
             }
         )
         fetched = _DEFAULTS if self._aligner is None else {**_DEFAULTS, **_ALIGNED}
-        self._consumer = Consumer({**fetched, **self._conf, "group.id": group, **membership})
+        # The client wants it no shorter than the session.
+        longest = {"max.poll.interval.ms": max(POLL_INTERVAL_MS, session_timeout_ms)}
+        self._consumer = Consumer({**fetched, **longest, **self._conf, "group.id": group, **membership})
         self._consumer.subscribe(
             list(agent.sources), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )

@@ -54,6 +54,17 @@ class LocalMessage(LocalRecord):
     def error(self) -> None: ...
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize("seconds", [1, 6, 900, 1800])
+def test_every_session_timeout_that_may_be_set_makes_a_consumer(seconds: int, protocol: str, tmp_path: Path) -> None:
+    one = KafkaSource(
+        Agent("one", ("in",)), JsonTopics(), {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}, group="g",
+        instance="i", folder=tmp_path, batch_size=100, session_timeout_ms=seconds * 1000, group_protocol=protocol,
+        on_outcome=lambda *_: None, on_restore=lambda *_: None,
+    )  # fmt: skip
+    one.close()
+
+
 def made(agent: Agent, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(source, "Consumer", StubConsumer)
     return KafkaSource(
