@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from streams.engine.transaction import KafkaTransaction, is_fatal
 from streams.engine.wire.producer import WireTransaction, open_transaction
 from tests.servers.kafka import KafkaServer
+from tests.support.progress import wait_until
 from tests.support.records import create_topics, read
 
 pytestmark = pytest.mark.integration
@@ -27,7 +28,17 @@ class Topics:
         self.name, self.source, self.out, self.log = (f"{name}{end}" for end in ("", "-in", "-out", "-log"))
         create_topics(bootstrap, dict.fromkeys((self.source, self.out, self.log), PARTITIONS))
         self.consumer = self.joined()
+        # Known to lead a partition, a busy broker may not take records of it yet.
+        places = [TopicPartition(topic, number) for topic in (self.out, self.log) for number in range(PARTITIONS)]
+        wait_until(lambda: all(map(self.led, places)), 20, "the broker leads its partitions")
         self.made: list[Made] = []
+
+    def led(self, place: TopicPartition) -> bool:
+        try:
+            self.consumer.get_watermark_offsets(place, 20)
+        except KafkaException:
+            return False
+        return True
 
     def joined(self) -> Consumer:
         """A member of the group, with its partitions."""
