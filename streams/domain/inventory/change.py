@@ -83,7 +83,8 @@ class Change:
         self.shift(warehouse, SALES, -units, messages.CONFIRMED, line_no)
 
     def hold(self, delta: int, reason: str, line_no: int | None = None, held_ms: int | None = None) -> None:
-        """Change what is held and write its ledger row. `held_ms`: how long the units were held (INV-17)."""
+        """Change what is held and write its ledger row; without a line it is a cart's, and no order's. `held_ms`: how
+        long the units were held (INV-17)."""
         self.touch().held += delta
         self._ledger(None, HELD_POOL, delta, reason, line_no, held_ms)
 
@@ -96,7 +97,7 @@ class Change:
             "pool": pool,
             "delta": delta,
             "reason": reason,
-            "order_guid": self.order_guid,
+            "order_guid": None if line_no is None else self.order_guid,
             "line_no": line_no,
             "at": self.at,
             "event_id": self.event_id,

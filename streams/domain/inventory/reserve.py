@@ -56,7 +56,7 @@ def reserve(
             new = hold.copy() if hold is not None else Hold()
         if mine:
             assert voucher is not None
-            mine = spend(change, min(mine, units), mine, line_no)
+            mine = spend(change, min(mine, units), mine)
         change.hold(units, "reserved", line_no)
         stock = change.touch()
         stock.frozen += freeze

@@ -68,9 +68,10 @@ def add(change: Change, voucher: Voucher | None, fact: Mapping[str, Any], settin
     return change.finish()
 
 
-def spend(change: Change, units: int, mine: int, line_no: int) -> int:
-    """Units of the customer's voucher become units of the order, which are held in their place; what is left."""
-    change.hold(-units, "released", line_no)
+def spend(change: Change, units: int, mine: int) -> int:
+    """Units of the customer's voucher become units of the order, which are held in their place; what is left. They
+    leave the hold they were in, the cart's: what was held for an order sums up to nothing in the end."""
+    change.hold(-units, "released")
     change.touch().vouchers -= units
     return mine - units
 

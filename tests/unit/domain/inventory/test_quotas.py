@@ -257,3 +257,13 @@ def test_a_cart_cannot_take_what_is_set_aside_for_others() -> None:
     it.cart("B", 4, at=3, channel="douyin")
     assert it.stock.vouchers == 5
     assert outcome(it.reserve("G1", 4, at=4, channel="douyin", customer_id="B")) == "held"
+
+
+@pytest.mark.rule("INV-05", "INV-06")
+def test_what_a_cart_held_is_no_orders_in_the_ledger() -> None:
+    it = shop(5)
+    it.cart("A", 2, at=1)
+    it.reserve("G1", 3, at=2, customer_id="A")
+    it.confirm("G1", 3, at=3)
+    held = [(row["order_guid"], row["delta"]) for row in it.out(messages.LEDGER) if row["pool"] == "held"]
+    assert held == [(None, 2), (None, -2), ("G1", 3), ("G1", -3)]
