@@ -73,6 +73,8 @@ class Sku:
         self.orders: dict[str, Order] = {}
         self.forgotten: list[Line] = []
         self.carts: dict[str, list[int]] = {}
+        self.drew: dict[str, dict[int, int]] = {}
+        """Units of a customer's cart by the quota they count in."""
         self.quotas: dict[int, Quota] = {}
         self.quotas_made = 0
         self.activities: dict[str, dict[str, Any]] = {}
@@ -108,7 +110,8 @@ class Sku:
 
     def used(self, quota: int) -> int:
         drew = [*self.lines("held", "sold", "returned"), *self.forgotten]
-        return sum(line.units - line.back for line in drew if line.quota == quota and line.state not in OVER)
+        ordered = sum(line.units - line.back for line in drew if line.quota == quota and line.state not in OVER)
+        return ordered + sum(cart.get(quota, 0) for cart in self.drew.values())
 
     def aside(self) -> int:
         return sum(quota.limit - self.used(number) for number, quota in self.quotas.items())
@@ -137,7 +140,7 @@ class Sku:
                 return
             at, what, name = min(due)
             if what == "cart":
-                del self.carts[name]
+                del self.carts[name], self.drew[name]
             elif what == "activity":
                 del self.activities[name]
                 self.quotas = {number: quota for number, quota in self.quotas.items() if quota.name[1] != name}
@@ -216,19 +219,30 @@ class Sku:
             cart = None
         free = self.free() + (cart[0] if cart else 0)
         quota = self.quota_of(message.get("channel"), named)
+        drew = {of: n for of, n in self.drew[str(customer)].items() if of in self.quotas} if cart else {}
+        unquoted = cart[0] - sum(drew.values()) if cart else 0
         freeze = -(-units * activity["freeze_per_1000"] // 1000) if activity else 0
         if self.paused:
             return ("refused", "out_of_stock"), False
-        if quota is not None and units > self.quotas[quota].limit - self.used(quota):
+        if quota is not None and units > self.quotas[quota].limit - self.used(quota) + drew.get(quota, 0):
             return ("refused", "quota_spent"), False
-        if units > (free if quota is not None else free - self.aside()):
+        if units > (free if quota is not None else self.free() + unquoted - self.aside()):
             return ("refused", "out_of_stock"), False
         if freeze > self.pool("reserved") - self.frozen() and freeze:
             return ("refused", "reserved_short"), False
         if cart is not None:
-            cart[0] -= min(cart[0], units)
+            goes = min(cart[0], units)
+            cart[0] -= goes
+            for of in [quota, None, *drew]:
+                part = min(goes, unquoted if of is None else drew.get(of, 0))
+                goes -= part
+                if of is None:
+                    unquoted -= part
+                elif part:
+                    drew[of] -= part
+            self.drew[str(customer)] = {of: n for of, n in drew.items() if n}
             if not cart[0]:
-                del self.carts[str(customer)]
+                del self.carts[str(customer)], self.drew[str(customer)]
         warehouse = message.get("warehouse")
         order.lines[number] = Line(number, units, "held", at + HOLD, this_round, warehouse, quota, freeze)
         # It must count at once: the next line of the bundle sees it.
@@ -372,6 +386,9 @@ class Sku:
             return False
         before = self.carts.get(customer, [0, 0])
         self.carts[customer] = [before[0] + units, max(before[1], at + HOLD)]
+        drew = self.drew.setdefault(customer, {})
+        if quota is not None:
+            drew[quota] = drew.get(quota, 0) + units
         return True
 
     def resume(self) -> bool:

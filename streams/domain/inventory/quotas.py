@@ -2,8 +2,9 @@
 
 A quota is an allotment: its unused units are set aside for those it names. A reservation draws from one quota, the
 most specific that names it (ties: activity before channel before warehouse), and is refused when that is spent; one
-that no quota names draws from what is not set aside. If more is set aside than there is, the first to come are served,
-of those with a quota. Quotas of an activity end with it: what is unused is shared stock again.
+that no quota names draws from what is not set aside. A cart draws like the order that takes its place. If more is set
+aside than there is, the first to come are served, of those with a quota. Quotas of an activity end with it: what is
+unused is shared stock again.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ def _entry(stock: Stock, ticket: str | None) -> tuple[str, list[int]] | None:
     name, _, born = ticket.rpartition(_SEPARATOR)
     entry = stock.quotas.get(name)
     return (name, entry) if entry is not None and entry[3] == int(born) else None
+
+
+def is_live(stock: Stock, ticket: str) -> bool:
+    """Whether the quota of a ticket is still in force."""
+    return _entry(stock, ticket) is not None
 
 
 def use(stock: Stock, ticket: str | None, units: int) -> None:

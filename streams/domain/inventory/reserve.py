@@ -11,7 +11,7 @@ from .holds import HELD, OUTCOMES, Hold, Line, key, next_due
 from .options import options
 from .settings import Settings
 from .stock import RESERVED, Stock
-from .vouchers import Voucher, spend, voucher_key
+from .vouchers import Voucher, own, spend, voucher_key
 
 Lines = list[list[Any]]
 
@@ -33,7 +33,7 @@ def reserve(
     channel, warehouse = command.get("channel"), command.get("warehouse")
     activity = quotas.running(change.stock, command.get("activity"), at)
     quota = quotas.of(change.stock, channel, activity, warehouse)
-    mine = voucher.quantity if voucher is not None and at < voucher.until else 0
+    mine = own(change.stock, voucher) if voucher is not None and at < voucher.until else None
     new: Hold | None = None
     answers: Lines = []
     for line_no, units in lines:
@@ -54,9 +54,8 @@ def reserve(
             continue
         if new is None:
             new = hold.copy() if hold is not None else Hold()
-        if mine:
-            assert voucher is not None
-            mine = spend(change, min(mine, units), mine)
+        if mine is not None and mine.quantity:
+            mine = spend(change, mine, units, quota)
         change.hold(units, "reserved", line_no)
         stock = change.touch()
         stock.frozen += freeze
@@ -65,34 +64,28 @@ def reserve(
         new.lines[line_no] = Line(units, HELD, at, until, number, warehouse, quota, freeze)
         answers.append([line_no, messages.HELD, None])
     if new is not None:
-        _store(change, new, voucher, mine, command.get("customer_id"), settings)
+        assert change.order_guid is not None
+        due = next_due(new, settings.ended_kept_ms, settings.confirmed_kept_ms)
+        change.keep_hold(key(change.sku, change.order_guid), new, due)
+        if mine is not None:
+            left = mine if mine.quantity else None
+            change.writes.append((VOUCHERS, voucher_key(change.sku, command["customer_id"]), left))
     change.reply(messages.RESERVE, number, answers)
     return change.finish()
 
 
-def _refusal(stock: Stock, quota: str | None, units: int, mine: int, freeze: int) -> str | None:
-    """Why these units cannot be held. `mine`: units of the customer's own voucher, which do not stand in their way."""
+def _refusal(stock: Stock, quota: str | None, units: int, mine: Voucher | None, freeze: int) -> str | None:
+    """Why these units cannot be held. `mine`: the customer's own voucher, whose units do not stand in their way."""
     if stock.paused:
         return messages.OUT_OF_STOCK
-    free = stock.sales - stock.held + mine
+    free = stock.sales - stock.held
     if quota is None:
-        if units > free - stock.aside:
+        if units > free - stock.aside + (mine.shared if mine is not None else 0):
             return messages.OUT_OF_STOCK
-    elif units > quotas.unused(stock, quota):
+    elif units > quotas.unused(stock, quota) + (mine.drawn.get(quota, 0) if mine is not None else 0):
         return messages.QUOTA_SPENT
-    elif units > free:
+    elif units > free + (mine.quantity if mine is not None else 0):
         return messages.OUT_OF_STOCK
     if freeze and freeze > stock.total(RESERVED) - stock.frozen:
         return messages.RESERVED_SHORT
     return None
-
-
-def _store(
-    change: Change, hold: Hold, voucher: Voucher | None, mine: int, customer: str | None, settings: Settings
-) -> None:
-    assert change.order_guid is not None
-    due = next_due(hold, settings.ended_kept_ms, settings.confirmed_kept_ms)
-    change.keep_hold(key(change.sku, change.order_guid), hold, due)
-    if voucher is not None and customer is not None and change.at < voucher.until and mine != voucher.quantity:
-        left = Voucher(mine, voucher.since, voucher.until, voucher.event_id) if mine else None
-        change.writes.append((VOUCHERS, voucher_key(change.sku, customer), left))

@@ -267,3 +267,44 @@ def test_what_a_cart_held_is_no_orders_in_the_ledger() -> None:
     it.confirm("G1", 3, at=3)
     held = [(row["order_guid"], row["delta"]) for row in it.out(messages.LEDGER) if row["pool"] == "held"]
     assert held == [(None, 2), (None, -2), ("G1", 3), ("G1", -3)]
+
+
+@pytest.mark.rule("INV-03", "INV-05")
+def test_a_cart_draws_from_the_quota_of_its_channel() -> None:
+    it = shop(10)
+    quota(it, 5, channel="douyin")
+    it.cart("A", 4, at=1, channel="douyin")
+    assert it.state["aside"] == 1
+    it.cart("B", 2, at=2, channel="douyin")
+    assert it.stock.vouchers == 4, "one is left of the quota"
+    assert outcome(it.reserve("G1", 2, at=3, channel="douyin", customer_id="B")) == "quota_spent"
+    assert outcome(it.reserve("G2", 5, at=4, channel="tmall")) == "held", "what is not set aside is all there"
+    assert outcome(it.reserve("G3", 5, at=5, channel="douyin", customer_id="A")) == "held"
+    assert (it.stock.vouchers, it.state["aside"], *it.figures) == (0, 0, 0, 10, 0)
+    assert it.stock.quotas["\0douyin\0"][:2] == [5, 5]
+    assert it.adds_up()
+
+
+@pytest.mark.rule("INV-03", "INV-05")
+@pytest.mark.parametrize("end", ["time", "another channel"])
+def test_what_a_cart_drew_and_its_order_did_not_is_quota_again(end: str) -> None:
+    it = shop(9)
+    quota(it, 5, channel="douyin")
+    it.cart("A", 4, at=1, channel="douyin")
+    if end == "time":
+        it.pass_time(15 * MINUTE + 1)
+    else:
+        assert outcome(it.reserve("G1", 5, at=2, channel="tmall", customer_id="A")) == "out_of_stock"
+        assert outcome(it.reserve("G2", 4, at=3, channel="tmall", customer_id="A")) == "held"
+    assert (it.stock.vouchers, it.state["aside"]) == (0, 5)
+
+
+@pytest.mark.rule("INV-03", "INV-05")
+def test_a_cart_of_an_activity_that_ended_is_as_good_as_any() -> None:
+    it = shop(3)
+    activity(it, freeze=0)
+    quota(it, 3, activity="618")
+    it.cart("A", 3, at=HOUR - 1, activity="618")
+    assert it.stock.vouchers == 3
+    assert outcome(it.reserve("G1", 3, at=HOUR + 1, activity="618", customer_id="A")) == "held"
+    assert (it.stock.vouchers, it.state["aside"], *it.figures) == (0, 0, 0, 3, 0)
