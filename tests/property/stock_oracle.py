@@ -355,13 +355,16 @@ class Sku:
 
     def fact(self, message: dict[str, Any]) -> None:
         kind, at = message["event_type"], message["event_time"]
-        if kind in ("quota_set", "activity_set", "reference_set"):
+        if kind == "reference_set":
             self.set(kind, message["set"], at)
             return
         name = (message["source"], message["event_id"])
         if name in self.seen:
             return
-        if kind == "cart_added":
+        if kind in ("quota_set", "activity_set"):
+            self.set(kind, message["set"], at)
+            did = True
+        elif kind == "cart_added":
             did = self.cart(message, at)
         elif kind == "manual_command":
             did = self.resume()

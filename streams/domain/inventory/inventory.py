@@ -63,8 +63,8 @@ def _fact(get: Get, fact: Message, settings: Settings) -> Change:
     kind, at = fact["event_type"], fact["event_time"]
     sku = fact["target"] if kind == "manual_command" else fact["sku"]
     change = Change(sku, get(SKUS, sku) or _NOTHING, at, f"{fact['topic']}/{fact['source']}/{fact['event_id']}")
-    if kind in _SETS:
-        return _SETS[kind](change, fact, settings)
+    if kind == "reference_set":
+        return _reference(change, fact, settings)
     name = f"{sku}\0{fact['source']}\0{fact['event_id']}"
     if get(SEEN, name) is not None:
         return change
@@ -74,8 +74,8 @@ def _fact(get: Get, fact: Message, settings: Settings) -> Change:
         vouchers.add(change, voucher, fact, settings)
     elif kind == "manual_command":
         breaker.release(change)
-    elif kind in _OF_WAREHOUSES:
-        _OF_WAREHOUSES[kind](change, fact, settings)
+    elif kind in _PLAIN:
+        _PLAIN[kind](change, fact, settings)
     else:
         return change.refuse("no such fact about stock")
     if change.refusal is None and change.writes:
@@ -85,6 +85,7 @@ def _fact(get: Get, fact: Message, settings: Settings) -> Change:
 
 
 def _reference(change: Change, fact: Message, settings: Settings) -> Change:
+    """What holds from now on and since when: it knows by its time whether it was told before."""
     figure, at = fact["set"], change.at
     kind = figure["kind"]
     if kind == "stock":
@@ -123,13 +124,13 @@ def _activity(change: Change, fact: Message, settings: Settings) -> Change:
     return change.finish()
 
 
-_OF_WAREHOUSES: Final = {
+_PLAIN: Final = {
     "stock_received": warehouse.received,
     "stock_moved": warehouse.moved,
     "stock_snapshot": warehouse.counted,
+    "quota_set": _quota,
+    "activity_set": _activity,
 }
-_SETS: Final = {"reference_set": _reference, "quota_set": _quota, "activity_set": _activity}
-"""These say what holds from now on and since when: one that comes twice changes nothing."""
 
 
 # -- timers -----------------------------------------------------------------------------------------------------------

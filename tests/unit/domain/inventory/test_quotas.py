@@ -111,6 +111,21 @@ def test_at_the_end_of_the_activity_its_unused_quota_is_shared_stock_again() -> 
     assert outcome(it.reserve("G3", 9, at=HOUR, activity="618")) == "held"
 
 
+@pytest.mark.rule("INV-03", "DQ-13")
+@pytest.mark.parametrize("end", ["activity", "removed"])
+def test_a_quota_that_is_told_again_when_it_has_ended_sets_nothing_aside(end: str) -> None:
+    it = shop(10)
+    told = {"channel": None, "activity": "618", "warehouse": None, "quota": 6}
+    activity(it)
+    it.fact("quota_set", 1, event_id="q", set=told)
+    if end == "activity":
+        it.pass_time(HOUR)
+    else:
+        quota(it, None, at=2, activity="618")
+    assert it.fact("quota_set", 1, event_id="q", set=told).refusal is None
+    assert it.state["aside"] == 0
+
+
 @pytest.mark.rule("INV-03")
 def test_a_quota_below_what_is_used_is_refused_and_one_that_is_older() -> None:
     it = shop(10)

@@ -256,7 +256,7 @@ def test_goods_moved_before_a_count_and_told_after_it_change_only_the_pools_that
 
 def told(it: Shop, kind: str, value: dict[str, Any], at: int = 0) -> list[str | None]:
     """Through intake's check to the SKU; the refusals."""
-    fact = {"event_type": kind, "event_id": f"o{at}", "event_time": T0 + at, "source": "ops", "topic": "ops"}
+    fact = {"event_type": kind, "event_id": f"{kind}-{at}", "event_time": T0 + at, "source": "ops", "topic": "ops"}
     found = routes({**fact, "value": json.dumps(value)})
     assert not isinstance(found, str), found
     return [it.fold(message).refusal for topic, key, message in found if (topic, key) == ("stock-commands", SKU)]
