@@ -115,7 +115,7 @@ def release(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
     number: int = command.get("round") or 0
     new = hold.copy() if hold is not None else Hold()
     answers: Lines = []
-    longest, touched = None, False
+    longest, touched, owed = None, False, _is_owed(new)
     for line_no, units in command["lines"]:
         line = new.lines.get(line_no)
         if line is None or line.phase in (RELEASED, EXPIRED):
@@ -131,8 +131,15 @@ def release(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
         answers.append([line_no, OUTCOMES[new.lines[line_no].phase], None])
     if touched:
         _keep(change, new, settings)
+    if owed and not _is_owed(new):
+        change.alert(f"INV-08/{change.sku}/{change.order_guid}", {"do": "close", "rule": "INV-08"})
     change.reply(command["do"], number, answers, longest)
     return change.finish()
+
+
+def _is_owed(hold: Hold) -> bool:
+    """Whether the order was sold units beyond what there was, and has not given all of them back."""
+    return any(line.missing for line in hold.lines.values())
 
 
 def _end(change: Change, line_no: int, line: Line, phase: int) -> Line:
@@ -159,8 +166,6 @@ def _return(change: Change, line_no: int, line: Line, units: int, number: int) -
             left -= back
         if part > back:
             sold.insert(0, [name, part - back])
-    if line.missing:
-        change.alert(f"INV-08/{change.sku}/{change.order_guid}", {"do": "close", "rule": "INV-08"})
     returned = line.ended(RETURNED, change.at)
     returned.taken, returned.missing, returned.number = sold, 0, max(line.number, number)
     return returned

@@ -283,3 +283,14 @@ def test_units_awaiting_confirmation_are_counted_apart() -> None:
     for _ in range(2):
         it.command("virtual", "G1", 2, at=41 * DAY, enter=False)
         assert (it.stock.virtual, *it.figures) == (0, 3, 0, 0)
+
+
+@pytest.mark.rule("INV-08")
+def test_the_alert_of_an_order_stays_while_one_of_its_lines_is_oversold() -> None:
+    it = shop(1)
+    it.confirm("G1", [1, 3], [2, 2], at=1)
+    it.release("G1", [1, 3], at=2, do="return")
+    assert {alert["do"] for alert in it.out(messages.ALERTS)} == {"open"}
+    it.release("G1", [2, 2], at=3, do="return", round=2)
+    assert it.out(messages.ALERTS)[-1]["do"] == "close"
+    assert it.figures == (1, 0, 0)
