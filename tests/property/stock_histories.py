@@ -119,7 +119,8 @@ def _snapshot(number: int, who: int, amount: int, at: int) -> Message:
 def _move(number: int, who: int, amount: int, at: int) -> Message:
     pools = ("sales", "reserved", "quality_check", "in_transit")
     source, target = pools[who // 4 % 2], pools[who // 8 % 4]
-    return _goods("stock_moved", number, who, at, 1 + amount % 5, pool=source, to_pool=target)
+    other = (None, None, *WAREHOUSES)[amount // 5 % 4]
+    return _goods("stock_moved", number, who, at, 1 + amount % 5, pool=source, to_pool=target, to_warehouse=other)
 
 
 def _load(number: int, who: int, amount: int, at: int) -> Message:

@@ -405,16 +405,16 @@ class Sku:
         if not whole(units) or pool not in POOLS:
             raise Refused
         if kind == "stock_moved":
-            target = message["to_pool"]
+            target, other = message["to_pool"], message.get("to_warehouse") or warehouse
             there = self.levels.get((warehouse, pool), 0)
             promised = {"sales": self.free(), "reserved": self.pool("reserved") - self.frozen()}.get(pool, there)
             figure = self.figures.get((warehouse, pool))
             if figure is not None and at < figure.at:
                 there = promised = units if at < figure.since else figure.before
-            if target == pool or units > there or units > promised:
+            if (target, other) == (pool, warehouse) or units > there or (units > promised and target != pool):
                 raise Refused
             self.bring(warehouse, pool, -units, at)
-            self.bring(warehouse, target, units, at)
+            self.bring(other, target, units, at)
         else:
             self.bring(warehouse, pool, units, at)
         return True

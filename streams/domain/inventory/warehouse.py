@@ -48,24 +48,26 @@ def received(change: Change, fact: Mapping[str, Any], settings: Settings) -> Cha
 
 
 def moved(change: Change, fact: Mapping[str, Any], settings: Settings) -> Change:
-    """Goods went from one pool to another within a warehouse: never more than is there and not promised."""
+    """Goods went from one pool to another, of the same warehouse or of `to_warehouse`: never more than is there and not
+    promised. A transfer is two of them: into the pool in_transit where it leaves, and out of that where it arrives."""
     source, target = _pool(fact.get("pool")), _pool(fact.get("to_pool"))
-    if source is None or target is None or source == target:
-        return change.refuse("no such pools to move between")
     units, warehouse = fact["quantity"], fact["warehouse"]
+    other = fact.get("to_warehouse") or warehouse
+    if source is None or target is None or (source == target and other == warehouse):
+        return change.refuse("no such pools to move between")
     if not settings.is_quantity(units):
         return change.refuse("a quantity that is not a whole number of units")
-    wrong = _unmovable(change, warehouse, source, units)
+    wrong = _unmovable(change, warehouse, source, units, leaves=source != target)
     if wrong is not None:
         return change.refuse(wrong)
     _bring(change, warehouse, source, -units, MOVED)
-    _bring(change, warehouse, target, units, MOVED)
+    _bring(change, other, target, units, MOVED)
     return change.finish()
 
 
-def _unmovable(change: Change, warehouse: str, source: int, units: int) -> str | None:
-    """Why so many units cannot be taken from a pool. What a later figure has seen is taken from nothing that is there
-    now: it must have been there before that figure."""
+def _unmovable(change: Change, warehouse: str, source: int, units: int, *, leaves: bool) -> str | None:
+    """Why so many units cannot be taken from a pool; `leaves`: for another pool, which is not what was promised. What a
+    later figure has seen is taken from nothing that is there now: it must have been there before that figure."""
     stock = change.stock
     levels, figure = stock.warehouses.get(warehouse), _later(change, warehouse, source)
     there = levels[source] if levels else 0
@@ -73,7 +75,7 @@ def _unmovable(change: Change, warehouse: str, source: int, units: int) -> str |
         there = units if change.at < figure.since else figure.level
     if units > there:
         return f"more than the {there} units of {POOLS[source]} there"
-    if figure is not None:
+    if figure is not None or not leaves:
         return None
     if source == SALES and units > stock.available:
         return "the units are held for orders"

@@ -367,3 +367,37 @@ def test_what_has_no_sku_goes_to_its_channel() -> None:
         found = routes({**fact, "value": json.dumps(value)})
         assert not isinstance(found, str)
         assert [(topic, key) for topic, key, _ in found] == keys
+
+
+@pytest.mark.rule("INV-02", "INV-10")
+def test_a_transfer_leaves_one_warehouse_and_arrives_in_another() -> None:
+    it = shop(10)
+    it.reserve("G1", 4, at=1)
+    it.move(7, "sales", "in_transit", at=2)
+    assert it.refused == ["the units are held for orders"]
+    it.move(6, "sales", "in_transit", at=3)
+    assert (pools(it), it.figures) == ((4, 0, 0, 6), (0, 4, 0))
+    arrives = {"warehouse": "hz", "pool": "in_transit", "to_warehouse": "sh", "to_pool": "sales"}
+    it.fact("stock_moved", 4, **arrives, quantity=7)
+    assert it.refused[1:] == ["more than the 6 units of in_transit there"]
+    it.fact("stock_moved", 5, **arrives, quantity=6)
+    assert (pools(it), pools(it, "sh"), it.figures) == ((4, 0, 0, 0), (6, 0, 0, 0), (6, 4, 0))
+    for warehouse, units in (("hz", 4), ("sh", 6)):
+        it.count(units, at=6, warehouse=warehouse)
+        it.count(0, at=6, warehouse=warehouse, pool="in_transit")
+    assert it.out(messages.ALERTS) == []
+    assert it.adds_up()
+
+
+@pytest.mark.rule("INV-02")
+def test_goods_may_go_to_another_warehouse_at_once_though_they_are_promised() -> None:
+    it = shop(3)
+    it.reserve("G1", 3, at=1)
+    same: dict[str, Any] = {"warehouse": "hz", "pool": "sales", "to_pool": "sales", "quantity": 3}
+    it.fact("stock_moved", 2, **same, to_warehouse="hz")
+    assert it.refused == ["no such pools to move between"]
+    it.fact("stock_moved", 3, **same, to_warehouse="sh")
+    assert (pools(it, "sh"), it.figures) == ((3, 0, 0, 0), (0, 3, 0))
+    it.confirm("G1", 3, at=4)
+    assert it.figures == (0, 0, 0)
+    assert it.adds_up()
