@@ -64,7 +64,7 @@ def time_of(message: dict[str, Any]) -> int:
 
 @inventory.fold
 def fold(ctx: Context, key: bytes | None, message: dict[str, Any]) -> None:
-    done = rules.step(lambda table, name: ctx[TABLES[table]].get(name), message, _SETTINGS)
+    done = rules.step(lambda table, name: ctx[TABLES[table]].get(name), message, _SETTINGS, ctx.now)
     if done.refusal is not None:
         ctx.refuse(done.refusal, stage="rule")
     else:

@@ -134,6 +134,22 @@ def test_a_channel_that_shows_the_right_figure_closes_its_difference() -> None:
     assert json.loads(reports(runner)["INV-13/2026-01-25"]["rows"]) == []
 
 
+@pytest.mark.rule("INV-13", "INV-16")
+@pytest.mark.parametrize("counted", [-60_000, 0], ids=["before the hour, told after it", "at the hour"])
+def test_a_count_that_is_told_when_the_report_is_made_is_in_the_next_one(counted: int) -> None:
+    runner = new_runner()
+    house = a_day(runner)
+    runner.advance(TWO + 120_000 if counted else TWO)
+    house.wms("stock_snapshot", "SKU-5", 7, TWO + counted)
+    runner.advance(TWO + DAY)
+    house.wms("stock_received", "SKU-6", 1, TWO + DAY + 1)
+    runner.advance(TWO + 2 * DAY + 600_000)
+    differ = {name: json.loads(report["rows"]) for name, report in reports(runner).items() if name.startswith("INV-13")}
+    told = {name: [row["sku"] for row in rows if row["side"] == "wms"] for name, rows in differ.items()}
+    assert told == {"INV-13/2026-01-24": ["SKU-3"], "INV-13/2026-01-25": ["SKU-5"], "INV-13/2026-01-26": []}
+    assert json.loads(reports(runner)["INV-16/2026-01-25"]["rows"])[0]["skus_counted"] == 1
+
+
 @pytest.mark.rule("INV-13")
 def test_two_runs_give_the_same_bytes_and_so_does_a_worker_that_dies() -> None:
     died = 0

@@ -28,17 +28,29 @@ Send = tuple[str, str, dict[str, Any]]
 
 class Change:
     """`stock` is the one given until `touch` is called; then a copy that may be changed. Writes are (table, key, value
-    or None to delete), timers (kind, key, due ms). `refusal`: why the command was not taken at all.
+    or None to delete), timers (kind, key, due ms). `refusal`: why the command was not taken at all. `told`: when it was
+    heard of, ms.
     """
 
-    __slots__ = ("_given", "at", "event_id", "order_guid", "refusal", "sends", "sku", "stock", "timers", "writes")
+    __slots__ = (
+        "_given", "at", "event_id", "order_guid", "refusal", "sends", "sku", "stock", "timers", "told", "writes",
+    )  # fmt: skip
 
-    def __init__(self, sku: str, stock: Stock, at: int, event_id: str | None, order_guid: str | None = None) -> None:
+    def __init__(
+        self,
+        sku: str,
+        stock: Stock,
+        at: int,
+        event_id: str | None,
+        order_guid: str | None = None,
+        told: int | None = None,
+    ) -> None:
         self.sku = sku
         self.stock = stock
         self.at = at
         self.event_id = event_id
         self.order_guid = order_guid
+        self.told = at if told is None else max(at, told)
         self.sends: list[Send] = []
         self.writes: list[tuple[str, str, Any]] = []
         self.timers: list[tuple[str, str, int]] = []

@@ -28,10 +28,10 @@ def time_of(message: Message) -> int:
     return time
 
 
-def step(get: Get, message: Message, settings: Settings) -> Change:
-    """One message at the row of its SKU."""
+def step(get: Get, message: Message, settings: Settings, now: int | None = None) -> Change:
+    """One message at the row of its SKU, heard of at `now` (ms; default: its own time)."""
     do = message.get("do")
-    return _fact(get, message, settings) if do is None else _command(get, do, message, settings)
+    return _fact(get, message, settings, now) if do is None else _command(get, do, message, settings)
 
 
 def _command(get: Get, do: str, command: Message, settings: Settings) -> Change:
@@ -59,10 +59,11 @@ def _command(get: Get, do: str, command: Message, settings: Settings) -> Change:
 # -- facts ------------------------------------------------------------------------------------------------------------
 
 
-def _fact(get: Get, fact: Message, settings: Settings) -> Change:
+def _fact(get: Get, fact: Message, settings: Settings, now: int | None) -> Change:
     kind, at = fact["event_type"], fact["event_time"]
     sku = fact["target"] if kind == "manual_command" else fact["sku"]
-    change = Change(sku, get(SKUS, sku) or _NOTHING, at, f"{fact['topic']}/{fact['source']}/{fact['event_id']}")
+    event = f"{fact['topic']}/{fact['source']}/{fact['event_id']}"
+    change = Change(sku, get(SKUS, sku) or _NOTHING, at, event, told=now)
     if kind == "reference_set":
         return _reference(change, fact, settings)
     name = f"{sku}\0{fact['source']}\0{fact['event_id']}"

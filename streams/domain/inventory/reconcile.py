@@ -2,7 +2,8 @@
 warehouses counted and channels show.
 
 A figure is compared with ours of the moment it was told: what was sold since is no difference. A count belongs to the
-report of its day; what a channel shows stays a difference until the channel shows something else.
+first report after it was heard of, for a warehouse that counts at night may tell of it when the hour of the report is
+over; what a channel shows stays a difference until the channel shows something else.
 
 A partition may hold many SKUs, so it is looked through in steps, and other events are folded between them. A look in
 hand is a row of JSON values, see `begin`; what the reports agent gets of it is described in `report.stock`.
@@ -50,8 +51,8 @@ def step(look: Look, skus: Iterable[tuple[str, Stock]], settings: StockReports) 
         after = sku
         seen += bool(stock.warehouses)
         agreed: dict[str, bool] = {}
-        for name, (at, count, level) in stock.counts.items():
-            if not since < at <= due:
+        for name, (at, count, level, *told) in stock.counts.items():
+            if not since <= (told[0] if told else at) < due:
                 continue
             warehouse, _, pool = name.partition("\0")
             figures += 1

@@ -48,7 +48,7 @@ class Stock:
     alternatives: dict[str, Any] | None = None
     """{"alternatives", "discount", "nearby", "next_batch_at", "at"} as told by reference_set (CUS-05)."""
     counts: dict[str, list[int]] = field(default_factory=dict)
-    """Warehouse NUL pool -> [at, counted, level before it] of the newest snapshot (INV-16)."""
+    """Warehouse NUL pool -> [at, counted, level before it, heard of at] of the newest snapshot (INV-16)."""
     channel_stock: dict[str, list[int]] = field(default_factory=dict)
     """Channel -> [quantity it shows, at, units free to sell then] (INV-13)."""
     figures: dict[str, list[Any]] = field(default_factory=dict)

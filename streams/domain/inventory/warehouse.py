@@ -165,7 +165,8 @@ def _audit(change: Change, warehouse: str, pool: int, figure: Figure) -> None:
     before = change.stock.counts.get(name)
     stock, units = change.touch(), figure.units
     expected = units if figure.first else max(0, figure.level)
-    stock.counts = {**stock.counts, name: [figure.at, units, expected]}
+    heard = before[3:] if before is not None and before[0] == figure.at else [change.told]
+    stock.counts = {**stock.counts, name: [figure.at, units, expected, *heard]}
     alert = f"INV-10/{change.sku}/{warehouse}/{POOLS[pool]}"
     if figure.agrees:
         if before is not None and before[1] != before[2]:

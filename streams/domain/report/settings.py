@@ -41,7 +41,7 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class StockReports:
-    """`hour` of Asia/Shanghai; times in ms. A count belongs to a report if it was made within `counted_within_ms`
+    """`hour` of Asia/Shanghai; times in ms. A count belongs to a report if it was told within `counted_within_ms`
     before its hour. The report goes out when all partitions have told their part, or after `grace_ms`; a late part is
     added for `kept_days`. `skus_per_step`: SKUs looked at in one turn. `rows_per_part`, `rows`: differences listed at
     most. Below `accuracy_per_1000` the accuracy is highlighted (INV-16).

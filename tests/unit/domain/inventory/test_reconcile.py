@@ -55,11 +55,12 @@ def test_what_a_channel_shows_is_compared_with_what_was_free_when_it_said_so() -
 
 
 @pytest.mark.rule("INV-16")
+@pytest.mark.parametrize("counted", [0, calendar.HOUR_MS, 30 * calendar.DAY_MS])
 @pytest.mark.parametrize(
-    ("ago", "belongs"), [(0, True), (1, True), (calendar.DAY_MS - 1, True), (calendar.DAY_MS, False), (-1, False)]
+    ("ago", "belongs"), [(0, False), (1, True), (calendar.DAY_MS, True), (calendar.DAY_MS + 1, False), (-1, False)]
 )
-def test_a_count_belongs_to_the_day_before_the_hour(ago: int, belongs: bool) -> None:
-    seen = look((SKU, stock({"hz\0sales": [DUE - ago, 5, 6]})))
+def test_a_count_belongs_to_the_day_before_the_hour_in_which_it_was_told(ago: int, belongs: bool, counted: int) -> None:
+    seen = look((SKU, stock({"hz\0sales": [DUE - ago - counted, 5, 6, DUE - ago]})))
     assert seen["figures"] == belongs
     assert len(seen["rows"]) == belongs
     assert seen["counted"] == ({"": [1, 0], "hz": [1, 0]} if belongs else {})
@@ -67,7 +68,7 @@ def test_a_count_belongs_to_the_day_before_the_hour(ago: int, belongs: bool) -> 
 
 @pytest.mark.rule("INV-16")
 def test_a_sku_is_equal_only_if_all_its_counts_are() -> None:
-    agrees, differs = [DUE, 5, 5], [DUE, 5, 6]
+    agrees, differs = [DUE - 1, 5, 5], [DUE - 1, 5, 6]  # as rows were before they said when it was told
     seen = look(
         ("A", stock({"hz\0sales": agrees, "hz\0reserved": agrees, "sh\0sales": agrees})),
         ("B", stock({"hz\0sales": agrees, "hz\0reserved": differs, "sh\0sales": agrees})),
