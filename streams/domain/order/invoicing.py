@@ -170,7 +170,7 @@ def _picture(state: OrderState) -> dict[str, Any]:
         "paid_at": None if paid is None else paid + t0,
         "signed_at": None if signed is None else signed + t0,
         "clear": reached[LOGISTICS_SIGNED] is not None or "resolved" in state.marks,
-        "refunds": {key: [-amount, line_no] for key, (amount, line_no) in state.money.items() if amount and amount < 0},
+        "refunds": {key: [-told[0], told[1]] for key, told in state.money.items() if told[0] and told[0] < 0},
         "waybills": codes.view(state)["waybills"],
         "address": None if state.address is None else state.address[1],
     }

@@ -27,7 +27,11 @@ def add(state: OrderState, fact: Fact, key: bytes, sign: int) -> bool:
     if entry in state.money:
         return False
     amount: int = fact.get("amount_minor") or 0
-    state.money = {**state.money, entry: [sign * amount, fact.get("line_no")]}
+    line_no = fact.get("line_no")
+    kept: list[int | None] = [sign * amount, line_no]
+    if sign == REFUND and line_no is not None:
+        kept.append(fact["event_time"] - state.created_at)
+    state.money = {**state.money, entry: kept}
     if sign == REFUND:
         state.refunded_minor += amount
     else:

@@ -55,6 +55,7 @@ def follow(
         and new.marks is old.marks
         and not claimed
         and new.tier
+        and not (new.refunded_minor and _weighs_anew(old, new))
     ):
         return []
     if new.flags != old.flags or not new.tier:
@@ -82,7 +83,13 @@ def _same(old: OrderState, new: OrderState, claimed: bool) -> bool:
         and new.refunded_minor == old.refunded_minor
         and new.marks is old.marks
         and not claimed
+        and not (new.refunded_minor and _weighs_anew(old, new))
     )
+
+
+def _weighs_anew(old: OrderState, new: OrderState) -> bool:
+    """Of an order with a refund: whether a line that was refunded may be another one now (see returned)."""
+    return new.paid_minor != old.paid_minor or new.reached is not old.reached
 
 
 def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer:

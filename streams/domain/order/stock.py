@@ -5,7 +5,7 @@
     closed, or all refunded   release   unless the goods have left
     payment failed, cancel    release   of an unpaid order; one that is paid after all is confirmed from what is there
       requested
-    a line refunded           release   that line, unless the goods have left
+    a line refunded           release   that line, unless it had left before (see returned)
     refused or expired        release   the other lines of an unpaid order
     awaiting confirmation     virtual   the units stand in the virtual warehouse until the customer signs (INV-14)
 
@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from streams.domain import calendar
 from streams.domain.inventory import messages
+from streams.domain.order import returned
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.meanings import GIVEN_UP
 from streams.domain.order.reserved import (
@@ -132,13 +133,13 @@ def ask(guid: str, state: OrderState, at: int, why: str, sends: list[Send]) -> N
     stock = state.stock
     assert stock is not None
     wanted = _wanted(state, stock)
-    back = _refunded_lines(state) if state.refunded_minor else ()
+    back = returned.lines(state, stock.groups) if state.refunded_minor else returned.NOTHING
     shown = state.rank == LOGISTICS_SIGNED and not state.flags & _ENDED
     groups = None
     for place, group in enumerate(stock.groups):
         new = group
         for do in _kinds(new, wanted, bool(back)):
-            picked = [n for n, line in enumerate(new.lines) if _needs(state, new, n, wanted, line[0] in back) == do]
+            picked = [n for n, line in enumerate(new.lines) if _needs(new, n, wanted, back.get(line[0], False)) == do]
             if picked:
                 new = _command(guid, state, new, picked, do, at, why, sends)
         if shown or new.virtual:
@@ -187,12 +188,7 @@ def undeducted(group: Group) -> list[int]:
 
 def has_ended(state: OrderState) -> bool:
     """Nothing of the order is to be held or deducted any more."""
-    return bool(state.flags & _ENDED) and not _has_left(state)
-
-
-def _has_left(state: OrderState) -> bool:
-    """Warehouse or courier said so: a buyer's confirmation alone proves no shipment."""
-    return state.reached[SHIPPED] is not None or state.reached[LOGISTICS_SIGNED] is not None
+    return bool(state.flags & _ENDED) and returned.left_at(state) is None
 
 
 def _wanted(state: OrderState, stock: Stock) -> str:
@@ -209,12 +205,12 @@ def _wanted(state: OrderState, stock: Stock) -> str:
     return RESERVE
 
 
-def _needs(state: OrderState, group: Group, n: int, wanted: str, is_back: bool) -> str | None:
-    """The command that line `n` of the group needs now."""
+def _needs(group: Group, n: int, wanted: str, is_back: bool | None) -> str | None:
+    """The command that line `n` of the group needs now. `is_back`: see returned.Back."""
     sent, told = group.sent[n], group.told[n]
-    if is_back and wanted == CONFIRM:
-        if _has_left(state):
-            return None  # what went back before the others left stays there, what left stays sold
+    if wanted == CONFIRM and is_back is not False:
+        if is_back is None:
+            return None
         wanted = RELEASE
     if wanted == RELEASE and sent == RESERVE and told in _LOST + UNMANAGED:
         return None
@@ -264,7 +260,7 @@ def paid_at(state: OrderState) -> int:
     return state.created_at + reached
 
 
-def _virtual(guid: str, group: Group, shown: bool, back: Sequence[int], at: int, sends: list[Send]) -> Group:
+def _virtual(guid: str, group: Group, shown: bool, back: returned.Back, at: int, sends: list[Send]) -> Group:
     """INV-14: sold units that were delivered and not confirmed; they leave on the customer's word or a return."""
     lines = group.lines
     before = group.virtual or UNSENT * len(lines)
@@ -280,25 +276,6 @@ def _virtual(guid: str, group: Group, shown: bool, back: Sequence[int], at: int,
             value = {"do": messages.VIRTUAL, "sku": group.sku, "order_guid": guid, "lines": moved, "at": at}
             sends.append((messages.COMMANDS, group.sku, {**value, "enter": enter}))
     return group._replace(virtual=after if "v" in after else "")
-
-
-def _refunded_lines(state: OrderState) -> list[int]:
-    """Numbers of the lines that were refunded whole: by their price, or by their share of what was paid."""
-    sums: dict[int, int] = {}
-    for amount, number in state.money.values():
-        if number is not None and amount is not None and amount < 0:
-            sums[number] = sums.get(number, 0) - amount
-    if not sums:
-        return []
-    worth = {line[0]: line[2] * line[3] for line in state.lines if line[2] and line[3] is not None}
-    listed, paid = sum(worth.values()), state.paid_minor
-    back = []
-    for number, amount in sums.items():
-        full = worth.get(number, 0)
-        # A discount is shared out and rounded, so the share may be off by one unit.
-        if amount >= full or (0 < paid < listed and (amount + 1) * listed >= full * paid):
-            back.append(number)
-    return back
 
 
 def take(group: Group, fact: Fact) -> tuple[Group, list[list[Any]]]:

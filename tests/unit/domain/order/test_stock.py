@@ -215,6 +215,67 @@ def test_a_refunded_line_goes_back_and_the_rest_of_the_order_stays_sold() -> Non
     assert run.outcomes() == ["confirmed", "returned"]
 
 
+def sent_of(run: Run, sku: str) -> str:
+    """What the SKU was asked for last."""
+    assert run.state is not None
+    assert run.state.stock is not None
+    return next(group.sent for group in run.state.stock.groups if group.sku == sku)
+
+
+@pytest.mark.rule("INV-07")
+@pytest.mark.parametrize(("refund", "after"), [(50, "x"), (60, "c"), (70, "c")])
+@pytest.mark.parametrize("first", ["refund", "shipping"])
+def test_a_refunded_line_goes_back_if_that_was_before_the_goods_left_whatever_is_told_first(
+    refund: int, after: str, first: str
+) -> None:
+    run = Run()
+    run.tell(two_skus(), paid())
+    events = [refunded(T0 + refund * MINUTE, 15000, line_no=2), fact("wms", "loaded", T0 + HOUR)]
+    run.tell(*(events if first == "refund" else events[::-1]))
+    assert (sent_of(run, "BAG"), sent_of(run, "CUP")) == ("c", after)
+
+
+@pytest.mark.rule("INV-07")
+def test_an_earlier_word_of_the_shipping_takes_a_refunded_line_back_out_of_stock() -> None:
+    run = Run()
+    run.tell(two_skus(), HELD, answered("reserve", 1, T0, [2, "held"], sku="CUP"), paid(), CONFIRMED)
+    run.tell(answered("confirm", 2, T0 + MINUTE, [2, "confirmed"], sku="CUP"))
+    run.tell(fact("couriers", "picked_up", T0 + 2 * HOUR))
+    assert asked(run.tell(refunded(T0 + HOUR, 15000, line_no=2))) == [("return", "CUP", 3)]
+    run.tell(answered("return", 3, T0 + HOUR, [2, "returned"], sku="CUP"))
+    commands = run.tell(fact("wms", "loaded", T0 + HOUR - 1))
+    assert asked(commands) == [("reserve", "CUP", 4), ("confirm", "CUP", 5)]
+
+
+@pytest.mark.rule("INV-07")
+def test_goods_of_which_every_line_was_refunded_and_that_left_all_the_same_are_sold() -> None:
+    run = Run()
+    run.tell(two_skus(), paid())
+    run.tell(refunded(T0 + HOUR, 15000, line_no=1), refunded(T0 + HOUR, 15000, line_no=2))
+    assert (sent_of(run, "BAG"), sent_of(run, "CUP")) == ("x", "x")
+    run.tell(fact("wms", "loaded", T0 + 2 * HOUR))
+    assert (sent_of(run, "BAG"), sent_of(run, "CUP")) == ("c", "c")
+
+
+@pytest.mark.rule("INV-07", "FIN-07")
+def test_a_later_part_of_the_price_may_show_that_a_line_was_refunded_in_part_only() -> None:
+    story = [paid(T0 + MINUTE, 7000), refunded(T0 + HOUR, 4000, line_no=2), paid(T0 + 2 * HOUR, 7000)]
+    for order in permutations(story):
+        run = Run()
+        run.tell(created(lines=[line(1, "BAG", price=7500), line(2, "CUP", price=7500)], total_minor=14000))
+        run.tell(*order)
+        assert (sent_of(run, "BAG"), sent_of(run, "CUP")) == ("c", "c"), "its share is 70.00"
+
+
+@pytest.mark.rule("INV-07")
+def test_a_refund_of_before_its_time_was_kept_leaves_shipped_lines_as_they_are() -> None:
+    run = Run()
+    run.tell(two_skus(), paid(), refunded(T0 + HOUR, 15000, line_no=2))
+    assert run.state is not None
+    run.state.money = {key: entry[:2] for key, entry in run.state.money.items()}
+    assert run.tell(fact("wms", "loaded", T0 + HOUR - 1)) == []
+
+
 @pytest.mark.rule("INV-07")
 def test_a_line_counts_as_refunded_by_its_share_of_a_discounted_price() -> None:
     run = Run()

@@ -1,0 +1,64 @@
+"""Which lines of an order were refunded whole, and whether their goods stayed in the warehouse (FIN-07, INV-07).
+
+A line that was refunded before the goods left goes back to stock, one refunded after that was shipped and stays sold.
+It counts when that happened, not what was heard of first: payment platforms are quick to tell, warehouses are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from streams.domain.order.reserved import Group
+from streams.domain.order.state import OrderState
+from streams.domain.rules.nodes import LOGISTICS_SIGNED, SHIPPED
+
+Back = Mapping[int, bool | None]
+"""Number of a line that was refunded whole -> whether its goods stayed in the warehouse. None: a row of before, which
+does not say when it was refunded; the line stays as it is."""
+
+NOTHING: Final[Back] = {}
+
+
+def left_at(state: OrderState) -> int | None:
+    """When goods left by the word of warehouse or courier, ms after the creation: a buyer's confirmation alone proves
+    no shipment."""
+    shipped, signed = state.reached[SHIPPED], state.reached[LOGISTICS_SIGNED]
+    if shipped is None or signed is None:
+        return signed if shipped is None else shipped
+    return min(shipped, signed)
+
+
+def lines(state: OrderState, groups: list[Group]) -> Back:
+    """The lines of the order that were refunded whole."""
+    since, left = _refunded(state), left_at(state)
+    if left is None:
+        return dict.fromkeys(since, True)
+    back = {number: None if at is None else at < left for number, at in since.items()}
+    if all(back.get(line[0]) for group in groups for line in group.lines):
+        return dict.fromkeys(back, False)  # nothing was to be sent any more, and goods left all the same: these
+    return back
+
+
+def _refunded(state: OrderState) -> dict[int, int | None]:
+    """Numbers of the lines whose price, or share of what was paid, was refunded, and when that sum was reached."""
+    parts: dict[int, list[list[int | None]]] = {}
+    for entry in state.money.values():
+        if entry[0] is not None and entry[0] < 0 and entry[1] is not None:
+            parts.setdefault(entry[1], []).append(entry)
+    worth = {line[0]: line[2] * line[3] for line in state.lines if line[2] and line[3] is not None}
+    listed, paid = sum(worth.values()), state.paid_minor
+    found: dict[int, int | None] = {}
+    for number, refunds in parts.items():
+        full, amount = worth.get(number, 0), 0
+        for told in sorted(refunds, key=_when):
+            amount -= told[0] or 0
+            # A discount is shared out and rounded, so the share may be off by one unit.
+            if amount >= full or (0 < paid < listed and (amount + 1) * listed >= full * paid):
+                found[number] = told[2] if len(told) > 2 else None
+                break
+    return found
+
+
+def _when(entry: list[int | None]) -> tuple[bool, int]:
+    return (True, entry[2] or 0) if len(entry) > 2 else (False, 0)
