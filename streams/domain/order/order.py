@@ -25,6 +25,7 @@ from streams.domain.order import (
     lag,
     manual,
     money,
+    oversold,
     parked,
     progress,
     pushes,
@@ -226,6 +227,8 @@ def _follow(
     sends = saga.follow(state, new, fact, meaning.shown, now, settings.tiers, settings.stock)
     shipped.follow(guid, state, new, sends, at)
     moved = new.nodes is not state.nodes or new.reached is not state.reached
+    if moved and new.stock is not None:
+        oversold.follow(guid, state, new, sends, at)
     if moved and settings.pushes:
         pushes.follow(state, new, fact, meaning, settings.pushes, sends)
     if moved or new.flags != state.flags:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.domain.inventory.options import advice
-from streams.domain.order import audit, branch, deadlines, labels, lag, lanes, manual, reserved, sla, stock
+from streams.domain.order import audit, branch, deadlines, labels, lag, lanes, manual, oversold, reserved, sla, stock
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
@@ -113,6 +113,8 @@ def answer(state: OrderState, fact: Fact, now: int, rules: StockRules) -> Answer
     new.stock = reserved.Stock(groups, *before[1:-1], held_ms)
     sends: list[Send] = []
     _go_on(new, fact, False, now, rules, sends)
+    if oversold.is_served(new) and (news or not oversold.is_served(state)):
+        oversold.close(fact["order_guid"], new, sends, fact["event_time"])
     changed = new.lane != state.lane or _shown(state) != _shown(new)
     if changed:
         new.version += 1
