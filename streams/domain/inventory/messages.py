@@ -87,7 +87,8 @@ class Confirm(TypedDict):
 
 
 class Release(TypedDict):
-    """Also `return`. `why`: cancelled, refused, expired, refunded or closed; not used here."""
+    """Also `return`. `why`: cancelled, refused, expired, refunded or closed; not used here. `sold`: the order was told
+    that these lines are deducted, so one that is forgotten by now was."""
 
     do: Literal["release", "return"]
     sku: str
@@ -96,6 +97,8 @@ class Release(TypedDict):
     at: int
     round: NotRequired[int]
     why: NotRequired[str]
+    sold: NotRequired[bool]
+    warehouse: NotRequired[str | None]
 
 
 class Virtual(TypedDict):

@@ -118,6 +118,8 @@ def release(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
     longest, touched, owed = None, False, _is_owed(new)
     for line_no, units in command["lines"]:
         line = new.lines.get(line_no)
+        if line is None and command.get("sold") and change.stock.warehouses and settings.is_quantity(units):
+            line = _forgotten(change, units, command.get("warehouse"))
         if line is None or line.phase in (RELEASED, EXPIRED):
             answers.append([line_no, messages.RELEASED, None])
             continue
@@ -135,6 +137,14 @@ def release(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
         change.alert(f"INV-08/{change.sku}/{change.order_guid}", {"do": "close", "rule": "INV-08"})
     change.reply(command["do"], number, answers, longest)
     return change.finish()
+
+
+def _forgotten(change: Change, units: int, warehouse: str | None) -> Line:
+    """A line that was sold so long ago that nobody knows from where. Whether it was oversold is not known either, so an
+    alert about that ends in any case."""
+    change.alert(f"INV-08/{change.sku}/{change.order_guid}", {"do": "close", "rule": "INV-08"})
+    taken = [[debtor(change.stock, warehouse), units]]
+    return Line(units, CONFIRMED, change.at, change.at, warehouse=warehouse, taken=taken)
 
 
 def _is_owed(hold: Hold) -> bool:

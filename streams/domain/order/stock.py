@@ -243,6 +243,8 @@ def _command(
     if do == RELEASE:
         sold = group.answered == group.round and all(group.told[n] in DEDUCTED for n in picked)
         value["do"], value["why"] = messages.RETURN if sold else messages.RELEASE, why
+        if sold:
+            value["sold"] = True
     elif do == RESERVE:
         value["customer_id"] = state.customer_id
     sends.append((messages.COMMANDS, group.sku, value))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from streams.domain.inventory import messages
@@ -294,3 +296,18 @@ def test_the_alert_of_an_order_stays_while_one_of_its_lines_is_oversold() -> Non
     it.release("G1", [2, 2], at=3, do="return", round=2)
     assert it.out(messages.ALERTS)[-1]["do"] == "close"
     assert it.figures == (1, 0, 0)
+
+
+@pytest.mark.rule("INV-07")
+def test_units_sold_so_long_ago_that_they_are_forgotten_come_back_all_the_same_and_once() -> None:
+    it = shop(5)
+    it.receive(9, warehouse="sh")
+    it.confirm("G1", 2, at=1)
+    it.pass_time(31 * DAY)
+    assert not [key for table, key in it.rows if table == "holds"]
+    told: dict[str, Any] = {"do": "return", "round": 3, "sold": True, "warehouse": "hz"}
+    for _ in range(2):
+        assert it.release("G1", 2, at=31 * DAY, **told) == [[1, "returned", None]]
+        assert it.figures == (14, 0, 0)
+    assert it.release("G2", 2, at=31 * DAY, do="return") == [[1, "released", None]], "nobody says that it was sold"
+    assert it.adds_up()
