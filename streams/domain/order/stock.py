@@ -247,6 +247,8 @@ def _command(
             value["sold"] = True
     elif do == RESERVE:
         value["customer_id"] = state.customer_id
+    if state.aside is not None and state.aside.warehouse is not None:
+        value["warehouse"] = state.aside.warehouse[1]
     sends.append((messages.COMMANDS, group.sku, value))
     sent = list(group.sent)
     for n in picked:

@@ -276,6 +276,17 @@ def test_a_refund_of_before_its_time_was_kept_leaves_shipped_lines_as_they_are()
     assert run.tell(fact("wms", "loaded", T0 + HOUR - 1)) == []
 
 
+@pytest.mark.rule("INV-08")
+def test_the_stock_hears_of_the_warehouse_with_every_command_and_of_what_was_sold_with_a_return() -> None:
+    run = Run()
+    run.tell(created(warehouse="hz"), HELD)
+    (confirm,) = run.tell(paid())
+    assert confirm["warehouse"] == "hz"
+    run.tell(CONFIRMED, fact("wms", "allocated", T0 + HOUR, warehouse="sh"))
+    (back,) = run.tell(refunded(T0 + 2 * HOUR, 30000))
+    assert (back["do"], back["sold"], back["warehouse"]) == ("return", True, "sh")
+
+
 @pytest.mark.rule("INV-07")
 def test_a_line_counts_as_refunded_by_its_share_of_a_discounted_price() -> None:
     run = Run()
