@@ -131,6 +131,17 @@ def test_what_is_not_locked_cannot_be_unlocked() -> None:
     assert told["refused"]
 
 
+@pytest.mark.rule("RSK-04", "ST-06")
+@pytest.mark.parametrize("missing", ["operator", "reason"])
+def test_nobody_unlocks_without_a_name_and_a_reason(missing: str) -> None:
+    desk = Desk(weighing(page_dwell=4.0)).say(created(page_dwell_s=200))
+    command = {name: value for name, value in unlock(T0 + 1).items() if name != missing}
+    desk.say(command, unlock(T0 + 2))
+    _, refused, unlocked = desk.told()
+    assert (refused["locked"], refused["refused"]) == (True, "unlock_order needs an operator and a reason")
+    assert (unlocked["locked"], unlocked.get("refused")) == (False, None)
+
+
 @pytest.mark.rule("RSK-04")
 @pytest.mark.rule("RSK-06")
 def test_the_root_causes_are_ranked_with_evidence_and_advice() -> None:
