@@ -91,13 +91,13 @@ def take(state: OrderState, fact: Fact, at: int, now: int, rules: ManualRules, r
     """Fold a command or an approval of `at` (ms after the creation). Replaces `state.aside`."""
     if fact.get("command") in ELSEWHERE:
         return Told(NOTE, audit.ACCEPTED)
-    name, operator = fact.get("request_id"), fact.get("operator")
+    name, operator = fact.get("request_id"), _who(fact)
     wanted = _node(fact, rules, records) if fact["event_type"] == "manual_command" else 0
     if isinstance(wanted, str):
         return _refused(wanted)
     if not name or name.isspace():
         return _refused("no request_id: nobody could approve it")
-    if not operator or operator.isspace():
+    if not operator:
         return _refused("no operator: who asks and who approves must be known")
     aside = state.aside or NONE
     requests = dict(aside.requests or {})
@@ -122,6 +122,11 @@ def take(state: OrderState, fact: Fact, at: int, now: int, rules: ManualRules, r
     requests[name] = request
     state.aside = aside._replace(requests=requests)
     return told._replace(changed=request != (aside.requests or {}).get(name))
+
+
+def _who(fact: Fact) -> str:
+    """Who asks or approves: blanks around a name make no other person of it."""
+    return (fact.get("operator") or "").strip()
 
 
 def _refused(reason: str) -> Told:
@@ -165,7 +170,7 @@ def _make_room(requests: dict[str, Request]) -> bool:
 def _asked(request: Request, fact: Fact, node: int, at: int, passed: int, rules: ManualRules) -> tuple[Request, Told]:
     if request.node:
         return request, _refused("the request_id is in use by an earlier command")
-    operator: str = fact["operator"]
+    operator = _who(fact)
     limit = at + rules.expires_ms
     valid = {who: when for who, when in request.approvals.items() if who != operator and when <= limit}
     due = limit + 1 if limit >= passed else passed + rules.expires_ms + 1  # read late: so are its approvals

@@ -65,6 +65,13 @@ def test_the_node_changes_with_the_second_approval_and_every_step_is_audited() -
 
 
 @pytest.mark.rule("ST-09")
+def test_blanks_around_a_name_make_no_other_person_of_it() -> None:
+    order = run(command(operator="li "), approval("wang"), approval(" wang "), approval("li"))
+    assert [decision for decision, _ in said(order, 3)] == ["accepted", "duplicate", "refused"]
+    assert order.view()["node"] == "picking"
+
+
+@pytest.mark.rule("ST-09")
 def test_what_waits_is_shown_with_who_is_missing_and_until_when() -> None:
     order = run(command(), approval("wang"))
     assert order.view()["pending_approvals"] == [
