@@ -117,6 +117,8 @@ class Ledger:
         """What holds at every moment, per order and so in total."""
         names = [entry["entry_id"] for entry in self.entries]
         assert len(names) == len(set(names))
+        posted = {entry["entry_id"]: entry["recognized_at"] for entry in self.entries}
+        assert all(posted[e["reversal_of"]] <= e["recognized_at"] for e in self.entries if e["reversal_of"])
         for guid in self.rows:
             account = balances(entry for entry in self.entries if entry["order_guid"] == guid)
             paid, refunded, fees = moved(fact for fact in self.facts.values() if fact["order_guid"] == guid)

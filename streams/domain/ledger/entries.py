@@ -79,15 +79,16 @@ class Book:
         self._post(self._name(f"returned/{key}"), ADJUSTMENT, REFUNDS, ADVANCES, -amount, at, "FIN-07", line_no)
 
     def reverse(self, at: int) -> None:
-        """All that `recognise` and `give_back` posted of the row, for a cause of `at` (ms)."""
+        """All that `recognise` and `give_back` posted of the row, for a cause of `at` (ms), none of it before it was
+        there: the cause may be of the month before."""
         posted = Book(self.guid, self.row, periods.NONE)
-        posted.recognise(at)
+        posted.recognise(self.row["done"])
         for entry in posted.entries:
             name = entry["entry_id"].removeprefix(f"{self.guid}/")
             debit, credit = entry["credit_account"], entry["debit_account"]
-            amount, rule = -entry["amount_minor"], entry["rule"]
-            kind, line_no = entry["kind"], entry["line_no"]
-            self._post(f"{name}/reversal", kind, debit, credit, amount, at, rule, line_no, entry["entry_id"])
+            amount, when = -entry["amount_minor"], max(at, entry["recognized_at"])
+            kind, rule, line_no = entry["kind"], entry["rule"], entry["line_no"]
+            self._post(f"{name}/reversal", kind, debit, credit, amount, when, rule, line_no, entry["entry_id"])
 
     def _name(self, name: str) -> str:
         times = self.row.get("gen", 0)

@@ -1,0 +1,36 @@
+"""What is booked over the end of a month (FIN-01, FIN-11)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.scenarios.test_ledger import DAY, FEBRUARY, HOUR, MINUTE, T0, Desk
+
+
+def by_period(entries: list[dict[str, Any]]) -> dict[str, int]:
+    sums = Counter[str]()
+    for entry in entries:
+        sums[entry["period"]] += entry["amount_minor"]
+    return dict(sums)
+
+
+@pytest.mark.rule("FIN-01", "FIN-11")
+def test_a_reversal_is_booked_no_earlier_than_what_it_takes_back() -> None:
+    """The mark is of January and told in February, where the revenue and its refund are: January has neither."""
+    paid = FEBRUARY - 72 * HOUR + MINUTE
+    desk = Desk("douyin").paid(paid).picked(paid + HOUR).money("refund_settled", FEBRUARY + DAY, 10_000)
+    assert by_period(desk.entries("revenue")) == {"2026-02": 30_000}
+    desk.about("orders", "cancel_marked", FEBRUARY - HOUR, "douyin")
+    assert by_period(desk.entries("revenue")) == {"2026-02": 0}
+    back, again = desk.entries("adjustment")
+    assert (again["reversal_of"], again["recognized_at"]) == (back["entry_id"], FEBRUARY + DAY)
+
+
+@pytest.mark.rule("FIN-07", "FIN-11")
+def test_a_refund_of_all_that_is_told_late_takes_back_revenue_where_it_was() -> None:
+    desk = Desk().paid(T0).signed(FEBRUARY - DAY).confirmed(FEBRUARY)
+    desk.money("refund_settled", FEBRUARY - HOUR, 30_000)
+    assert by_period(desk.entries("revenue")) == {"2026-02": 0}
