@@ -22,7 +22,7 @@ from streams.domain.ledger.entries import Book, Entry
 from streams.domain.ledger.findings import ALERTS, Send
 from streams.domain.ledger.periods import CLOSED, STATED
 from streams.domain.ledger.recognise import held_open, verdict
-from streams.domain.ledger.row import REFUND, Fact, Row, concerns, observe
+from streams.domain.ledger.row import Fact, Row, concerns, observe
 from streams.domain.ledger.settings import LedgerError, Settings
 from streams.domain.ledger.view import bridge, of_entries, view, waits_for
 
@@ -104,15 +104,14 @@ def _settle(
     if found.at is None:
         if done is not None:
             assert before is not None
-            wrong = Book(guid, before, locked)
-            wrong.reverse(at)
-            book.entries += wrong.entries
-            new = {name: value for name, value in new.items() if name != "done"}
+            book.reverse(before, at)
+            new = {name: value for name, value in new.items() if name not in ("done", "shares")}
             new["gen"] = new.get("gen", 0) + 1
     elif done is not None:
-        for key in added:
-            if new["money"][key][0] == REFUND:
-                book.give_back(key, max(done, new["money"][key][3]))
+        if added:
+            assert before is not None
+            book.give_back(before, at)
+            new = book.row
     elif found.at <= now:
         book.recognise(found.at)
         new = {**new, "done": found.at}

@@ -8,14 +8,16 @@
     adjustment              refunds              to  customer_advances       per refund, once there is revenue
 
 All that customer and shop pay each other goes through customer_advances, the customer's account; a refund of an order
-whose revenue is recognised also takes back revenue. So no posting depends on what came before it, the set of ids is a
-function of the set of facts, and after each of them, per order and in total,
+whose revenue is recognised also takes back revenue, but for what only gives back what was paid above the price. So what
+stands in the end is a function of the set of facts, and after each of them, per order and in total,
 
     cash = paid - refunded - fees        customer_advances + revenue - discounts - refunds = paid - refunded
 
 An id names the order and the cause: GUID/revenue/1, GUID/refund/KEY. Nothing that was posted is changed or taken out
-of the topic: a fact that proves a recognition wrong (a cancel mark told late) reverses it by entries of their own, and
-if revenue comes after all its ids end in ~2. What is posted for a locked period is an adjustment in the next (FIN-11).
+of the topic: a fact that proves a recognition wrong (a cancel mark told late) reverses it by entries of their own, not
+before what they take back, and if revenue comes after all its ids end in ~2. So does a payment told late that proves a
+refund to be one of too much: its other share is returned/KEY~r2. What is posted for a locked period is an adjustment in
+the next (FIN-11).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Any, Final
 
 from streams.domain.ledger import periods
 from streams.domain.ledger.apportion import split
-from streams.domain.ledger.row import DEPOSIT, RECEIPT, REFUND, Row
+from streams.domain.ledger.row import DEPOSIT, RECEIPT, REFUND, Row, taken_back
 from streams.domain.ledger.settings import FEES
 
 Entry = dict[str, Any]
@@ -69,20 +71,39 @@ class Book:
         """FIN-03: the revenue of every line, at `at` (ms), with what takes it back again."""
         for name, kind, debit, credit, amount, line_no in _sold(self.row):
             self._post(self._name(name), kind, debit, credit, amount, at, "FIN-01", line_no)
-        for key, (kind, _, _, when) in self.row.get("money", {}).items():
-            if kind == REFUND:
-                self.give_back(key, max(at, when))
+        for key, share in taken_back(self.row).items():
+            self._give_back(key, share, at)
 
-    def give_back(self, key: str, at: int) -> None:
-        """A refund of recognised revenue."""
-        _, amount, line_no, _ = self.row["money"][key]
-        self._post(self._name(f"returned/{key}"), ADJUSTMENT, REFUNDS, ADVANCES, -amount, at, "FIN-07", line_no)
+    def give_back(self, before: Row, at: int) -> None:
+        """Money moved, for a cause of `at` (ms), while revenue was recognised: new refunds take some of it back, and
+        those that were there in `before` may have another share in that now."""
+        old = taken_back(before)
+        for key, share in taken_back(self.row).items():
+            if share == old.get(key):
+                continue
+            if key in old:
+                posted, shares = Book(self.guid, before, periods.NONE), self.row.get("shares", {})
+                posted._give_back(key, old[key], before["done"])
+                self._reverse(posted, at)
+                times, since = shares.get(key, (1, at))
+                self.row = {**self.row, "shares": {**shares, key: [times + 1, max(at, since)]}}
+            self._give_back(key, share, before["done"])
 
-    def reverse(self, at: int) -> None:
-        """All that `recognise` and `give_back` posted of the row, for a cause of `at` (ms), none of it before it was
-        there: the cause may be of the month before."""
-        posted = Book(self.guid, self.row, periods.NONE)
-        posted.recognise(self.row["done"])
+    def _give_back(self, key: str, share: int, at: int) -> None:
+        """What a refund takes back of revenue, at `at` (ms), or when it was paid or known to be so much."""
+        _, _, line_no, when = self.row["money"][key]
+        times, since = self.row.get("shares", {}).get(key, (1, at))
+        name = self._name(f"returned/{key}" + (f"~r{times}" if times > 1 else ""))
+        self._post(name, ADJUSTMENT, REFUNDS, ADVANCES, -share, max(at, when, since), "FIN-07", line_no)
+
+    def reverse(self, before: Row, at: int) -> None:
+        """All that was posted of the revenue of `before`, for a cause of `at` (ms)."""
+        posted = Book(self.guid, before, periods.NONE)
+        posted.recognise(before["done"])
+        self._reverse(posted, at)
+
+    def _reverse(self, posted: Book, at: int) -> None:
+        """Take back what was posted, none of it before it was there."""
         for entry in posted.entries:
             name = entry["entry_id"].removeprefix(f"{self.guid}/")
             debit, credit = entry["credit_account"], entry["debit_account"]

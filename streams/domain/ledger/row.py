@@ -12,11 +12,13 @@
     closed, trouble           1 once its channel calls it closed; once there was a complaint or a courier's exception
     triggers                  keys of the events that told the word of the customer
     done, gen                 when revenue was recognised, if it is; how often that was reversed (see entries)
+    shares                    {key of a refund: [how often it was told what it takes back of revenue, when last]}, where
+                              that is more than once
     raised, uneven            rules of the alerts that are open; since when money has not added up without one
     due                       when its timer fires, if one is set
 
-All but the last three lines is a function of the set of facts. Which of them count is for the rules of `order` to say
-(claims, money), so that ledger and order never disagree.
+All before `done` is a function of the set of facts. Which of them count is for the rules of `order` to say (claims,
+money), so that ledger and order never disagree.
 """
 
 from __future__ import annotations
@@ -196,3 +198,17 @@ def sums(row: Row) -> tuple[int, int, int]:
         else:
             fees += amount
     return paid, refunded, fees
+
+
+def taken_back(row: Row) -> dict[str, int]:
+    """Key of each refund -> what of it takes back the price, minor units. What was paid above the price is no sale: it
+    goes back first, by the earliest refunds."""
+    moved = row.get("money", {})
+    found = {key: entry[1] for key, entry in moved.items() if entry[0] == REFUND}
+    over = sums(row)[0] - row.get("total", 0) if found else 0
+    if over > 0:
+        for key in sorted(found, key=lambda one: (moved[one][3], one)):
+            extra = min(over, found[key])
+            found[key] -= extra
+            over -= extra
+    return found

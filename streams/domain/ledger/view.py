@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from streams.domain.ledger.entries import ADVANCES, CASH, DISCOUNTS, REFUNDS, REVENUE
 from streams.domain.ledger.recognise import BACK, CONFLICT, MONEY, PICKUP, WORD, verdict
-from streams.domain.ledger.row import Row, sums
+from streams.domain.ledger.row import Row, sums, taken_back
 from streams.domain.ledger.settings import CONFIRMED, PICKED, Settings
 
 _WITH_COURIER: Final = ("HANDED_OVER", "DELIVERED")
@@ -21,11 +21,11 @@ _WITH_COURIER: Final = ("HANDED_OVER", "DELIVERED")
 def view(row: Row, settings: Settings) -> dict[str, Any]:
     """{paid, refunded, fees, recognised, advances: minor units; recognised_at, ready_at: ms or None; waits_for: what is
     missing for revenue, None if nothing is; bridge, None if it has no price}. `recognised` is net of discounts and
-    refunds. Of the bridge: gmv - discounts - refunds - unrecognised - fees = booked."""
+    refunds of the price. Of the bridge: gmv - discounts - refunds - unrecognised - fees = booked."""
     paid, refunded, fees = sums(row)
     done = row.get("done")
     found = verdict(row, settings)
-    recognised = 0 if done is None else row["total"] - refunded
+    recognised = 0 if done is None else row["total"] - sum(taken_back(row).values())
     return {
         "currency": row["currency"],
         "paid_minor": paid,
@@ -44,14 +44,14 @@ def bridge(row: Row) -> dict[str, int] | None:
     """The bridge of `view`."""
     if "total" not in row:
         return None
-    _, refunded, fees = sums(row)
-    recognised = 0 if "done" not in row else row["total"] - refunded
+    back, fees = sum(taken_back(row).values()), sums(row)[2]
+    recognised = 0 if "done" not in row else row["total"] - back
     off = sum(part[2] for part in row["parts"])
     return {
         "gmv_minor": row["total"] + off,
         "discounts_minor": off,
-        "refunds_minor": refunded,
-        "unrecognised_minor": row["total"] - refunded - recognised,
+        "refunds_minor": back,
+        "unrecognised_minor": row["total"] - back - recognised,
         "fees_minor": fees,
         "booked_minor": recognised - fees,
     }
