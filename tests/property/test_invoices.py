@@ -15,6 +15,7 @@ from streams.domain.outcome import Outcome
 from streams.domain.rules import data
 from streams.domain.tax import steps
 from streams.domain.tax.integrity import sealed
+from streams.domain.tax.invoice import red_id
 from streams.domain.tax.reds import allocate
 from streams.domain.tax.split import Line, greedy
 
@@ -223,6 +224,9 @@ def check(world: World) -> None:
         assert row["amount"] <= SETTINGS.cap_minor
         red = sum(entry["amount"] for entry in row["reds"].values())
         assert red <= row["amount"]
+        tax = -sum(asked[red_id(name, number)]["tax_minor"] for number in row["reds"])
+        assert tax <= row["tax"]
+        assert tax == row["tax"] or red < row["amount"]
         assert row["red"] == sum(entry["amount"] for entry in row["reds"].values() if entry["status"] == "issued")
         assert sum(line["left"] for line in row["lines"]) == row["amount"] - red
         assert all(0 <= line["left"] <= line["amount_minor"] for line in row["lines"])

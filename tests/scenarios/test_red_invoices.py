@@ -164,6 +164,19 @@ def test_the_first_answer_comes_late_while_another_is_under_way(
     assert (desk.red_minor, desk.red_alerts(), len(desk.twice())) == (3000, ["closed"], twice)
 
 
+@pytest.mark.rule("TAX-09", "TAX-06")
+@pytest.mark.parametrize("parts", [[5, 5], [3, 3, 4], [10], [9, 1]])
+def test_the_taxes_of_all_reds_of_a_line_are_its_own(parts: list[int]) -> None:
+    desk = Desk()
+    desk.sell("A", line(1, 10), line(2, 10_000)).until(SIGNED + HOUR).answer(SIGNED + HOUR)
+    blue = desk.asks[0]["lines"][0]["tax_minor"]
+    for at, amount in enumerate(parts):
+        desk.refund("A", amount, RED_AT + at, line_no=1)
+    taxes = [each["tax_minor"] for ask in desk.asks[1:] for each in ask["lines"]]
+    assert all(tax <= 0 for tax in taxes)
+    assert sum(taxes) == -blue == -1
+
+
 @pytest.mark.rule("TAX-09", "TAX-15")
 def test_the_deduction_list_has_it_once_in_the_month_it_was_issued() -> None:
     desk = rejected().again()

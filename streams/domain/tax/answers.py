@@ -115,7 +115,7 @@ def _red(desk: Desk, request_id: str, invoice_id: str, message: Row) -> None:
     status = RED if red == invoice["amount"] else PARTLY_RED
     new = {**invoice, "red": red, "status": status, "reds": {**invoice["reds"], number: entry}}
     keep(desk, invoice_id, new)
-    rates = [(new["lines"][place]["rate_per_10000"], -amount) for place, amount in entry["takes"]]
+    rates = [(new["lines"][place]["rate_per_10000"], -amount) for place, amount, _ in entry["takes"]]
     report.list_row(desk, name, new["buyer"]["name"], entry["code"], rates)
     orders.follow(desk, entry["guid"], "TAX-09", f"red invoice {entry['code']}", invoice_id)
 

@@ -2,7 +2,7 @@
 
 Row: `status`, `buyer`, `lines` [{guid, line_no, sku, name, tax_code, exempt, rate_per_10000, quantity, amount_minor,
 tax_minor, left: what no red has taken back}], `amount`, `tax`, `red`, `reds` {number: {amount, status, code, guid,
-refund, takes [[place of a line, amount]], tries, at: when issued}}, `guids`, `related` (others of the same group),
+refund, takes [[place of a line, amount, tax]], tries, at: when issued}}, `guids`, `related` (others of the same group),
 `waybills`, `to`, `interface`, `currency`, `channel`, `requested_at`; once issued `code`, `number`, `pdf_url`,
 `issued_at`; `error` if it was rejected.
 """
@@ -121,10 +121,15 @@ def ask_red(desk: Desk, invoice_id: str, takes: Mapping[int, int], guid: str, re
     all reds of an invoice never come to more than its amount."""
     invoice = desk.row(INVOICES, invoice_id)
     number, lines = str(len(invoice["reds"]) + 1), [dict(line) for line in invoice["lines"]]
+    taken = []
     for place, amount in takes.items():
-        lines[place]["left"] -= amount
+        # The tax left in a line is that of what is left of it: so the taxes of all its reds add up to its own.
+        line = lines[place]
+        before = tax_within(line["left"], line["rate_per_10000"])
+        line["left"] -= amount
+        taken.append([place, amount, before - tax_within(line["left"], line["rate_per_10000"])])
     entry: Row = {"amount": sum(takes.values()), "code": None, "guid": guid, "refund": refund, "tries": 0}
-    entry["takes"] = [[place, amount] for place, amount in takes.items()]
+    entry["takes"] = taken
     _ask_red(desk, invoice_id, {**invoice, "lines": lines}, number, entry)
 
 
@@ -139,12 +144,12 @@ def _ask_red(desk: Desk, invoice_id: str, invoice: Row, number: str, entry: Row)
     entry = {**entry, "status": REQUESTED, "tries": entry["tries"] + 1}
     new = {**invoice, "reds": {**invoice["reds"], number: entry}}
     request_id = red_id(invoice_id, number, entry["tries"])
-    ask(desk, request_id, RED_KIND, invoice_id, new, [_red_line(new["lines"][place], n) for place, n in entry["takes"]])
+    lines = [_red_line(new["lines"][place], amount, tax) for place, amount, tax in entry["takes"]]
+    ask(desk, request_id, RED_KIND, invoice_id, new, lines)
     keep(desk, invoice_id, new)
     return request_id
 
 
-def _red_line(line: Row, amount: int) -> Row:
+def _red_line(line: Row, amount: int, tax: int) -> Row:
     whole = amount == line["amount_minor"]
-    tax = line["tax_minor"] if whole else tax_within(amount, line["rate_per_10000"])
     return {**line, "amount_minor": amount, "tax_minor": tax, "quantity": line["quantity"] if whole else None}
