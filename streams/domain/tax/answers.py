@@ -80,7 +80,7 @@ def _rejected(desk: Desk, invoice_id: str, message: Row) -> None:
     for guid in invoice["guids"]:
         row = dict(desk.row(ORDERS, guid))
         back = [
-            [line["line_no"], line["sku"], line["quantity"] or 1, line["left"]]
+            [line["line_no"], line["sku"], line["quantity"], line["left"]]
             for line in invoice["lines"]
             if line["guid"] == guid
         ]

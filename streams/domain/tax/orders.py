@@ -8,10 +8,10 @@
             -> void                               all of it was refunded before
 
 Row: `to` (the customer's key), `order` (what the orders agent last told, see order.invoicing), `status`, `asked_at`,
-`buyer`, `refs` {what it needs to know: what it was told, None while it waits}, `open` [[line_no, sku, units, amount],
-...] still to be invoiced, `group`, `invoices` [ids], `done` [refunds seen to], `returned` {refund: what of it was paid
-above the price}, `contract`, `found` (see match), `due`, `gen`, `seq`, `heard`, `ends` (see ending), and of its alerts
-that are open `late` (TAX-08), `alert` (TAX-03), `altered` (TAX-10), `unusual` (TAX-12).
+`buyer`, `refs` {what it needs to know: what it was told, None while it waits}, `open` [[line_no, sku, units or None,
+amount], ...] still to be invoiced, `group`, `invoices` [ids], `done` [refunds seen to], `returned` {refund: what of it
+was paid above the price}, `contract`, `found` (see match), `due`, `gen`, `seq`, `heard`, `ends` (see ending), and of
+its alerts that are open `late` (TAX-08), `alert` (TAX-03), `altered` (TAX-10), `unusual` (TAX-12).
 """
 
 from __future__ import annotations

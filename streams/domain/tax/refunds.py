@@ -35,7 +35,7 @@ def refund(desk: Desk, guid: str, row: Row) -> None:
             if not taken:
                 continue
             if name is None:
-                open_[place][3] -= taken
+                open_[place][2:] = [None, open_[place][3] - taken]  # nobody says how many units came back
             else:
                 reds.setdefault(name, {})[place] = taken
         row["open"] = [line for line in open_ if line[3]]
