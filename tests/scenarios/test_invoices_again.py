@@ -33,3 +33,18 @@ def test_a_line_lowered_by_a_refund_says_no_units() -> None:
     office.until(SIGNED + 2 * HOUR)
     [ask] = office.asks
     assert shape(ask) == [(1, None, 3_500), (2, 1, 1_000)]
+
+
+@pytest.mark.rule("TAX-07", "TAX-08")
+def test_the_id_of_an_invoice_is_used_once_whomever_its_order_shares_one_with() -> None:
+    office = Office().buy("A", line(1, 70_000)).pay("A", 70_000).sign("A").sell("B", line(1, 70_000), signed=SIGNED + 1)
+    at = SIGNED + 15 * MINUTE
+    for wanted in (("B",), ("A", "B"), ("B",)):
+        reject(office.until(at + MINUTE), at + MINUTE)
+        for order_no in wanted:
+            office.request(order_no, at + MINUTE, **ENTERPRISE)
+        at += 17 * MINUTE
+    office.until(at + MINUTE)
+    names = [ask["request_id"] for ask in office.asks]
+    assert len(names) == len(set(names)) == 4
+    assert [len(ask["order_guids"]) for ask in office.asks] == [1, 1, 2, 1]

@@ -43,7 +43,8 @@ def close(desk: Desk, name: str) -> None:
         _request(desk, invoice_id, part, [other for other in ids if other != invoice_id], refs, orders_)
     for guid, row in members:
         del row["group"]
-        row.update(status=REQUESTED, open=[], invoices=[*row.get("invoices", ()), *holds[guid]], gen=again + 1)
+        row.update(status=REQUESTED, open=[], invoices=[*row.get("invoices", ()), *holds[guid]])
+        row["gen"] = max(row.get("gen", 0), again + 1)  # an id that was used once is not used again
         for invoice_id in holds[guid]:
             note = "TAX-06" if len(parts) > 1 else "TAX-07" if len(members) > 1 else "TAX-08"
             standing.tell(desk, guid, row, note, None, invoice_id)
