@@ -48,3 +48,9 @@ def test_the_id_of_an_invoice_is_used_once_whomever_its_order_shares_one_with() 
     names = [ask["request_id"] for ask in office.asks]
     assert len(names) == len(set(names)) == 4
     assert [len(ask["order_guids"]) for ask in office.asks] == [1, 1, 2, 1]
+
+
+@pytest.mark.rule("TAX-06")
+def test_two_hundred_invoices_are_counted_as_they_would_be_split() -> None:
+    office = Office().sell("A", *(line(n, 500_001) for n in range(1, 202))).until(SIGNED + HOUR)
+    assert (office.status(), office.asks) == ("refused", [])

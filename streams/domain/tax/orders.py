@@ -24,6 +24,7 @@ from .desk import FACTS, INVOICES, ORDERS, SLA, Desk, Row
 from .integrity import ALTERED_CODE, checked
 from .integrity import ORDERS as ORDERS_HOP
 from .refunds import reds_again, refund
+from .split import Line, greedy
 from .standing import cap_of, is_paid, is_ready, lines, skus, status_of, tell, waits_for
 from .states import ACCEPTED, ASKABLE, BLOCKED, ENDED, GROUPED, NONE, REFUSED, REJECTED, WAITING
 
@@ -88,7 +89,7 @@ def settle(desk: Desk, guid: str, row: Row) -> None:
         row["status"] = GROUPED
     refund(desk, guid, row)
     if row["status"] == GROUPED and row["open"]:
-        if sum(line[3] for line in row["open"]) > cap_of(desk, row) * desk.settings.most_invoices:
+        if _is_too_much(desk, guid, row):
             _refuse(desk, guid, row, "TAX-06", f"it would take more than {desk.settings.most_invoices} invoices")
         else:
             groups.join(desk, guid, row)
@@ -99,6 +100,14 @@ def settle(desk: Desk, guid: str, row: Row) -> None:
     match.update(desk, guid, row)
     ending.watch(desk, guid, row)
     desk.put(ORDERS, guid, row)
+
+
+def _is_too_much(desk: Desk, guid: str, row: Row) -> bool:
+    """TAX-06: whether the order by itself would take too many invoices."""
+    cap, most = cap_of(desk, row), desk.settings.most_invoices
+    if sum(line[3] for line in row["open"]) > cap * most:
+        return True
+    return len(greedy([Line(guid, *line) for line in row["open"]], cap)) > most
 
 
 def follow(desk: Desk, guid: str, rule: str, reason: str | None, told_of: str, refused: bool = False) -> None:
