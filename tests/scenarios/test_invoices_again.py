@@ -54,3 +54,13 @@ def test_the_id_of_an_invoice_is_used_once_whomever_its_order_shares_one_with() 
 def test_two_hundred_invoices_are_counted_as_they_would_be_split() -> None:
     office = Office().sell("A", *(line(n, 500_001) for n in range(1, 202))).until(SIGNED + HOUR)
     assert (office.status(), office.asks) == ("refused", [])
+
+
+@pytest.mark.rule("TAX-16", "TAX-09")
+def test_a_rejected_invoice_of_which_nothing_is_left_is_nobodys_worry() -> None:
+    office = Office().sell("A").until(SIGNED + HOUR)
+    reject(office, SIGNED + HOUR)
+    assert [alert["status"] for alert in office.alerts("TAX-16")] == ["open"]
+    office.refund("A", 10_000, SIGNED + 2 * HOUR)
+    assert office.status() == "void"
+    assert [alert["status"] for alert in office.alerts("TAX-16")] == ["closed"]

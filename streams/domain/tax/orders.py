@@ -94,6 +94,7 @@ def settle(desk: Desk, guid: str, row: Row) -> None:
         else:
             groups.join(desk, guid, row)
     elif row["status"] in (GROUPED, REJECTED) and not row["open"]:
+        _close_rejected(desk, row)
         row["status"] = status_of(desk, guid, row)
         tell(desk, guid, row, "TAX-09", "nothing is left to be invoiced")
     _watch(desk, guid, row)
@@ -123,12 +124,7 @@ def _ask(desk: Desk, guid: str, row: Row, asked: Row) -> None:
     data = checked(asked, ORDERS_HOP)
     verdict = resolve(data, customer, row["order"]["channel"], desk.at, desk.settings, desk.wrong_number)
     close_refusal(desk, guid, row)
-    for name in row.get("invoices", ()):
-        known = desk.row(INVOICES, name)
-        if known["status"] == REJECTED:
-            desk.alert("TAX-16", f"rejected/{name}", do="close")
-            if known["error"].startswith(ALTERED_CODE):
-                desk.alert("TAX-10", name, do="close")
+    _close_rejected(desk, row)
     note = "; ".join(verdict.notes) or None
     if verdict.buyer is None:
         _refuse(desk, guid, row, verdict.rule, verdict.reason)
@@ -146,6 +142,16 @@ def _ask(desk: Desk, guid: str, row: Row, asked: Row) -> None:
         row["unusual"] = 1
     profiles.used(desk, row["to"], buyer)
     tell(desk, guid, row, verdict.rule, note)
+
+
+def _close_rejected(desk: Desk, row: Row) -> None:
+    """Its invoices that were rejected are no matter any more."""
+    for name in row.get("invoices", ()):
+        known = desk.row(INVOICES, name)
+        if known["status"] == REJECTED:
+            desk.alert("TAX-16", f"rejected/{name}", do="close")
+            if known["error"].startswith(ALTERED_CODE):
+                desk.alert("TAX-10", name, do="close")
 
 
 def close_refusal(desk: Desk, guid: str, row: Row) -> None:
