@@ -59,13 +59,15 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
             _hold_open(ctx, guid, before, outcome.row)
     elif fact["event_type"] == rules.CLOSED:
         month = periods.month_of(fact["period"])
-        if month is not None and month > _closed(ctx):
+        last = _closed(ctx)
+        if month is not None and month > last:
             ctx[CLOSED][LAST] = ctx.memo[LAST] = month
             open_, days, at = ctx[OPEN].scan(), ctx[OPEN_DAYS].scan(), fact["event_time"]
             part = unconfirmed.part(open_, days, fact["period"], ctx.partition, at, _UNCONFIRMED)
             ctx.emit(unconfirmed.FACTS, unconfirmed.SERIES, part)
-            sums = ctx[SUMS].scan(f"{fact['period']}\0")
-            ctx.emit(balance.FACTS, balance.SERIES, balance.part(fact["period"], ctx.partition, sums, at))
+            sums = ctx[SUMS].range(*balance.span(last, month))
+            for told in balance.parts(fact["period"], ctx.partition, sums, at):
+                ctx.emit(balance.FACTS, balance.SERIES, told)
     elif fact["event_type"] == rules.STATED:
         _compare(ctx, fact)
 

@@ -1,13 +1,17 @@
-"""What is booked over the end of a month (FIN-01, FIN-11)."""
+"""Months and what is booked in them: over their end, and where one was never closed (FIN-01, FIN-11)."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from streams.domain import calendar
 from tests.scenarios.test_ledger import DAY, FEBRUARY, HOUR, MINUTE, T0, Desk
+
+MARCH = calendar.at(2026, 3, 1)
 
 
 def by_period(entries: list[dict[str, Any]]) -> dict[str, int]:
@@ -34,3 +38,16 @@ def test_a_refund_of_all_that_is_told_late_takes_back_revenue_where_it_was() -> 
     desk = Desk().paid(T0).signed(FEBRUARY - DAY).confirmed(FEBRUARY)
     desk.money("refund_settled", FEBRUARY - HOUR, 30_000)
     assert by_period(desk.entries("revenue")) == {"2026-02": 0}
+
+
+@pytest.mark.rule("FIN-11")
+def test_a_closing_archives_the_months_before_it_that_were_never_closed() -> None:
+    desk = Desk().paid(T0).money("refund_settled", FEBRUARY, 10_000).close("2026-02", MARCH)
+    desk.money("refund_settled", T0 + DAY, 500).close("2026-03", calendar.at(2026, 4, 1))
+    desk.until(calendar.at(2026, 4, 2))
+    found = {row["period"]: json.loads(row["rows"]) for row in desk.out("reports") if row["name"] == "FIN-11"}
+    cash = {
+        period: [(row["debit_minor"], row["credit_minor"]) for row in rows if row["account"] == "cash"]
+        for period, rows in found.items()
+    }
+    assert cash == {"2026-01": [(30_000, 0)], "2026-02": [(0, 10_000)], "2026-03": [(0, 500)]}

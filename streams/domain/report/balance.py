@@ -1,7 +1,8 @@
 """FIN-11: the trial balance of a month as it is closed, by account and currency: what is archived of it.
 
 Each partition of the ledger adds up its postings by month, and tells those of the month (see `assembly`) when a closing
-reaches it. What comes later for the month is booked in the next one, so nothing in it changes any more.
+reaches it; if months before it were never closed, which are locked with it, those of each of them. What comes later for
+the month is booked in the next one, so nothing in it changes any more.
 
     sums    month, currency and account -> [postings, debited, credited], minor units
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from streams.domain.ledger import periods
 
 from .assembly import Outcome
 from .record import record_of
@@ -52,10 +55,20 @@ def added(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[int]]:
     return found
 
 
-def part(period: str, place: int, rows: Iterable[tuple[str, list[int]]], at: int) -> dict[str, Any]:
-    """What partition `place` tells of a month that was closed at `at` (ms)."""
-    about = {"series": SERIES, "period": period, "due": at, "at": at, "place": f"ledger/{place}"}
-    return {**about, "sums": [[*key.split("\0")[1:], *sums] for key, sums in rows]}
+def span(last: int, month: int) -> tuple[str, str]:
+    """The first key of the sums of the months behind `last` (see periods) up to `month`, and the first behind them."""
+    return periods.label_of(last + 1), periods.label_of(month + 1)
+
+
+def parts(period: str, place: int, rows: Iterable[tuple[str, list[int]]], at: int) -> list[dict[str, Any]]:
+    """What partition `place` tells, at `at` (ms), of the months that the closing of `period` locks: of that one, and of
+    each before it that was never closed. `rows`: their sums."""
+    found: dict[str, list[Any]] = {period: []}
+    for key, sums in rows:
+        month, *about = key.split("\0")
+        found.setdefault(month, []).append([*about, *sums])
+    told = {"series": SERIES, "due": at, "at": at, "place": f"ledger/{place}"}
+    return [{**told, "period": month, "sums": found[month]} for month in sorted(found)]
 
 
 def records(outcome: Outcome, period: str, at: int, settings: BalanceReports) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from streams.domain.ledger import periods
 from streams.domain.report import balance
 from streams.domain.report.assembly import Outcome
 from streams.domain.report.balance import BalanceReports
@@ -33,7 +34,7 @@ def test_money_out_counts_by_its_absolute_value_on_both_sides() -> None:
 
 def test_the_parts_of_all_partitions_are_one_balance_and_one_that_is_uneven_is_said() -> None:
     rows = sorted(balance.added([entry(300)]).items())
-    parts: Any = {f"ledger/{n}": balance.part("2026-01", n, rows[n:], 5) for n in range(2)}
+    parts: Any = {f"ledger/{n}": balance.parts("2026-01", n, rows[n:], 5)[0] for n in range(2)}
     [record] = balance.records(Outcome({}, parts=parts), "2026-01", 9, SETTINGS)
     assert record["report_id"] == "FIN-11/2026-01"
     assert [(row["account"], row["balance_minor"]) for row in json.loads(record["rows"])] == [
@@ -41,6 +42,17 @@ def test_the_parts_of_all_partitions_are_one_balance_and_one_that_is_uneven_is_s
         ("customer_advances", -600),
     ]
     assert "do NOT balance, credits are 600" in record["highlights"][0]
+
+
+def test_months_that_were_never_closed_are_told_with_the_one_that_is() -> None:
+    rows = sorted(balance.added([{**entry(5), "period": period} for period in ("2025-11", "2026-01")]).items())
+    told = balance.parts("2026-02", 0, rows, 9)
+    assert [(part["period"], part["sums"]) for part in told] == [
+        ("2025-11", [["CNY", "cash", 1, 5, 0], ["CNY", "customer_advances", 1, 0, 5]]),
+        ("2026-01", [["CNY", "cash", 1, 5, 0], ["CNY", "customer_advances", 1, 0, 5]]),
+        ("2026-02", []),
+    ]
+    assert balance.span(periods.NONE, 2026 * 12) == ("0000-01", "2026-02")
 
 
 @pytest.mark.parametrize("wrong", [{"grace_ms": 0}, {"kept_days": True}, {"more": 1}])
