@@ -93,6 +93,16 @@ def test_an_order_that_is_refused_first_of_all_has_failed_in_its_own_month() -> 
 
 
 @pytest.mark.rule("FIN-09")
+def test_an_order_that_was_missed_in_one_month_and_came_in_the_next_does_not_stop_the_report() -> None:
+    paid = calendar.at(2026, 2, 1) - calendar.MINUTE_MS
+    desk = Desk().sell("A", "jd", signed=None)
+    desk.pay("tmall", "LATE", paid).until(paid + HOUR)
+    desk.order("tmall", "LATE", paid + 2 * HOUR).until(DUE + HOUR)
+    assert {*desk.report()} == {"jd"}
+    assert not Played(desk.runner).dead
+
+
+@pytest.mark.rule("FIN-09")
 @pytest.mark.parametrize("what", ["refund", "exception", "closed", "cancelled"])
 def test_what_makes_an_order_abnormal(what: str) -> None:
     desk = Desk().sell("A", signed=None).sell("B", signed=None)
