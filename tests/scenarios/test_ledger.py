@@ -301,6 +301,16 @@ def test_a_payment_that_is_not_the_price_is_told_once_it_has_stood_for_an_hour(a
     assert bool(desk.until(T0 + HOUR + 1).findings("FIN-06")) is told
 
 
+@pytest.mark.rule("FIN-06")
+def test_a_payment_that_was_not_the_price_is_no_matter_once_all_of_it_went_back() -> None:
+    desk = Desk().paid(T0, 10000).until(T0 + 2 * HOUR)
+    assert desk.findings("FIN-06") == [("open", "payment and price differ")]
+    desk.money("refund_settled", T0 + 3 * HOUR, 10000)
+    assert desk.findings("FIN-06") == [("closed", "payment and price differ")]
+    desk.paid(T0 + 4 * HOUR, 15000).until(T0 + 6 * HOUR)
+    assert desk.findings("FIN-06") == [("open", "payment and price differ")]
+
+
 @pytest.mark.rule("ID-05")
 def test_a_payment_told_again_under_another_event_id_is_posted_once_and_audited() -> None:
     desk = Desk()

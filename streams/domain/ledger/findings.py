@@ -25,7 +25,7 @@ def causes(row: Row, settings: Settings) -> Iterator[tuple[str, str]]:
     """(rule, detail) of what does not add up now."""
     paid, refunded, _ = sums(row)
     currency = row["currency"]
-    if any(kind == RECEIPT for kind, *_ in row.get("money", {}).values()):
+    if paid > refunded and any(kind == RECEIPT for kind, *_ in row.get("money", {}).values()):
         total = row.get("total")
         if total is None:
             yield PRICE, f"paid {paid} minor units of {currency}, and no price was told"
