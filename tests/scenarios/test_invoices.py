@@ -286,6 +286,17 @@ def test_a_partial_refund_and_then_the_rest() -> None:
     assert invoice_sentence(state) == "red; F1; red F2, F3"
 
 
+@pytest.mark.rule("TAX-09", "FIN-06")
+def test_lines_without_numbers_have_those_of_the_ledger_gifts_counted() -> None:
+    gift = {**line(1, 0, "TEA"), "is_gift": True}
+    lines = [{**each, "line_no": None} for each in (gift, line(2, 6000), line(3, 4000, "BAG"))]
+    office = Office().sell("A", *lines).until(SIGNED + HOUR).answer(SIGNED + HOUR)
+    sold = [entry["line_no"] for entry in office.out("ledger-entries") if entry["kind"] == "revenue"]
+    assert [each["line_no"] for each in office.asks[0]["lines"]] == sold == [2, 3]
+    office.refund("A", 1000, SIGNED + 2 * HOUR, line_no=2)
+    assert [each["line_no"] for each in office.asks[-1]["lines"]] == [2]
+
+
 @pytest.mark.rule("TAX-09")
 def test_a_refund_before_the_invoice_lowers_it_and_a_full_one_makes_it_void() -> None:
     office = Office().sell("A").sell("B").refund("A", 3000, SIGNED + MINUTE).refund("B", 10000, SIGNED + MINUTE)

@@ -44,12 +44,10 @@ def skus(row: Row) -> list[str]:
 
 def _goods(order: Row) -> list[tuple[int, str, int, int]]:
     """(line_no, sku, units, what it is worth) of lines that are worth anything; without prices, by units."""
-    found = [line for line in order["lines"] if not line[4]] or order["lines"]
+    lines = [(line[0] or number, *line[1:]) for number, line in enumerate(order["lines"], 1)]
+    found = [line for line in lines if not line[4]] or lines
     priced = any(line[3] for line in found)
-    goods = [
-        (line[0] or number, line[1], line[2], line[2] * (line[3] or 0) if priced else line[2])
-        for number, line in enumerate(found, 1)
-    ]
+    goods = [(line[0], line[1], line[2], line[2] * (line[3] or 0) if priced else line[2]) for line in found]
     return [each for each in goods if each[3]]
 
 
