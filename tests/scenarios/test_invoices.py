@@ -258,6 +258,17 @@ def test_a_confirmation_without_a_courier_waits_and_a_person_can_resolve_it() ->
     assert len(office.asks) == 1, "it is late already: nothing is waited for"
 
 
+@pytest.mark.rule("TAX-08", "TAX-09", "ST-05")
+@pytest.mark.parametrize(("back", "alerts", "status"), [(10000, [], "void"), (9000, ["open"], "accepted")])
+def test_nobody_waits_for_the_invoice_of_a_doubtful_delivery_that_was_paid_back(
+    back: int, alerts: list[str], status: str
+) -> None:
+    office = Office().buy("A").request("A", **ENTERPRISE).pay("A", 10000)
+    office.about("orders", "buyer_confirmed", SIGNED, "A").refund("A", back, SIGNED + HOUR).until(SIGNED + 3 * HOUR)
+    assert [alert["status"] for alert in office.alerts("TAX-08")] == alerts
+    assert (office.status(), office.asks) == (status, [])
+
+
 @pytest.mark.rule("TAX-08")
 def test_what_is_not_paid_in_full_is_not_invoiced() -> None:
     office = Office().buy("A").request("A", **ENTERPRISE).pay("A", 9000).sign("A").until(SIGNED + DAY)

@@ -15,9 +15,13 @@ TOLD: Final = "_invoice"
 
 
 def is_ready(row: Row, rounding: int) -> bool:
-    """TAX-08: signed by the customer, beyond doubt (ST-05 e), and paid in full."""
+    """TAX-08: signed by the customer, beyond doubt (ST-05 e), and paid in full. Doubt is no matter any more where all
+    went back: then nothing is left to be invoiced (TAX-09)."""
     order = row["order"]
-    return order["signed_at"] is not None and order["clear"] and is_paid(order, rounding)
+    if order["signed_at"] is None or not is_paid(order, rounding):
+        return False
+    back = sum(amount for amount, _ in order["refunds"].values())
+    return bool(order["clear"] or 0 < max(order["paid"], order["total"] or 0) <= back)
 
 
 def is_paid(order: Row, rounding: int) -> bool:
