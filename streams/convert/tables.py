@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,8 @@ Record = Mapping[str, Any]
 Cell = str | int | float | bool | None
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""What no file of Excel can hold, as a channel's name may."""
 VOUCHERS: Final = "vouchers"
 ORDER: Final = "order_guid"
 
@@ -72,12 +75,12 @@ def _xlsx(path: Path, table: Sequence[Sequence[Cell]], reports: Sequence[Record]
         heads.append(head)
     sheet.append(heads)
     for row in table[1:]:
-        sheet.append(row)
+        sheet.append([_xml(value) for value in row])
     _vouchers(book, reports)
     words = book.create_sheet("highlights")
     for report in reports:
         for text in (report["report_id"], *report["highlights"]):
-            words.append([cell(text)])
+            words.append([_xml(cell(text))])
     book.save(path)
 
 
@@ -92,10 +95,14 @@ def _vouchers(book: Any, reports: Sequence[Record]) -> None:
     sheet.append([ORDER, "of", "link"])
     for row in rows:
         for what, link in row[VOUCHERS]:
-            where = WriteOnlyCell(sheet, value=cell(link))
+            where = WriteOnlyCell(sheet, value=_xml(cell(link)))
             if link.startswith(("https://", "http://")):
                 where.hyperlink = link
             sheet.append([cell(row.get(ORDER)), cell(what), where])
+
+
+def _xml(value: Cell) -> Cell:
+    return _NO_XML.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 WRITERS: Final[Mapping[str, Callable[[Path, Sequence[Sequence[Cell]], Sequence[Record]], None]]] = {

@@ -101,3 +101,14 @@ def test_list_names_each_report_once(source: Path) -> None:
 def test_no_text_is_taken_for_a_formula(text: str) -> None:
     assert tables.cell(text) == f"'{text}"
     assert tables.cell(-1) == -1
+
+
+@pytest.mark.rule("FIN-04")
+def test_a_workbook_has_a_sign_for_characters_that_none_can_hold(tmp_path: Path) -> None:
+    out, source = tmp_path / "out.xlsx", tmp_path / "reports.jsonl"
+    odd = record("2026-01-24T12:00", [{"channel": "a\x01b", "order_guid": "G", "vouchers": [["sales", "x\x0by"]]}])
+    source.write_text(json.dumps({"key": "k", "value": odd}) + "\n")
+    assert oms("export", "FIN-04", "--from", source, "--out", out).exit_code == 0
+    book = load_workbook(out)
+    assert [row[0] for row in book["FIN-04"].iter_rows(values_only=True)] == ["channel", "a\ufffdb"]
+    assert [row[2] for row in book["vouchers"].iter_rows(values_only=True)] == ["link", "x\ufffdy"]
