@@ -112,3 +112,12 @@ def test_a_workbook_has_a_sign_for_characters_that_none_can_hold(tmp_path: Path)
     book = load_workbook(out)
     assert [row[0] for row in book["FIN-04"].iter_rows(values_only=True)] == ["channel", "a\ufffdb"]
     assert [row[2] for row in book["vouchers"].iter_rows(values_only=True)] == ["link", "x\ufffdy"]
+
+
+@pytest.mark.rule("TAX-15")
+def test_the_pages_of_a_report_are_in_order(tmp_path: Path) -> None:
+    out, source = tmp_path / "out.csv", tmp_path / "reports.jsonl"
+    pages = [record("2026-01", [{"page": n}], "TAX-15", f"/{n}" if n > 1 else "") for n in range(1, 13)]
+    source.write_text("".join(json.dumps({"key": one["report_id"], "value": one}) + "\n" for one in reversed(pages)))
+    assert oms("export", "TAX-15", "--from", source, "--out", out).exit_code == 0
+    assert out.read_text(encoding="utf-8-sig").split() == ["page", *map(str, range(1, 13))]
