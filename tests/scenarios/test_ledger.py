@@ -136,9 +136,9 @@ def test_a_deposit_alone_is_never_revenue_but_a_liability() -> None:
 
 
 @pytest.mark.rule("FIN-01", "FIN-02")
-@pytest.mark.parametrize("deposit", [5000, 30000])
-def test_the_mini_program_recognises_at_the_final_payment(deposit: int) -> None:
-    desk = Desk("wechat_mini", sales_type="presale").money("deposit_paid", T0, deposit)
+@pytest.mark.parametrize(("channel", "deposit"), [("wechat_mini", 5000), ("wechat_mini", 30000), ("微信小程序", 5000)])
+def test_the_mini_program_recognises_at_the_final_payment(channel: str, deposit: int) -> None:
+    desk = Desk(channel, sales_type="presale").money("deposit_paid", T0, deposit)
     assert not desk.entries("revenue")
     desk.money("balance_paid", T0 + DAY, 25000)
     assert desk.recognised() == {T0 + DAY}
