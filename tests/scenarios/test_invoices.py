@@ -258,6 +258,17 @@ def test_a_confirmation_without_a_courier_waits_and_a_person_can_resolve_it() ->
     assert len(office.asks) == 1, "it is late already: nothing is waited for"
 
 
+@pytest.mark.rule("TAX-08", "FIN-13")
+def test_a_price_that_only_the_lines_tell_is_to_be_paid_in_full_too() -> None:
+    lines = [line(1, 6000), line(2, 5000)]
+    office = Office().buy("A", *lines, total_minor=None, discounts=[{"text": "券", "amount_minor": 1000}])
+    office.request("A", **ENTERPRISE).pay("A", 4000).sign("A").until(SIGNED + DAY)
+    assert office.asks == []
+    office.pay("A", 6000, SIGNED + DAY).until(SIGNED + DAY + HOUR)
+    assert [ask["amount_minor"] for ask in office.asks] == [10000]
+    assert Played(office.runner).states["A"]["total_minor"] == 10000
+
+
 @pytest.mark.rule("TAX-08", "TAX-09", "ST-05")
 @pytest.mark.parametrize(("back", "alerts", "status"), [(10000, [], "void"), (9000, ["open"], "accepted")])
 def test_nobody_waits_for_the_invoice_of_a_doubtful_delivery_that_was_paid_back(

@@ -111,21 +111,8 @@ def _created(fact: Fact, settings: Settings) -> Row:
 
 
 def price(fact: Fact, settings: Settings) -> tuple[int | None, list[int], int]:
-    """Of an order_created: the price (None if neither a total nor prices were told), what each line is worth, and what
-    the discounts are said to be; minor units."""
-    lines = fact.get("lines") or ()
-    gross = [0 if line.get("is_gift") else line["quantity"] * (line.get("unit_price_minor") or 0) for line in lines]
-    if sum(gross) > settings.most_minor:
-        gross = [0] * len(gross)  # no price a shop could mean, and no number a row could hold: the total counts
-    off = sum(entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ())
-    total, worth = fact.get("total_minor"), sum(gross)
-    if total is None and worth > 0:
-        total = max(0, worth - off)
-    if total and not worth and total + off <= settings.most_minor:
-        sold = [n for n, line in enumerate(lines) if not line.get("is_gift")]
-        if len(sold) == 1 and lines[sold[0]].get("unit_price_minor") is None:
-            gross[sold[0]] = total + off  # nothing else was sold: what was paid is its price
-    return total, gross, off
+    """As the order itself has it (`order.money`)."""
+    return money.price(fact, settings.most_minor)
 
 
 def _money(row: Row, fact: Fact, settings: Settings) -> tuple[Row, str | None]:

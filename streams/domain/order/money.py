@@ -1,4 +1,4 @@
-"""What was paid and refunded, in minor units of the order's currency (FIN-02, FIN-07).
+"""What an order costs, and what was paid and refunded, in minor units of its currency (FIN-02, FIN-07).
 
 Each amount is kept under the key of its event, so a repeated event never counts twice, however late it comes.
 """
@@ -9,6 +9,25 @@ from binascii import b2a_base64
 
 from streams.domain.order.meanings import FEE, REFUND
 from streams.domain.order.state import Fact, OrderState
+
+
+def price(fact: Fact, most_minor: int) -> tuple[int | None, list[int], int]:
+    """Of an order_created: the price (None if neither a total nor prices were told), what each line is worth, and what
+    the discounts are said to be; minor units. Lines worth more than `most_minor` together are as good as without
+    prices."""
+    lines = fact.get("lines") or ()
+    gross = [0 if line.get("is_gift") else line["quantity"] * (line.get("unit_price_minor") or 0) for line in lines]
+    if sum(gross) > most_minor:
+        gross = [0] * len(gross)  # no price a shop could mean, and no number a row could hold: the total counts
+    off = sum(entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ())
+    total, worth = fact.get("total_minor"), sum(gross)
+    if total is None and worth > 0:
+        total = max(0, worth - off)
+    if total and not worth and total + off <= most_minor:
+        sold = [n for n, line in enumerate(lines) if not line.get("is_gift")]
+        if len(sold) == 1 and lines[sold[0]].get("unit_price_minor") is None:
+            gross[sold[0]] = total + off  # nothing else was sold: what was paid is its price
+    return total, gross, off
 
 
 def refusal(currency: str, fact: Fact) -> str | None:

@@ -54,7 +54,8 @@ DAY_MS: Final = 86_400_000
 class OrderSettings:
     """`seen_memory_ms`: how long a repeated event id is recognised (ID-05). `currency`: of orders that name none.
     `pushes`: who hears of which change at once (ST-13). `shown_ms`: how long a channel may show a shipped order as
-    waiting (ST-14). `auto_complete`: channels whose orders the courier's signature completes (LOG-13)."""
+    waiting (ST-14). `auto_complete`: channels whose orders the courier's signature completes (LOG-13). `most_minor`:
+    see `money.price`."""
 
     seen_memory_ms: int = 7 * DAY_MS
     currency: str = "CNY"
@@ -65,6 +66,7 @@ class OrderSettings:
     shown_ms: int = 5 * 60_000
     auto_complete: frozenset[str] = frozenset()
     manual: ManualRules = field(default_factory=ManualRules)
+    most_minor: int = 10**15
 
 
 @dataclass(slots=True)
@@ -293,6 +295,9 @@ def _timed_out(state: OrderState | None, fact: Fact, now: int, settings: OrderSe
 def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
     at: int = fact["event_time"]
     key = dedup.event_key(fact["source"], fact["event_id"])
+    total = fact.get("total_minor")
+    if total is None:
+        total, _, _ = money.price(fact, settings.most_minor)
     new = OrderState(
         created_at=at,
         channel=fact.get("channel"),
@@ -300,7 +305,7 @@ def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
         customer_id=fact.get("customer_id"),
         sales_type=fact.get("sales_type"),
         alias18=fact.get("alias18"),
-        total_minor=fact.get("total_minor"),
+        total_minor=total,
         currency=fact.get("currency") or settings.currency,
         lines=[_line(line) for line in fact.get("lines") or ()],
         seen=dedup.remember(b"", key, fact.get("digest") or 0, at, settings.seen_memory_ms),
