@@ -86,6 +86,7 @@ def test_a_pickup_callback_201_is_a_pickup_though_the_courier_has_a_table_that_s
         ("orders", "抖店", "已完成", "customer_signed"),
         ("orders", "抖音", "已完成", "customer_signed"),
         ("orders", "Douyin", "已完成", "customer_signed"),
+        ("orders", "微信小程序", "30", "shipped"),
         ("couriers", "菜鸟", "3", "logistics_signed"),
         ("couriers", "顺丰", "50", "shipped"),
         ("couriers", "ZTO", "201", "shipped"),
