@@ -36,6 +36,57 @@ def test_a_finding_opens_an_alert_for_whom_it_concerns() -> None:
     assert "streak" not in record
 
 
+RECIPIENTS = {
+    **dict.fromkeys(("ID-04", "ID-08", "BRK-01", "BRK-12"), "tech lead"),
+    "BRK-02": "operations engineers",
+    "BRK-10": "gateway",
+    **dict.fromkeys(("BRK-09", "BRK-11", "INV-12", "RSK-11", "ST-14"), "operations"),
+    **dict.fromkeys(("INV-08", "INV-10", "INV-15"), "stock owner"),
+    "INV-11": "DingTalk group",
+    "ST-03": "state-table owner",
+    "ST-07": "operations lead",
+    "LOG-01": "logistics specialist",
+    **dict.fromkeys(("LOG-02", "LOG-03", "LOG-11"), "logistics lead"),
+    "LOG-07": "integration owner",
+    "LOG-10": "service lead",
+    **dict.fromkeys(("RSK-03", "RSK-04"), "responsible person"),
+    "RSK-07": "service agent",
+    "RSK-09": "product team",
+    "RSK-10": "warehouse",
+    **dict.fromkeys(("FIN-03", "FIN-04", "FIN-05", "FIN-06", "FIN-07", "TAX-08", "TAX-09"), "finance"),
+    "FIN-08": "finance and BI",
+    "TAX-05": "tax accountant",
+    "TAX-10": "tax accountant and tech lead",
+    "TAX-16": "finance and tech lead",
+    **dict.fromkeys(("DQ-11", "DQ-15"), "data governance"),
+}
+"""Whom the rules name."""
+TARGETS = {
+    "BRK-01": {"ticket"},
+    "BRK-02": {"sms"},
+    "INV-11": {"dingtalk"},
+    "RSK-03": {"dingtalk"},
+    "RSK-04": {"dingtalk"},
+    "RSK-07": {"voice"},
+    "LOG-03": {"wecom"},
+    "ST-07": {"wecom"},
+    "FIN-04": {"email", "wecom"},
+}
+"""By which channel, where the rules name one."""
+
+
+@pytest.mark.rule("OTH-05")
+def test_each_alert_goes_to_whom_the_rules_name_by_the_channel_they_name() -> None:
+    assert {rule: POLICIES.of(rule).recipient for rule in RECIPIENTS} == RECIPIENTS
+    assert {rule: {*POLICIES.of(rule).targets} for rule in TARGETS} == TARGETS
+
+
+@pytest.mark.rule("RSK-06")
+def test_whoever_is_told_is_told_what_to_do() -> None:
+    assert RECIPIENTS.keys() <= POLICIES.by_rule.keys()
+    assert [rule for rule, policy in POLICIES.by_rule.items() if not policy.advice] == []
+
+
 def test_repeats_are_counted_into_one_alert() -> None:
     row = fold(OPENED, {**OPENED, "detail": "again"}, {"do": "count", "rule": "ID-08"})
     assert row is not None

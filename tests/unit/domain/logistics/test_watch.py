@@ -7,7 +7,6 @@ import json
 import pytest
 
 from streams.domain import logistics as rules
-from streams.domain.logistics import settings as numbers
 from streams.domain.rules import data
 from tests.unit.domain.logistics.watched import DAY, HOUR, MINUTE, SECOND, T0, Watched
 
@@ -136,8 +135,7 @@ def test_a_movement_puts_the_probe_off_and_a_signature_ends_it() -> None:
 
 @pytest.mark.rule("LOG-06")
 def test_probes_end_fifteen_days_after_the_last_movement() -> None:
-    unlimited = numbers.Settings(couriers={"zto": numbers.Courier()})
-    it = Watched(unlimited).courier("picked_up", 0).wait(20 * DAY)
+    it = Watched().courier("picked_up", 0).wait(20 * DAY)
     assert it.requests("probe")[-1] == 15 * DAY
     assert len(it.requests("probe")) == 15 * 48
 
