@@ -352,6 +352,20 @@ def test_the_fine_nodes_are_those_of_the_state_machine() -> None:
     assert used <= {node.name for node in NODES}
 
 
+@pytest.mark.rule("ST-01", "ST-02", "ST-03")
+def test_a_node_is_known_by_its_chinese_name_from_all_whose_word_moves_an_order_there() -> None:
+    """But for "shipped", which means something else to each of them (ST-04), and what they call awaiting_confirm."""
+    named = [
+        (node, topic, find(topic, "anybody", node.label))
+        for node in NODES
+        for topic in node.told_by
+        if topic in ("orders", "wms", "couriers") and node.name not in ("shipped", "awaiting_confirm")
+    ]
+    assert len(named) > 20
+    wrong = [(node.name, topic) for node, topic, found in named if not found["known"] or found["node"] != node.name]
+    assert wrong == []
+
+
 @pytest.mark.rule("LOG-05")
 def test_what_is_likely_a_signature_agrees_with_every_courier_word_that_is_known() -> None:
     """No known word that is none counts as one, and of those that are one nearly all do."""
