@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from streams.domain.rules import data
 from streams.domain.tax.integrity import seal
 from streams.outlet.records import Record
 from streams.tax.adapter import Adapter
@@ -56,10 +57,11 @@ class Records:
 
 
 class Office:
-    """`around`: is called with a call of the service, may kill before or after it; `loses`: of told events."""
+    """`around`: is called with a call of the service, may kill before or after it; `loses`: of told events. Paced as
+    `oms tax run` is."""
 
-    def __init__(self, service: TaxService, folder: Path, per_second: int = 5) -> None:
-        self.service, self.folder, self.per_second = service, folder, per_second
+    def __init__(self, service: TaxService, folder: Path) -> None:
+        self.service, self.folder, self.per_second = service, folder, data.tax().calls_per_second
         self.now = T0
         self.records = Records()
         self.events: list[dict[str, Any]] = []

@@ -10,8 +10,9 @@ import pytest
 from streams.agents.orders import decode, encode
 from streams.commands.order_view import sla_sentence
 from streams.domain.order import NodeRecords, OrderSettings, due, from_row, reduce, to_row
-from streams.domain.order.node_records import NodeRecordError
+from streams.domain.order.node_records import ABNORMAL, OVERDUE, NodeRecordError
 from streams.domain.rules import data
+from streams.domain.rules.nodes import NODES
 from tests.unit.domain.order.facts import (
     DAY,
     GUID,
@@ -165,6 +166,22 @@ def test_the_row_keeps_what_is_due_and_raised_and_older_rows_are_read() -> None:
     assert due(GUID, stored, PAID + DAY, SETTINGS.stock, SETTINGS.nodes, SETTINGS.manual).sends == []
     old = from_row(to_row(order.state)[:32])
     assert (old.wait, old.error, old.node) == (None, None, order.state.node)
+
+
+WAREHOUSE = (
+    *("warehouse_allocated", "label_pending", "label_printing", "label_printed", "outbound_pending", "picking"),
+    *("quality_check", "packed"),
+)
+
+
+@pytest.mark.rule("ST-08", "LOG-03")
+def test_the_warehouse_has_two_hours_per_node_a_parcel_four_without_a_scan_and_eight_are_abnormal() -> None:
+    records = data.node_records().nodes
+    limits = {node.name: record.limits for node, record in zip(NODES, records, strict=True)}
+    assert {name: limits[name] for name in WAREHOUSE} == dict.fromkeys(WAREHOUSE, ((2 * HOUR, OVERDUE),))
+    in_transit = ((4 * HOUR, OVERDUE), (8 * HOUR, ABNORMAL))
+    assert limits["picked_up"] == limits["in_transit"] == in_transit
+    assert [record for record in records if not (record.owner and record.manual)] == []
 
 
 def _document() -> dict[str, Any]:
