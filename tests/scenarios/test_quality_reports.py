@@ -522,3 +522,15 @@ def test_reports_hold_no_personal_data() -> None:
     assert "ST-07" in text
     for word in ("张三", "13800001111", "某路", "1.2.3.4"):
         assert word not in text
+
+
+@pytest.mark.rule("ST-07", "DQ-06", "ST-01")
+@pytest.mark.parametrize("status", ["NO_SUCH_WORD", "已付款"])
+def test_an_order_is_counted_whatever_status_its_channel_gave_it_at_its_creation(status: str) -> None:
+    shop = Shop()
+    line = {"line_no": 1, "sku": "A", "quantity": 1, "unit_price_minor": 100}
+    shop.say("orders", "order_created", 1, NOON, lines=[line], total_minor=100, currency="CNY", raw_status=status)
+    shop.runner.advance(NINE + GRACE + 1)
+    assert Played(shop.runner).dead == {}
+    rows, _ = shop.record("DQ-06")
+    assert [(row["channel"], row["orders"]) for row in rows if "orders" in row] == [("all", 1), ("douyin", 1)]

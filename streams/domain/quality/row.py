@@ -24,7 +24,7 @@ from streams.domain import calendar
 from streams.domain.order.claims import read
 from streams.domain.order.dedup import event_key
 from streams.domain.order.meanings import CONFIRM_TIMEOUT
-from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, SETTLED, STATES
+from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, PENDING_PAYMENT, SETTLED, STATES
 from streams.domain.status_map import masked
 
 from .settings import QualityReports
@@ -83,16 +83,18 @@ def observe(row: Row | None, fact: Fact, taken_in: int, known: Callable[[str], b
     if day not in row["days"] and fact["event_type"] != CONFIRM_TIMEOUT:
         new["days"] = sorted([*row["days"], day])
         seen.writes.append((DAYS, key(day, guid), 1))
+    rank = meaning.rank if refusal is None else -1
     if row["channel"] is None and fact["event_type"] == "order_created":
         new["channel"] = fact["channel"]
-    rank = meaning.rank if refusal is None else -1
+        if rank != PENDING_PAYMENT:  # it exists, whatever its status says (ST-01)
+            new["reached"] = _earliest(row["reached"], PENDING_PAYMENT, at)
     if rank >= 0:
-        first = row["reached"][rank]
+        reached: list[int | None] = new.get("reached") or row["reached"]
+        first = reached[rank]
         if first is None or at < first:
-            new["reached"] = _with(row["reached"], rank, at)
+            new["reached"] = _with(reached, rank, at)
             if rank == LOGISTICS_SIGNED and row["channel"] in settings.auto_complete:  # LOG-13
-                known_at = row["reached"][CUSTOMER_SIGNED]
-                new["reached"] = _with(new["reached"], CUSTOMER_SIGNED, at if known_at is None else min(at, known_at))
+                new["reached"] = _earliest(new["reached"], CUSTOMER_SIGNED, at)
     closes = (meaning.mark == CLOSED and refusal is None) or (mapped is not None and CLOSED in mapped["flags"])
     if closes and (row["closed"] is None or at < row["closed"]):
         new["closed"] = at
@@ -116,7 +118,7 @@ def observe(row: Row | None, fact: Fact, taken_in: int, known: Callable[[str], b
         before, after = (waiting(row), waiting(seen.row)) if moved else (None, None)
         since = at
         if "channel" in new:  # what came before its creation counts from now on
-            since = min(at, *(time for time in seen.row["reached"] if time is not None))
+            since = min(time for time in seen.row["reached"] if time is not None)
         first_day = settings.first_day(since)
         if before != after:
             seen.writes.append((OPEN, guid, after))
@@ -129,6 +131,11 @@ def observe(row: Row | None, fact: Fact, taken_in: int, known: Callable[[str], b
 
 def _with(times: list[int | None], rank: int, at: int) -> list[int | None]:
     return [*times[:rank], at, *times[rank + 1 :]]
+
+
+def _earliest(times: list[int | None], rank: int, at: int) -> list[int | None]:
+    known = times[rank]
+    return _with(times, rank, at if known is None else min(at, known))
 
 
 def _said(before: list[Any] | None, rank: int, at: int, settings: QualityReports) -> list[Any] | None:
