@@ -144,3 +144,14 @@ def test_a_report_that_would_come_on_the_5th_or_never_is_refused(wrong: dict[str
     assert HealthReports.parse(numbers).due("2026-12") == calendar.at(2027, 1, 4, 23)
     with pytest.raises(ReportError, match="channel health"):
         HealthReports.parse({**numbers, **wrong})
+
+
+@pytest.mark.rule("FIN-09")
+def test_a_month_whose_only_failure_came_after_all_in_the_next_is_told_all_the_same() -> None:
+    desk = Desk()
+    bad = {"channel": "tmall", "order_no": "A", "lines": [{"line_no": 1, "sku": "BAG", "quantity": 1}]}
+    desk.say("orders", "order_created", T0, "tmall", **bad, total_minor=-1, currency="CNY")
+    desk.sell("A", at=T0 + DAY)
+    desk.until(DUE + HOUR)
+    assert [row["rows"] for row in desk.reports()] == ["[]"]
+    assert not [row for row in desk.out("dead-letters") if row["stage"] == "rule"]

@@ -148,8 +148,9 @@ def records(outcome: Outcome, month: str, at: int, settings: HealthReports) -> l
             before = sums.setdefault(channel, dict.fromkeys((*ITEMS, FAILED), 0))
             for item, count in counts.items():
                 before[item] += count
-    # A channel may only have had an order missing that came after all, in another month.
-    rows = [_row(channel, counts) for channel, counts in sorted(sums.items()) if counts["created"] or counts[FAILED]]
+    # Nothing was attempted where all that failed came after all, in another month.
+    tried = {channel: counts for channel, counts in sums.items() if counts["created"] + counts[FAILED]}
+    rows = [_row(channel, counts) for channel, counts in sorted(tried.items())]
     rows.sort(key=lambda row: -(row["failed"] / row["attempts"]))
     highlights = [
         f"{row['channel'] or 'no channel'}: {row['creation_success']} % created, split after {row['split_delay_h']} h, "
