@@ -28,14 +28,15 @@ per partition; the first is always among them, and what is to be done once is do
 NONE: Final = -1
 """No month is locked."""
 
-_FORM: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_FORM: Final = re.compile(r"(?!0000|9999)(\d{4})-(0[1-9]|1[0-2])")
+"""A month that begins, and ends, within what a calendar has."""
 _DAY: Final = re.compile(r".{7}-[0-9]{2}")
 
 
 def month_of(label: str) -> int | None:
     """`2026-01` as a number; None if it is not written so."""
     found = _FORM.fullmatch(label) if label.isascii() else None
-    return None if found is None or found[1] == "0000" else int(found[1]) * 12 + int(found[2]) - 1
+    return None if found is None else int(found[1]) * 12 + int(found[2]) - 1
 
 
 @lru_cache(maxsize=1024)

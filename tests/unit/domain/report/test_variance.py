@@ -29,7 +29,20 @@ def test_a_period_is_a_month_or_a_day(label: str, first: tuple[int, int, int], l
 
 @pytest.mark.rule("FIN-08")
 @pytest.mark.parametrize(
-    "label", ["", "2026", "2026-1", "2026-00", "2026-02-29", "2026-01-1", "2026-01/23", "2026-01-٢٣", "2026-13-01"]
+    "label",
+    [
+        "",
+        "2026",
+        "2026-1",
+        "2026-00",
+        "2026-02-29",
+        "2026-01-1",
+        "2026-01/23",
+        "2026-01-٢٣",
+        "2026-13-01",
+        "9999-12",
+        "9999-12-31",
+    ],
 )
 def test_nothing_else_is_one(label: str) -> None:
     assert periods.days_of(label) is None
