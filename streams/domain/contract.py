@@ -8,7 +8,7 @@ A refusal names the field and what is wrong with it, never the value: it may be 
     lines, discounts                   10,000 each
     amounts and quantities             0 to 10**15         minor units; fits every sum of 9,000 orders in 64 bits
     one event                          900,000 bytes as JSON, so that it passes a broker's usual limit of 1,000,000
-    event_time                         2000-01-01 UTC to 2099-12-31, and at most one day after it was received
+    times                              2000-01-01 UTC to 2099-12-31; event_time at most one day after it was received
 """
 
 from __future__ import annotations
@@ -108,6 +108,17 @@ def _whole(low: int, high: int) -> _Check:
     return check
 
 
+def _time(earliest: int, latest: int) -> _Check:
+    def check(value: Any) -> str | None:
+        if type(value) is not int:
+            return "is not a time in milliseconds"
+        if value < earliest:
+            return "is before the year 2000"
+        return "is after the year 2099" if value > latest else None
+
+    return check
+
+
 def _number(value: Any) -> str | None:
     if type(value) is int or (type(value) is float and -1e15 < value < 1e15):
         return None
@@ -178,8 +189,9 @@ class Contract:
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.limits = limits
+        self._time = _time(limits.earliest, limits.latest)
         word, text, long_text = _word(limits.word), _word(limits.text), _long(limits.long_text)
-        money, count, time = _whole(0, limits.amount), _whole(1, limits.amount), _whole(0, limits.latest)
+        money, count = _whole(0, limits.amount), _whole(1, limits.amount)
         amounts = {"amount_minor": money, "unit_price_minor": money, "line_no": money, "quantity": count}
 
         def unknown(value: Any) -> str | None:
@@ -209,7 +221,7 @@ class Contract:
                 ("amount_minor", "total_minor", "coupon_count", "duration_ms", "quantity", "line_no", "attempt"), money
             ),
             "page_dwell_s": _number,
-            **dict.fromkeys(("promised_ship_at", "promised_delivery_at"), time),
+            **dict.fromkeys(("promised_ship_at", "promised_delivery_at"), self._time),
         }
         self._unknown: _Check = unknown
         self._short = min(limits.word, limits.text, limits.long_text)
@@ -255,12 +267,9 @@ class Contract:
         """Why an event_time is none."""
         if time is None:
             return Refusal("event_time is missing")
-        if type(time) is not int:
-            return Refusal("event_time is not a time in milliseconds")
-        if time < self.limits.earliest:
-            return Refusal("event_time is before the year 2000")
-        if time > self.limits.latest:
-            return Refusal("event_time is after the year 2099")
+        wrong = self._time(time)
+        if wrong is not None:
+            return Refusal(f"event_time {wrong}")
         if received_at is not None and time > received_at + self.limits.ahead:
             return Refusal("event_time is more than a day ahead")
         return None

@@ -118,6 +118,14 @@ def test_a_time_beyond_this_century_is_refused_even_in_a_replay() -> None:
     assert reason("orders", event(event_time=calendar.at(2100, 1, 1))) == "event_time is after the year 2099"
 
 
+@pytest.mark.rule("RSK-11")
+@pytest.mark.parametrize("field", ["promised_ship_at", "promised_delivery_at"])
+def test_a_promise_before_2000_or_beyond_this_century_is_refused_like_any_absurd_time(field: str) -> None:
+    assert check("orders", {**event(), field: 946_684_800_000}) is None
+    assert reason("orders", {**event(), field: 0}) == f"{field} is before the year 2000"
+    assert reason("orders", {**event(), field: calendar.at(2100, 1, 1)}) == f"{field} is after the year 2099"
+
+
 @pytest.mark.rule("DQ-15")
 @pytest.mark.parametrize("code", ["platform_txn_no", "internal_no", "waybill_no", "package_id"])
 def test_one_code_is_enough_to_find_the_order(code: str) -> None:
