@@ -8,10 +8,11 @@ A heartbeat whose value cannot be read is a heartbeat all the same: its figures 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from streams.domain import jsontext
 
 WORD: Final = 256
 """Longest name, in characters, as the contract has it."""
@@ -40,8 +41,8 @@ def parsed(fact: Mapping[str, Any]) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = jsontext.parsed(text)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 

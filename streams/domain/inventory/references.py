@@ -17,12 +17,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from streams.domain import identity
+from streams.domain import identity, jsontext
 from streams.domain.events import primary_code
 from streams.domain.logistics import interfaces
 from streams.domain.tax import references as invoices
@@ -127,8 +126,8 @@ _NAMES: Final = ("sku", "warehouse", "channel", "activity")
 def routes(fact: Mapping[str, Any]) -> Routes | str:
     """Where an accepted reference_set, quota_set or activity_set goes, or what is wrong with its value."""
     try:
-        value = json.loads(fact["value"])
-    except (ValueError, RecursionError):
+        value = jsontext.parsed(fact["value"])
+    except ValueError:
         return "value is not JSON"
     if not isinstance(value, dict):
         return "value is not a JSON object"

@@ -17,12 +17,11 @@ Every command and approval has its row in the audit, and so has a request that e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from streams.domain import calendar
+from streams.domain import calendar, jsontext
 from streams.domain.order import audit, verdicts
 from streams.domain.order.asides import NONE, Request
 from streams.domain.order.meanings import BY_ONE, NOTE, REFRESH, UNLOCK, Meaning
@@ -143,7 +142,7 @@ def _node(fact: Fact, rules: ManualRules, records: NodeRecords) -> int | str:
     name = rules.commands[command]
     if name is None:
         try:
-            value = json.loads(fact.get("value") or "")
+            value = jsontext.parsed(fact.get("value") or "")
             name = value["node"]
         except (ValueError, TypeError, KeyError):
             return f'{command} needs a value such as {{"node": "packed"}}'

@@ -11,8 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from streams.domain import jsontext
 from streams.domain.order.state import Fact
 
+_BROKEN: Final = object()
+"""A value that begins as JSON and cannot be read as such."""
 _END_OF_WORD: Final = re.compile(r"[:,;.!：，；。！]")
 
 
@@ -35,6 +38,8 @@ class Words:
 def verdict(fact: Fact, words: Words) -> bool | None:
     """True: it approves; False: it rejects; None: neither can be told. By its type alone it approves."""
     value = _value(fact)
+    if value is _BROKEN:
+        return None  # it may have said no
     # Who rejects may say so in any of the three; a reason such as "rejected" is no reason to approve.
     if any(_word(fact.get(name)) in words.no for name in ("command", "reason")):
         return False
@@ -56,9 +61,9 @@ def _value(fact: Fact) -> Any:
     if not text:
         return None
     try:
-        return json.loads(text)
+        return jsontext.parsed(text)
     except ValueError:
-        return text  # a word without the quotes of JSON
+        return _BROKEN if text.lstrip()[:1] in ("{", "[") else text  # a word without the quotes of JSON
 
 
 def _said(value: Mapping[str, Any], words: Words) -> Iterator[bool | None]:
@@ -72,5 +77,5 @@ def _said(value: Mapping[str, Any], words: Words) -> Iterator[bool | None]:
 
 def _word(told: Any) -> str:
     """The first words of what is said, up to a mark, in small letters: `Rejected: no stock` is `rejected`."""
-    text = told if isinstance(told, str) else json.dumps(told)
+    text = told if isinstance(told, str) else "" if isinstance(told, (list, dict)) else json.dumps(told)
     return _END_OF_WORD.split(text, maxsplit=1)[0].strip().casefold()

@@ -138,6 +138,7 @@ def test_two_others_must_approve_in_time(approvals: list[Fact], node: str, last:
         ({"request_id": None}, "no request_id: nobody could approve it"),
         ({"command": "move_node"}, 'move_node needs a value such as {"node": "packed"}'),
         ({"command": "move_node", "value": "[1]"}, 'move_node needs a value such as {"node": "packed"}'),
+        ({"command": "move_node", "value": "[" * 5000}, 'move_node needs a value such as {"node": "packed"}'),
         ({"command": "move_node", "value": '{"node": "nowhere"}'}, "move_node: unknown node"),
         ({"command": "move_node", "value": '{"node": ["packed"]}'}, "move_node: unknown node"),
         ({"command": "move_node", "value": '{"node": "paid"}'}, "no order is moved to paid by hand"),
@@ -308,6 +309,16 @@ def test_an_answer_that_is_neither_counts_for_nothing() -> None:
     assert said(order, 1) == [("refused", "its value neither approves nor rejects")]
     order.tell(approval("zhao", ASKED + 2 * MINUTE))
     assert order.view()["node"] == "packed"
+
+
+@pytest.mark.rule("ST-09")
+@pytest.mark.parametrize(
+    "value", ["[" * 5000, '{"a":' * 5000, '{"approved": false, "reason": "\\ud800"}', '{"approved": false', "[1"]
+)
+def test_an_answer_that_cannot_be_read_approves_nothing_and_stops_nobody(value: str) -> None:
+    order = run(command(), approval("wang"), approval("zhao", value=value))
+    assert said(order, 1) == [("refused", "its value neither approves nor rejects")]
+    assert order.view()["node"] == "picking"
 
 
 @pytest.mark.rule("ST-09")
