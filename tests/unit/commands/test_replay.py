@@ -302,3 +302,25 @@ def test_dead_letters_of_a_replay_become_input_lines_again(tmp_path: Path) -> No
     one = tmp_path / "one.jsonl"
     assert oms("deadletters", "replay", "--topic", "payments", "--from", out, "--out", one, "--all").exit_code == 0
     assert one.read_text().splitlines() == [second]
+
+
+@pytest.mark.rule("ST-03")
+def test_blank_texts_for_what_a_sender_does_not_know_say_nothing(tmp_path: Path) -> None:
+    blank = {"raw_status": "", "raw_field": "", "channel": "douyin", "order_no": "6921"}
+    signed = {"event_id": "c-1", "event_type": "signed", "event_time": "2026-01-26T10:00:00+08:00", "source": "zto"}
+    created, parcel = line("orders", ORDER, **blank), line("couriers", signed, waybill_no="W", **blank)
+    out = replayed(tmp_path, created, line("payments", PAYMENT), parcel)
+    assert rows(out, "order-states")[-1]["value"]["state"] == "logistics_signed"
+    assert not [row for row in rows(out, "alerts") if row["value"]["rule"] == "ST-03"]
+
+
+@pytest.mark.rule("RSK-02", "INV-05")
+def test_orders_of_nobody_in_particular_are_not_of_one_customer(tmp_path: Path) -> None:
+    stock: dict[str, Any] = {"event_id": "s", "event_type": "stock_received", "event_time": "2026-01-24T09:00:00+08:00"}
+    stock |= {"source": "wms-hz", "sku": "BAG", "warehouse": "hz", "quantity": 1}
+    cart = {name: ORDER[name] for name in ("event_time", "source", "channel", "lines")}
+    cart |= {"event_id": "c", "event_type": "cart_added", "customer_id": ""}
+    out = replayed(tmp_path, line("wms", stock), line("orders", cart), line("orders", ORDER, customer_id=""))
+    held = [row["value"] for row in rows(out, "stock-ledger") if row["value"]["pool"] == "held"]
+    assert [(row["delta"], row["reason"]) for row in held] == [(1, "reserved")]
+    assert rows(out, "order-states")[-1]["value"]["customer_id"] is None

@@ -52,6 +52,14 @@ def test_blank_codes_are_no_codes() -> None:
     assert "waybill_no" not in fact(waybill_no="")
 
 
+@pytest.mark.rule("ST-03", "RSK-02", "INV-05")
+@pytest.mark.parametrize("field", ["customer_id", "warehouse", "currency", "raw_status", "raw_field"])
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_name_or_status_says_nothing(field: str, blank: str) -> None:
+    assert field not in fact(**{field: blank})
+    assert fact(**{field: " x"})[field] == " x"
+
+
 @pytest.mark.rule("ID-07")
 @pytest.mark.parametrize("field", ["internal_no", "order_no"])
 def test_an_alias_said_back_stands_for_its_guid(field: str) -> None:
