@@ -20,6 +20,7 @@ from streams.domain.order.meanings import (
     VOICE_CONFIRMED,
     Meaning,
     answer_of,
+    unsigned,
 )
 from streams.domain.order.state import Claim, Fact, OrderState
 from streams.domain.rules.nodes import AUTHORITY, BASE_NODE, NODE_NUMBER, NODE_RANK, NODES, RANK, STATES, UNPROVEN
@@ -52,8 +53,7 @@ def read(fact: Fact) -> Reading:
     if event_type == CONFIRM_TIMEOUT and "digest" not in fact:
         return TIMED_OUT, None
     if event_type == "manual_command" and (meaning := BY_ONE.get(fact.get("command") or "")) is not None:
-        said = fact.get("operator") and fact.get("reason")
-        return meaning, None if said else f"{fact['command']} needs an operator and a reason"
+        return meaning, unsigned(fact)
     return MEANINGS.get((topic, event_type), NOTE), None
 
 

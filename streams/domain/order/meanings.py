@@ -121,6 +121,14 @@ RETRIED: Final = Meaning("TAX-09")
 BY_ONE: Final[Mapping[str, Meaning]] = {RESOLVE: RESOLVED, RETRY_RED: RETRIED}
 """Commands about an order that take no approval: an operator and a reason will do."""
 
+
+def unsigned(fact: Mapping[str, Any]) -> str | None:
+    """Why a command that one person may give is refused: nobody signs for it, or says why. None if somebody does."""
+    if all((fact.get(name) or "").strip() for name in ("operator", "reason")):
+        return None
+    return f"{fact['command']} needs an operator and a reason"
+
+
 VOICE_CONFIRMED: Final = _reaches("customer_signed")
 """A voice_call_result whose answer is CONFIRMED (LOG-15)."""
 CONFIRMED: Final = "confirmed"

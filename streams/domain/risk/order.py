@@ -296,13 +296,13 @@ def _command(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings:
     if fact.get("command") != UNLOCK or _noted(row, "told", _event(fact)) is None:
         return
     refused = None if row.get("lock") == 1 else "the order is not locked by its risk score"
-    if not (fact.get("operator") and fact.get("reason")):
-        refused = f"{UNLOCK} needs an operator and a reason"
+    if not (fact.get("operator") or "").strip():
+        refused = f"{UNLOCK} needs an operator"
     if refused is None:
         row["lock"] = 2
         out.calm("RSK-04", guid, fact["event_time"])
     said = {name: fact[name] for name in ("operator", "source") if fact.get(name)}
-    reason = fact.get("reason") or UNLOCK
+    reason = fact.get("reason") or "unlocked by hand"
     out.sends.append(verdict.told(guid, row, fact["event_time"], _event(fact), settings, reason, refused, said))
 
 
