@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -72,7 +73,7 @@ def read_lines(paths: Iterable[Path | str]) -> Iterator[Line | BadLine]:
                 for number, raw in enumerate(file, start=1):
                     if not raw.isspace():
                         yield parse_line(name, number, raw)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise OmsError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}", exit_code=2) from None
 
 
@@ -105,6 +106,8 @@ def parse_line(file: str, number: int, raw: bytes) -> Line | BadLine:
         times_to_ms(content["value"])
     except ValueError as error:
         return BadLine(file, number, str(error), "contract", text)
+    except RecursionError:
+        return BadLine(file, number, "nested too deep", "contract", text)
     return Line(file, number, content["topic"], content["value"], text, key if type(key) is str else None)
 
 
@@ -145,7 +148,12 @@ def parse_time(text: str, name: str = "time") -> int:
 
 def parse_until(text: str) -> int:
     """A time on the command line: epoch milliseconds or ISO 8601 with an offset. Raises ValueError."""
-    return int(text) if text.lstrip("-").isascii() and text.lstrip("-").isdigit() else parse_time(text)
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        return parse_time(text)
+    if len(digits) > 15:  # what is written as text ends with the year 9999, at 253402300799999
+        raise ValueError("no time in milliseconds: more than 15 digits")
+    return int(text)
 
 
 def code_of(value: dict[str, Any]) -> str | None:

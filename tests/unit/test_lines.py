@@ -50,14 +50,16 @@ def test_a_time_without_an_offset_is_no_time(text: str) -> None:
 
 def test_until_takes_milliseconds_or_text() -> None:
     assert parse_until("1769220000000") == parse_until("2026-01-24T10:00:00+08:00") == 1769220000000
-    with pytest.raises(ValueError):
-        parse_until("tomorrow")
+    for text in ("tomorrow", "--5", "", "9" * 16, "1" * 5000):
+        with pytest.raises(ValueError, match="time"):
+            parse_until(text)
 
 
 @pytest.mark.parametrize(
     ("raw", "stage"),
     [
         (b'{"topic": "orders", "value": {"a": 1}', "decode"),
+        (b'{"topic": "orders", "value": ' + b'{"a": ' * 1000 + b"1" + b"}" * 1001, "contract"),
         (b"\xff\xfe\n", "decode"),
         (b'{"topic": "orders", "value": {"a": "\xc3\x28"}}', "decode"),
         (b"[]\n", "contract"),
@@ -88,7 +90,9 @@ def test_files_are_read_in_order_plain_or_packed_and_blank_lines_count(tmp_path:
 def test_a_missing_file_and_a_broken_archive_are_one_line(tmp_path: Path) -> None:
     broken = tmp_path / "b.gz"
     broken.write_bytes(gzip.compress(b'{"topic":"t","value":{}}\n' * 1000)[:-20])
-    for path in (tmp_path / "none", broken):
+    garbled = tmp_path / "g.gz"
+    garbled.write_bytes(b"\x1f\x8b\x08\x00" + bytes(6) + b"\x06garbage")
+    for path in (tmp_path / "none", broken, garbled):
         with pytest.raises(OmsError, match=path.name) as caught:
             list(read_lines([path]))
         assert caught.value.exit_code == 2
