@@ -68,7 +68,7 @@ def load(
       warehouse      warehouse lat lon
       alternative    sku, and alternatives, nearby or next_batch_at
                      (discount)
-      channel        channel, and ttl_ms, qps or api
+      channel        channel, and qps (0: no limit) or api
       channel_stock  channel sku quantity              what a channel shows
 
     Several names in sku (of an activity), alternatives and nearby are divided by semicolons; times are epoch

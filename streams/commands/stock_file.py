@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from streams.domain.inventory import references
 from streams.errors import OmsError
 from streams.lines import parse_until
 
 POOLS: Final = ("sales", "reserved", "quality_check", "in_transit")
 WORD: Final = 256
 MOST_UNITS: Final = 10**12
-MIN_TTL_MS, MAX_TTL_MS = 15 * 60_000, 30 * 60_000
 
 Parse = Callable[[str], Any]
 
@@ -64,13 +64,22 @@ def _word(text: str) -> str:
     return text
 
 
-def _words(text: str) -> list[str]:
+def _words(text: str, most: int = references.CHOICES) -> list[str]:
     found = [_word(word.strip()) for word in text.split(";")]
+    if len(found) > most:
+        raise ValueError(f"more than {most:,} names")
     if not all(found):
         raise ValueError("a name between two semicolons is empty")
     if len(set(found)) < len(found):
         raise ValueError("names the same twice")
     return found
+
+
+def _time(text: str) -> int:
+    at = parse_until(text)
+    if not 0 <= at < references.LATEST:
+        raise ValueError("not a time from 1970 to 2099")
+    return at
 
 
 def _whole(least: int, most: int) -> Parse:
@@ -126,8 +135,8 @@ COLUMNS: Final[Mapping[str, Parse]] = {
     "channel": _word,
     "activity": _word,
     "quota": _quota,
-    "starts_at": parse_until,
-    "ends_at": parse_until,
+    "starts_at": _time,
+    "ends_at": _time,
     "freeze_ratio": _decimal(0, 100),
     "flash": _flag,
     "lat": _decimal(-90, 90),
@@ -135,9 +144,8 @@ COLUMNS: Final[Mapping[str, Parse]] = {
     "alternatives": _words,
     "discount": _whole(1, 99),
     "nearby": _words,
-    "next_batch_at": parse_until,
-    "ttl_ms": _whole(MIN_TTL_MS, MAX_TTL_MS),
-    "qps": _whole(1, 1_000_000),
+    "next_batch_at": _time,
+    "qps": _whole(0, 1_000_000),
     "api": _flag,
 }
 
@@ -161,7 +169,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         _SET, ("sku",), ("alternatives", "discount", "nearby", "next_batch_at"), ("sku",), "sku",
         ("alternatives", "nearby", "next_batch_at"),
     ),
-    "channel": Kind(_SET, ("channel",), ("ttl_ms", "qps", "api"), ("channel",), "channel", ("ttl_ms", "qps", "api")),
+    "channel": Kind(_SET, ("channel",), ("qps", "api"), ("channel",), "channel", ("qps", "api")),
     "channel_stock": Kind(_SET, ("channel", "sku", "quantity"), (), ("channel", "sku"), "sku"),
 }  # fmt: skip
 
@@ -260,7 +268,8 @@ def _finished(name: str, value: dict[str, Any], at: int) -> dict[str, Any]:
             raise ValueError("starts_at is not before ends_at")
         if value["ends_at"] <= at:
             raise ValueError("ends_at: the activity is over already")
-        return {**{column: cell for column, cell in value.items() if column != "sku"}, "skus": _words(value["sku"])}
+        skus = _words(value["sku"], references.ITEMS)
+        return {**{column: cell for column, cell in value.items() if column != "sku"}, "skus": skus}
     if name == "alternative" and value["sku"] in value.get("alternatives", ()):
         raise ValueError("a SKU is no alternative to itself")
     return value

@@ -40,9 +40,11 @@ SKU_TOPIC: Final = "stock-commands"
 
 WORD: Final = 256
 _UNITS: Final = 10**15
-_LATEST: Final = 4_102_444_800_000
-_ITEMS: Final = 10_000
-_CHOICES: Final = 10
+LATEST: Final = 4_102_444_800_000
+"""Times lie before it, ms."""
+ITEMS: Final = 10_000
+"""SKUs of an activity."""
+CHOICES: Final = 10
 """Of alternatives and of warehouses nearby: they are said with every line that cannot be served."""
 MOST_FROZEN: Final = 1_000
 """Largest freeze_ratio."""
@@ -72,7 +74,7 @@ def _units(value: Any) -> str | None:
 
 
 def _time(value: Any) -> str | None:
-    return None if type(value) is int and 0 <= value < _LATEST else "is not a time in milliseconds"
+    return None if type(value) is int and 0 <= value < LATEST else "is not a time in milliseconds"
 
 
 def _words(most: int) -> Check:
@@ -109,7 +111,7 @@ _REFERENCES: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, Check]]]] = 
     "stock": (("sku", "warehouse", "quantity"), {"quantity": _units, "pool": _pool}),
     "alternative": (
         ("sku",),
-        {"alternatives": _words(_CHOICES), "nearby": _words(_CHOICES), "discount": _discount, "next_batch_at": _time},
+        {"alternatives": _words(CHOICES), "nearby": _words(CHOICES), "discount": _discount, "next_batch_at": _time},
     ),
     "channel_stock": (("sku", "channel", "quantity"), {"quantity": _units}),
     "warehouse": (("warehouse",), {"lat": _degrees, "lon": _degrees}),
@@ -201,7 +203,7 @@ def _activity(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
     if skus is None or skus == []:
         return "value has no sku"
     times = {"starts_at": _time, "ends_at": _time}
-    checks = {**times, "freeze_ratio": _ratio, "flash": _flag, "skus": _words(_ITEMS)}
+    checks = {**times, "freeze_ratio": _ratio, "flash": _flag, "skus": _words(ITEMS)}
     wrong = _wrong({**value, "skus": skus}, ("activity", *times), checks)
     if wrong is None and value["starts_at"] >= value["ends_at"]:
         wrong = "value ends before it starts"

@@ -21,13 +21,13 @@ LATER = AT_MS + 3_600_000
 
 EVERY_KIND = (
     "kind,sku,warehouse,quantity,channel,activity,quota,starts_at,ends_at,freeze_ratio,flash,lat,lon,"
-    "alternatives,discount,nearby,next_batch_at,ttl_ms,qps,api",
-    f"activity,BAG;CUP,,,,newyear,,{AT},1769086800000,0.5,true,,,,,,,,,",
-    "quota,BAG,,,douyin,newyear,50,,,,,,,,,,,,,",
-    "warehouse,,HZ,,,,,,,,,30.25,120.17,,,,,,,",
-    f"alternative,BAG,,,,,,,,,,,,CUP;MUG,15,HZ;SH,{AT},,,",
-    "channel,,,,douyin,,,,,,,,,,,,,1800000,1200,false",
-    "channel_stock,BAG,,80,tmall,,,,,,,,,,,,,,,",
+    "alternatives,discount,nearby,next_batch_at,qps,api",
+    f"activity,BAG;CUP,,,,newyear,,{AT},1769086800000,0.5,true,,,,,,,,",
+    "quota,BAG,,,douyin,newyear,50,,,,,,,,,,,,",
+    "warehouse,,HZ,,,,,,,,,30.25,120.17,,,,,,",
+    f"alternative,BAG,,,,,,,,,,,,CUP;MUG,15,HZ;SH,{AT},,",
+    "channel,,,,douyin,,,,,,,,,,,,,1200,false",
+    "channel_stock,BAG,,80,tmall,,,,,,,,,,,,,,",
 )
 
 
@@ -95,7 +95,7 @@ def test_every_kind_of_line_becomes_its_event(tmp_path: Path) -> None:
         ),
         (
             "reference_set", "douyin",
-            {"kind": "channel", "channel": "douyin", "ttl_ms": 1_800_000, "qps": 1200, "api": False},
+            {"kind": "channel", "channel": "douyin", "qps": 1200, "api": False},
         ),
         ("reference_set", "BAG", {"kind": "channel_stock", "sku": "BAG", "quantity": 80, "channel": "tmall"}),
     ]  # fmt: skip
@@ -113,7 +113,7 @@ def test_what_is_sent_passes_the_contract_and_is_named_by_file_time_and_line(tmp
 
 
 def test_intake_takes_every_kind_that_the_file_may_hold(tmp_path: Path) -> None:
-    lines = loaded(tmp_path, *EVERY_KIND, "stock,BAG,HZ,87,,,,,,,,,,,,,,,,")
+    lines = loaded(tmp_path, *EVERY_KIND, "stock,BAG,HZ,87,,,,,,,,,,,,,,,")
     for line in lines:
         found = routes(line["value"])
         assert not isinstance(found, str), (line["value"]["value"], found)
@@ -157,8 +157,11 @@ def test_a_bad_line_is_refused_with_its_number_and_reason(tmp_path: Path, line: 
         ("activity,BAG;;CUP,,a,1,1769086800000,", "a name between two semicolons is empty"),
         ("activity,BAG;BAG,,a,1,1769086800000,", "names the same twice"),
         ("alternative,BAG,,,,,CUP;BAG", "a SKU is no alternative to itself"),
+        ("alternative,BAG,,,,," + ";".join("ABCDEFGHIJK"), "alternatives: more than 10 names"),
+        ("activity,BAG,,a,1,4102444800000,", "ends_at: not a time from 1970 to 2099"),
+        ("activity,BAG,,a,-1,1769086800000,", "starts_at: not a time from 1970 to 2099"),
         ("alternative,BAG,,,,,", "alternative needs one of alternatives, nearby, next_batch_at"),
-        ("channel,,douyin,,,,", "channel needs one of ttl_ms, qps, api"),
+        ("channel,,douyin,,,,", "channel needs one of qps, api"),
     ],
 )
 def test_cells_that_contradict_each_other_are_refused(tmp_path: Path, line: str, reason: str) -> None:
