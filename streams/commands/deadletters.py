@@ -95,8 +95,10 @@ def _chosen(
     for letter in letters:
         place = (letter["topic"], letter["partition"], letter["offset"])
         wanted = (topic, partition, offset)
-        if place not in seen and all(ask in (None, has) for ask, has in zip(wanted, place, strict=True)):
-            seen.add(place)
+        # A line of a replayed file has the file's name alone: two folders may have one of that name.
+        name = (*place, letter["value"] if letter["partition"] is None else None)
+        if name not in seen and all(ask in (None, has) for ask, has in zip(wanted, place, strict=True)):
+            seen.add(name)
             yield letter
 
 
@@ -110,19 +112,18 @@ def _letters(folder: Path | None, broker: str | None) -> Iterator[Letter]:
 
 
 def _from_folder(folder: Path) -> Iterator[Letter]:
-    import orjson
-
+    from streams.commands.order_files import lines
     from streams.engine.codec.json import unreadable
 
     path = folder / f"{TOPIC}.jsonl"
     if not path.is_file():
         raise UsageError(f"{folder} is no folder of `oms replay`: it has no {path.name}")
-    with path.open("rb") as file:
-        for raw in file:
-            letter = orjson.loads(raw)["value"]
-            for name in ("key", "value"):
-                letter[name] = None if letter[name] is None else unreadable(letter[name])
-            yield letter
+    for number, _, letter in lines(folder, TOPIC):
+        try:
+            kept = {name: None if letter[name] is None else unreadable(letter[name]) for name in ("key", "value")}
+            yield {**letter, **kept}
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise OmsError(f"{path}:{number}: no dead letter") from None
 
 
 def _from_broker(broker: str | None) -> Iterator[Letter]:

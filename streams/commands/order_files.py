@@ -11,7 +11,7 @@ import orjson
 from streams.commands.order_view import codes_of
 from streams.domain.ledger import of_entries, waits_for
 from streams.domain.rules import data
-from streams.errors import UsageError
+from streams.errors import OmsError, UsageError
 
 
 def find(folder: Path, code: str) -> list[dict[str, Any]]:
@@ -49,12 +49,23 @@ def find(folder: Path, code: str) -> list[dict[str, Any]]:
 
 def rows(folder: Path, topic: str, needles: list[str]) -> Iterator[tuple[str, Any]]:
     """(key, value) of the lines of DIR/TOPIC.jsonl that mention one of the texts; none if there is no such file."""
+    if needles:
+        for _, key, value in lines(folder, topic, needles):
+            yield key, value
+
+
+def lines(folder: Path, topic: str, needles: list[str] | None = None) -> Iterator[tuple[int, str, Any]]:
+    """(number, key, value) of the lines of DIR/TOPIC.jsonl, of those that mention one of the texts; none if there is no
+    such file. OmsError for what is no line of a replay."""
     path = folder / f"{topic}.jsonl"
-    quoted = [orjson.dumps(needle) for needle in needles]
-    if not path.is_file() or not quoted:
+    if not path.is_file():
         return
+    quoted = [orjson.dumps(needle) for needle in needles or ()]
     with path.open("rb") as file:
-        for raw in file:
-            if any(needle in raw for needle in quoted):
-                row = orjson.loads(raw)
-                yield row["key"], row["value"]
+        for number, raw in enumerate(file, start=1):
+            if not quoted or any(needle in raw for needle in quoted):
+                try:
+                    row = orjson.loads(raw)
+                    yield number, row["key"], row["value"]
+                except (orjson.JSONDecodeError, KeyError, TypeError):
+                    raise OmsError(f"{path}:{number}: not a line of `oms replay`") from None

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from streams.errors import OmsError, UsageError
 
 if TYPE_CHECKING:
@@ -86,16 +84,10 @@ def require_folder(folder: Path) -> None:
 
 def lines(folder: Path, topic: str) -> Iterator[tuple[str, Any]]:
     """(key, value) of every line of DIR/TOPIC.jsonl; none if there is no such file."""
-    path = folder / f"{topic}.jsonl"
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                row = orjson.loads(raw)
-                yield row["key"], row["value"]
-            except (orjson.JSONDecodeError, KeyError, TypeError):
-                raise OmsError(f"{path}:{number}: not a line of `oms replay`") from None
+    from streams.commands import order_files
+
+    for _, key, value in order_files.lines(folder, topic):
+        yield key, value
 
 
 class Follower:

@@ -324,3 +324,24 @@ def test_orders_of_nobody_in_particular_are_not_of_one_customer(tmp_path: Path) 
     held = [row["value"] for row in rows(out, "stock-ledger") if row["value"]["pool"] == "held"]
     assert [(row["delta"], row["reason"]) for row in held] == [(1, "reserved")]
     assert rows(out, "order-states")[-1]["value"]["customer_id"] is None
+
+
+def test_unreadable_lines_of_two_files_of_one_name_are_all_sent_again(tmp_path: Path) -> None:
+    files = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / "in.jsonl")
+        files[-1].write_text(f"broken in {folder}\n")
+    assert oms("replay", *files, "--out", tmp_path / "out").exit_code == 1
+    assert oms("deadletters", "replay", "--all", "--from", tmp_path / "out", "--out", tmp_path / "again").exit_code == 0
+    assert (tmp_path / "again").read_text().splitlines() == ["broken in a", "broken in b"]
+
+
+@pytest.mark.parametrize("text", ["x", "[]", '{"key": "a"}', '{"key": "a", "value": null}', '{"key": "N1", "val'])
+def test_a_folder_with_a_line_that_is_none_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    for name in ("dead-letters", "order-states", "inventory-states", "stock-ledger"):
+        (tmp_path / f"{name}.jsonl").write_text(f'{text} "N1"\n')
+    for command in (("deadletters", "list"), ("order", "N1"), ("stock", "N1"), ("stock", "check")):
+        result = oms(*command, "--from", tmp_path)
+        assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
+        assert ".jsonl:1: " in result.output
