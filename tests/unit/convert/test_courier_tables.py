@@ -158,3 +158,17 @@ def test_a_zip_file_that_is_no_workbook_and_a_workbook_cut_short_are_wrong_use(t
     broken = rewritten(whole, "xl/worksheets/sheet1.xml", "<sheetData", "<sheetData><row")
     with pytest.raises(OmsError, match="Excel workbook"):
         tables("a.xlsx", broken)
+
+
+@pytest.mark.rule("LOG-08")
+def test_a_workbook_that_was_garbled_or_encrypted_is_wrong_use() -> None:
+    whole = saved(Workbook())
+    encrypted = bytearray(whole)
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := encrypted.find(mark, at + 1)) >= 0:
+            encrypted[at + flags] |= 1
+    body = whole.index(b"xl/worksheets/sheet1.xml") + 24
+    for content in (bytes(encrypted), whole[:body] + b"\xff" * 40 + whole[body + 40 :]):
+        with pytest.raises(OmsError, match="Excel workbook"):
+            tables("a.xlsx", content)
