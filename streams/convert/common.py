@@ -34,13 +34,17 @@ def line(topic: str, **fields: Any) -> Line:
     return {"topic": topic, "value": {name: value for name, value in fields.items() if value is not None}}
 
 
+_MOST = 10**15
+"""The largest amount that the contract takes."""
+
+
 def minor(text: str) -> int:
     """An amount as written ("128.45") in minor units (12845); exact, ValueError when it has more than two decimals."""
     try:
         scaled = Decimal(text.strip()).scaleb(2)
     except InvalidOperation:
         raise ValueError(f"not an amount: {text!r}") from None
-    if not scaled.is_finite() or scaled != scaled.to_integral_value():
+    if not scaled.is_finite() or abs(scaled) > _MOST or scaled != scaled.to_integral_value():
         raise ValueError(f"not an amount in hundredths: {text!r}")
     return int(scaled)
 
@@ -108,10 +112,13 @@ def rows(path: Path, *columns: str) -> Iterator[tuple[int, Row]]:
 
 @contextmanager
 def row_of(path: Path, number: int) -> Iterator[None]:
-    """A value of the row that cannot be converted (ValueError) becomes a ConvertError that names file and row."""
+    """A value of the row that cannot be converted becomes a ConvertError that names file and row: one that is none
+    (ValueError), or that no amount or calendar has (ArithmeticError)."""
     try:
         yield
-    except ValueError as error:
+    except ConvertError:
+        raise
+    except (ValueError, ArithmeticError) as error:
         raise ConvertError(f"{path}:{number}: {error}") from None
 
 

@@ -57,6 +57,7 @@ _TIMES = (
 )
 _COLUMNS = ("order_id", "customer_id", "order_status", "order_estimated_delivery_date", *_TIMES)
 _ITEM_COLUMNS = ("order_id", "order_item_id", "product_id", "shipping_limit_date", "price", "freight_value")
+_CUSTOMER_COLUMNS = ("customer_id", "customer_city", "customer_state")
 # The published names first; then the names of a partial copy, whose items cover only some of its orders.
 _ORDERS = ("olist_orders_dataset", "orders_union_full_timestamps", "orders_8135_seconds")
 _ITEMS = ("olist_order_items_dataset", "order_items", "order_items_for_8135")
@@ -95,7 +96,10 @@ def convert(
         if limit is not None and len(heads) >= limit:
             break
         with row_of(path, number):
-            first = min(local_ms(row[name], zone(ZONE)) for name in _TIMES if row[name])
+            told = [local_ms(row[name], zone(ZONE)) for name in _TIMES if row[name]]
+            if not told:
+                raise ValueError("the order has no time")
+            first = min(told)
         heads.append((first, number, row))
     tables = _read(src, {row["order_id"] for _, _, row in heads})
     if sort == "time":
@@ -245,14 +249,18 @@ def _raw(row: Row, name: str) -> str:
 def _read(src: Path, wanted: set[str]) -> _Tables:
     tables = _Tables()
     items = found(src, "table of items", *_ITEMS)
-    for _, row in rows(items, *_ITEM_COLUMNS):
+    for number, row in rows(items, *_ITEM_COLUMNS):
         if row["order_id"] in wanted:
+            with row_of(items, number):
+                int(row["order_item_id"])
             tables.items[row["order_id"]].append(row)
     for listed in tables.items.values():
         listed.sort(key=lambda row: int(row["order_item_id"]))
     payments = found(src, "table of payments", *_PAYMENTS)
-    for _, row in rows(payments, "order_id", "payment_sequential", "payment_value"):
+    for number, row in rows(payments, "order_id", "payment_sequential", "payment_value"):
         if row["order_id"] in wanted:
+            with row_of(payments, number):
+                int(row["payment_sequential"])
             tables.payments[row["order_id"]].append(row)
     for listed in tables.payments.values():
         listed.sort(key=lambda row: int(row["payment_sequential"]))
@@ -260,7 +268,7 @@ def _read(src: Path, wanted: set[str]) -> _Tables:
         covered = found(src, "table of orders with items", "orders_8135_seconds")
         tables.covered = {row["order_id"] for _, row in rows(covered, "order_id")}
     if path := find(src, *_CUSTOMERS):
-        tables.customers = {row["customer_id"]: row for _, row in rows(path)}
+        tables.customers = {row["customer_id"]: row for _, row in rows(path, *_CUSTOMER_COLUMNS)}
     tables.categories = _categories(src)
     return tables
 
@@ -269,7 +277,9 @@ def _categories(src: Path) -> dict[str, str]:
     """Product id to the English name of its category: the nearest to a product's name that Olist publishes."""
     english = {}
     if path := find(src, *_CATEGORIES):
-        english = {row["product_category_name"]: row["product_category_name_english"] for _, row in rows(path)}
+        names = ("product_category_name", "product_category_name_english")
+        english = {row[names[0]]: row[names[1]] for _, row in rows(path, *names)}
     products = find(src, *_PRODUCTS)
-    named = ((row["product_id"], row["product_category_name"]) for _, row in rows(products)) if products else ()
+    columns = ("product_id", "product_category_name")
+    named = ((row[columns[0]], row[columns[1]]) for _, row in rows(products, *columns)) if products else ()
     return {product: english.get(name, name) for product, name in named if name}

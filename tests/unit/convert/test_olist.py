@@ -107,6 +107,32 @@ def test_a_bad_amount_is_named(olist: Path) -> None:
         list(convert(olist))
 
 
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("olist_order_items_dataset", "order_item_id"),
+        ("olist_order_payments_dataset", "payment_sequential"),
+        ("olist_customers_dataset", "customer_state"),
+        ("olist_customers_dataset", "customer_id"),
+        ("olist_products_dataset", "product_id"),
+    ],
+)
+def test_a_table_without_a_column_it_needs_or_with_a_number_that_is_none_is_named(
+    olist: Path, table: str, column: str
+) -> None:
+    path = olist / f"{table}.csv"
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    at = [name.strip('"') for name in rows[0]].index(column)
+    if column in ("order_item_id", "payment_sequential"):
+        for row in rows[1:]:
+            row[at] = "x"
+    else:
+        rows[0][at] = "other"
+    path.write_text("\n".join(",".join(row) for row in rows), encoding="utf-8")
+    with pytest.raises(ConvertError, match=table):
+        list(convert(olist))
+
+
 def test_the_partial_copy_gives_every_order_and_its_known_disorder(reference: Path) -> None:
     seen: Counter[str] = Counter()
     times: dict[str, dict[str, int]] = {}

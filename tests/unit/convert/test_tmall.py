@@ -78,3 +78,16 @@ def test_the_real_report_adds_up(reference: Path) -> None:
             paid[value["order_no"]] = value["amount_minor"]
     assert kinds == {"order_created": 28_010, "payment_succeeded": 28_010 - 3_923, "refund_settled": 5_646}
     assert all(totals[order_no] == amount for order_no, amount in paid.items())
+
+
+@pytest.mark.parametrize(("old", "new"), [("21.0,21.0", "1e999999,21.0"), ("21.0,21.0", "1e500,21.0")])
+def test_an_amount_beyond_all_measure_is_named_with_its_row(report: Path, old: str, new: str) -> None:
+    report.write_text(REPORT.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConvertError, match=r"tmall_order_report\.csv:3: "):
+        list(convert(report))
+
+
+def test_a_time_that_stands_for_none_in_other_programs_is_named_with_its_row(report: Path) -> None:
+    report.write_text(REPORT.replace("2020-02-21 00:00:02", "0001-01-01 00:00:00"), encoding="utf-8")
+    with pytest.raises(ConvertError, match=r"tmall_order_report\.csv:3: "):
+        list(convert(report))
