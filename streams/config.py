@@ -212,9 +212,16 @@ def _kafka_value(variable: str, key: str, value: str) -> str:
         if value.upper() not in choices:
             raise ConfigError(f"{variable}: must be one of {', '.join(choices)}")
         return value.upper()
-    if key.endswith(".location") and value != "probe" and not Path(value).exists():
-        raise ConfigError(f"{variable}: no such file: {value}")
+    if key.endswith(".location") and value != "probe" and not _exists(value):
+        raise ConfigError(f"{variable}: no such file: {value[:200]}")
     return value
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long for a path: the file's content, say
+        return False
 
 
 def _broker(text: str) -> str:
@@ -284,7 +291,10 @@ def _host(text: str) -> str:
 
 
 def _folder(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:  # ~somebody who has no account here
+        raise ValueError("must be a path; ~NAME needs a user of that name") from None
 
 
 def _salt(text: str) -> str:

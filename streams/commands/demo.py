@@ -80,7 +80,10 @@ def _broker(url: str | None, folder: Path) -> Iterator[str]:
     """The broker to play on: the one asked for; else an embedded one; else, where there is none, OMS_BROKER's."""
     from streams.broker import BrokerError, EmbeddedBroker, find_binary
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OmsError(f"cannot write to {folder}: {error.strerror}") from None
     if url is None:
         try:
             find_binary()

@@ -79,7 +79,10 @@ class Rest:
             return None
         if answer.status >= 400:
             raise ConnectError(f"Connect answers {answer.status} to {method} {path}: {_message(answer.data)}")
-        return json.loads(answer.data) if answer.data else None
+        try:
+            return json.loads(answer.data) if answer.data else None
+        except ValueError:
+            raise ConnectError(f"{self.url} answers {method} {path} with no JSON: is it a Connect worker?") from None
 
 
 def _rebalances(status: int, body: bytes) -> bool:

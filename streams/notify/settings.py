@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from streams.config import ConfigError, Secret
 from streams.domain.alert import SEVERITIES
@@ -207,6 +208,10 @@ def _checked(kind: str, options: dict[str, Any], wrong: Wrong) -> dict[str, Any]
         url = options.setdefault("url", _URLS.get(kind))
         if not shown(url).startswith(("http://", "https://")):
             raise wrong("url", "must begin with https:// or http://")
+        try:
+            urlsplit(shown(url))
+        except ValueError:  # its words may quote a secret
+            raise wrong("url", "is no URL") from None
     if "server" in options and not _host_port(options["server"]):
         raise wrong("server", "must be HOST:PORT")
     if options.get("tls", "starttls") not in _SMTP_TLS:

@@ -43,7 +43,7 @@ STATUS = FOLDER / "status"
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MapError(f"{path.name} cannot be read: {error}") from None
 
 

@@ -107,3 +107,10 @@ def test_a_data_set_becomes_input_lines(tmp_path: Path) -> None:
     one_line(oms("convert", "tmall", tmp_path / "none", "--out", out), 2, "none")
     one_line(oms("convert", "olist", tmp_path, "--out", out), 2, str(tmp_path))
     one_line(oms("convert", "tmall", report, "--out", tmp_path / "no" / "out"), 2, "out")
+
+
+def test_a_demo_whose_folder_cannot_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "file")])
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert "cannot write to" in result.stderr

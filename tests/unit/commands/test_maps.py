@@ -128,7 +128,7 @@ def test_import_needs_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.rule("OTH-08")
-@pytest.mark.parametrize("broken", ["{", '{"version": 1}'])
+@pytest.mark.parametrize("broken", ["{", '{"version": 1}', "[" * 5000])
 def test_a_broken_file_stops_the_worker_with_one_line(tmp_path: Path, broken: str) -> None:
     (tmp_path / "own.json").write_text(broken, encoding="utf-8")
     with pytest.raises(OmsError, match=r"OMS_MAPS_DIR: own"):

@@ -28,7 +28,7 @@ class Stand:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 stand.asked.append((self.command, self.path, json.loads(body) if body else None))
                 status, value = stand.answers.pop(0)
-                data = b"" if value is None else json.dumps(value).encode()
+                data = value if isinstance(value, bytes) else b"" if value is None else json.dumps(value).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
@@ -94,3 +94,9 @@ def test_only_what_differs_is_put(stand: Stand) -> None:
     assert connectors.apply(Rest(stand.url), [same, other, new]) == ["other", "new"]
     puts = [(path, body) for method, path, body in stand.asked if method == "PUT"]
     assert puts == [(f"/connectors/{one.name}/config", one.config) for one in (other, new)]
+
+
+def test_a_server_that_is_no_connect_worker_is_told_in_one_line(stand: Stand) -> None:
+    stand.answers = [(200, b"<html>welcome</html>")]
+    with pytest.raises(ConnectError, match="is it a Connect worker"):
+        Rest(stand.url).statuses()

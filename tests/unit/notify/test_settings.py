@@ -38,6 +38,7 @@ def test_secrets_come_from_variables_and_files_and_are_never_shown(tmp_path: Pat
         ({"kind": ["dingtalk"]}, "kind"),
         ({"kind": None}, "kind"),
         (robot(timeout_s=float("nan")), "timeout_s"),
+        (robot(url="http://[::1"), "url: is no URL"),
         ({"kind": "dingtalk"}, "token: is missing"),
         (robot(token="in-the-clear"), "token: must be"),
         (robot(token={"env": "NOBODY"}), "the variable NOBODY is not set"),
