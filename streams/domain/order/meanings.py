@@ -46,6 +46,8 @@ REPEATED_PAYMENT: Final = "_payment_repeated"
 """ID-05: `event_type` of a payment that the order has had, beside `repeats`, the event id it came under first, and
 `told_as`, its own type."""
 GIVEN_UP: Final = "given_up"
+RECORDED: Final = "receipt_recorded"
+"""What finance has received is compared with what was paid (`match`), and adds nothing to it."""
 """INV-07: a mark, no flag, of an order whose payment failed or whose buyer asked to cancel: unpaid it holds nothing."""
 
 MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
@@ -96,7 +98,7 @@ MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
     ("service", "ticket_opened"): NOTE,
     ("service", "ticket_closed"): NOTE,
     ("finance", "settled"): _reaches("settled"),
-    ("finance", "receipt_recorded"): NOTE,
+    ("finance", RECORDED): NOTE,
     ("finance", "posted"): NOTE,
     ("finance", "bi_total"): NOTE,
     ("finance", "period_closed"): NOTE,

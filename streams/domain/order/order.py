@@ -36,7 +36,7 @@ from streams.domain.order import (
 )
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
-from streams.domain.order.meanings import CONFIRM_TIMEOUT, REFUND, REPEATED_PAYMENT, TIMED_OUT, Meaning
+from streams.domain.order.meanings import CONFIRM_TIMEOUT, RECORDED, REFUND, REPEATED_PAYMENT, TIMED_OUT, Meaning
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
@@ -149,7 +149,7 @@ def _fold(
     if meaning.is_manual:
         return _manual(state, new, fact, at, changed, now, settings)
     rule = meaning.rule
-    if meaning.money and (wrong := money.refusal(state.currency, fact)):
+    if (meaning.money or fact["event_type"] == RECORDED) and (wrong := money.refusal(state.currency, fact)):
         refusal, rule = wrong, "FIN-07"
     elif meaning.claims or claims.of_a_field(fact):
         changed |= claims.keep(new, fact, meaning, at)

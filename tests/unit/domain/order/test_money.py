@@ -90,6 +90,16 @@ def test_an_amount_in_another_currency_is_refused_and_moves_nothing() -> None:
 
 
 @pytest.mark.rule("FIN-07")
+def test_what_finance_recorded_in_another_currency_is_refused() -> None:
+    usd = fact("finance", "receipt_recorded", T0 + 1, amount_minor=5, currency="USD")
+    cny = fact("finance", "receipt_recorded", T0 + 2, amount_minor=5, currency="CNY")
+    _, decisions = fold([created(), usd, cny])
+
+    assert verdicts(decisions) == ["accepted", "refused", "accepted"]
+    assert decisions[1].audit["reason"] == "amount in USD for an order in CNY"
+
+
+@pytest.mark.rule("FIN-07")
 def test_an_order_that_names_no_currency_is_in_the_default_one() -> None:
     assert view(created(currency=None), paid(currency="CNY"))["paid_minor"] == 30000
     assert view(created(currency=None), paid(currency="USD"))["paid_minor"] == 0
