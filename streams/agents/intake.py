@@ -122,6 +122,7 @@ def _fold(ctx: Context, maps: StatusMaps, unread: dict[str, int], value: dict[st
         by_sku: dict[str, list[Any]] = {}
         for line in fact["lines"]:
             by_sku.setdefault(line["sku"], []).append(line)
+        fact.pop("raw", None)  # nobody reads it there, and a cart of many SKUs would carry it as often
         for sku, lines in by_sku.items():
             ctx.emit("stock-commands", sku, {**fact, "lines": lines, "sku": sku})
         return

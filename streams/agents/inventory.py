@@ -130,7 +130,8 @@ def _look(ctx: Context, kind: str, due: int) -> None:
 def _forget(ctx: Context, sku: str, now: int) -> None:
     """Forget the events of a SKU that are older than the memory, and look again when the next one is, at most daily."""
     seen, oldest = ctx[TABLES[change.SEEN]], None
-    for name, at in list(seen.scan(f"{sku}\0")):
+    for name, row in list(seen.scan(f"{sku}\0")):
+        at = row if isinstance(row, int) else row[0]
         if at + _SETTINGS.seen_ms <= now:
             del seen[name]
         else:

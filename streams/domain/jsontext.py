@@ -13,6 +13,8 @@ def parsed(text: str) -> Any:
         found = json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    except ValueError:
+        raise ValueError("not JSON") from None
     if "\\u" in text and _is_broken(found):
         raise ValueError("not valid Unicode")
     return found

@@ -68,12 +68,22 @@ def test_what_operations_and_warehouses_say_becomes_the_state_of_the_sku() -> No
     assert not flow.dead()
 
 
+@pytest.mark.rule("INV-10", "ID-05")
+def test_an_event_id_that_comes_again_with_another_quantity_is_a_dead_letter() -> None:
+    flow = Flow()
+    for units in (3, 3, 4):
+        flow.say("wms", "stock_received", 5, event_id="same", sku=SKU, warehouse="hz", quantity=units)
+    assert flow.state["available"] == 3
+    assert flow.dead() == [("rule", "event id reused with other content")]
+
+
 @pytest.mark.rule("INV-05", "INV-06", "INV-17")
 def test_a_cart_becomes_an_order_and_the_order_expires_to_the_millisecond() -> None:
     flow = Flow().receive(3)
     lines = [{"line_no": n, "sku": SKU, "name": "福袋", "quantity": 1} for n in (1, 2)]
-    flow.say("orders", "cart_added", 10, channel="douyin", customer_id="c-1", lines=lines)
+    flow.say("orders", "cart_added", 10, channel="douyin", customer_id="c-1", lines=lines, raw="{}")
     assert (flow.state["vouchers"], flow.state["held"]) == (2, 2)
+    assert all("raw" not in command for _, command in flow.runner.output("stock-commands"))
     flow.order("reserve", "G1", 3, at=20, customer_id="c-1")
     assert (flow.state["vouchers"], flow.state["held"], flow.state["available"]) == (0, 3, 0)
     flow.runner.advance(T0 + 20 + 15 * MINUTE - 1)

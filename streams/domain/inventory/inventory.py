@@ -1,7 +1,7 @@
 """One message or timer of one SKU: which rule it is for, what it may read, and what comes of it.
 
-    stock-commands (by sku) -> skus, holds, vouchers, seen -> stock-ledger, inventory-states, oversell-breaks,
-                                                             replies on order-facts, findings on alert-facts
+stock-commands (by sku) -> skus, holds, vouchers, seen -> stock-ledger, inventory-states, oversell-breaks,
+                                                         replies on order-facts, findings on alert-facts
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ def _fact(get: Get, fact: Message, settings: Settings, now: int | None) -> Chang
     if kind == "reference_set":
         return _reference(change, fact, settings)
     name = f"{sku}\0{fact['source']}\0{fact['event_id']}"
-    if get(SEEN, name) is not None:
-        return change
+    seen, digest = get(SEEN, name), fact.get("digest") or 0
+    if seen is not None:
+        other = isinstance(seen, list) and seen[1] != digest  # rows of older versions hold the time alone
+        return change.refuse("event id reused with other content") if other else change
     if kind == "cart_added":
         customer = fact.get("customer_id")
         voucher = None if customer is None else get(VOUCHERS, vouchers.voucher_key(sku, customer))
@@ -80,7 +82,7 @@ def _fact(get: Get, fact: Message, settings: Settings, now: int | None) -> Chang
     else:
         return change.refuse("no such fact about stock")
     if change.refusal is None and change.writes:
-        change.writes.append((SEEN, name, at))
+        change.writes.append((SEEN, name, [at, digest]))
         change.timers.append((FORGET, sku, at + settings.seen_ms))
     return change
 

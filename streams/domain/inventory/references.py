@@ -129,8 +129,8 @@ def routes(fact: Mapping[str, Any]) -> Routes | str:
     """Where an accepted reference_set, quota_set or activity_set goes, or what is wrong with its value."""
     try:
         value = jsontext.parsed(fact["value"])
-    except ValueError:
-        return "value is not JSON"
+    except ValueError as wrong:
+        return f"value is {wrong}"
     if not isinstance(value, dict):
         return "value is not a JSON object"
     kind = fact["event_type"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.domain.inventory import messages
+from streams.domain.inventory import change, messages
 from streams.domain.inventory.references import routes
 from tests.unit.domain.inventory.shop import MINUTE, SKU, T0, Shop
 
@@ -100,6 +100,24 @@ def test_a_delivery_told_twice_counts_once() -> None:
     it.receive(3, at=1, event_id="same")
     it.receive(3, at=1, event_id="same", source="wms-bj")
     assert it.stock.sales == 11
+
+
+@pytest.mark.rule("INV-10", "ID-05")
+def test_an_event_id_with_other_content_is_refused_by_name() -> None:
+    it = shop(5)
+    it.receive(3, at=1, event_id="same", digest=1)
+    assert it.receive(3, at=1, event_id="same", digest=1).refusal is None
+    assert it.receive(4, at=1, event_id="same", digest=2).refusal == "event id reused with other content"
+    assert it.stock.sales == 8
+
+
+@pytest.mark.rule("INV-10", "ID-05")
+def test_an_event_remembered_by_an_older_version_counts_once() -> None:
+    it = shop(5)
+    it.receive(3, at=1, event_id="same", digest=1)
+    it.rows[change.SEEN, f"{SKU}\0wms-hz\0same"] = json.dumps(T0 + 1)
+    assert it.receive(3, at=1, event_id="same", digest=1).refusal is None
+    assert it.stock.sales == 8
 
 
 # -- counts -----------------------------------------------------------------------------------------------------------
@@ -317,14 +335,14 @@ ACTIVITY = {"activity": "a", "sku": "s", "starts_at": T0, "ends_at": T0 + 9}
     ("kind", "value", "why"),
     [
         ("reference_set", "{", "value is not JSON"),
-        ("reference_set", "[" * 100_000, "value is not JSON"),
+        ("reference_set", "[" * 100_000, "value is nested too deep"),
         ("reference_set", "[]", "value is not a JSON object"),
         ("reference_set", {**GOOD, "kind": "price"}, "value has no kind that is known"),
         ("reference_set", {**GOOD, "kind": []}, "value has no kind that is known"),
         ("reference_set", {**GOOD, "sku": None}, "value has no sku"),
         ("reference_set", {**GOOD, "sku": " "}, "value has a sku that is not a text"),
         ("reference_set", {**GOOD, "sku": "a\0b"}, "value has a sku that holds a NUL character"),
-        ("reference_set", {**GOOD, "sku": "\ud800"}, "value has a sku that is not valid Unicode"),
+        ("reference_set", {**GOOD, "sku": "\ud800"}, "value is not valid Unicode"),
         ("reference_set", {**GOOD, "sku": "x" * 257}, "value has a sku that is longer than 256 characters"),
         ("reference_set", {**GOOD, "quantity": -1}, "value has a quantity that is out of range"),
         ("reference_set", {**GOOD, "quantity": 1.5}, "value has a quantity that is not a whole number"),
