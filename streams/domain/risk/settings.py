@@ -196,8 +196,8 @@ def _season(entry: Mapping[str, Any]) -> Season:
         first, last = (tuple(int(part) for part in entry[end].split("-")) for end in ("from", "to"))
         for date in (first, last):
             calendar.number_of(*(date if len(date) == 3 else (2024, *date)))
-    except (ValueError, TypeError):
-        raise RiskError(f"season {entry['season']}: dates are MM-DD or YYYY-MM-DD") from None
+    except (ValueError, TypeError, AttributeError):
+        raise RiskError(f"season {entry['season']}: dates are MM-DD or YYYY-MM-DD, in quotes in YAML") from None
     if len(first) != len(last) or len(first) not in (2, 3) or first > last:
         raise RiskError(f"season {entry['season']} must end on or after the day it begins, written alike")
     return Season(str(entry["season"]), first, last)
@@ -205,13 +205,20 @@ def _season(entry: Mapping[str, Any]) -> Season:
 
 def _limits(entry: Mapping[str, Any]) -> Limits:
     numbers = dict(entry)
+    if unknown := sorted(numbers.keys() - {*Limits.__slots__}):
+        raise RiskError(f"limits names the unknown {', '.join(unknown)}")
     for name in ("urgent", "chasing"):
         numbers[name] = tuple(numbers[name])
         if not all(type(word) is str and word for word in numbers[name]):
             raise RiskError(f"{name} must be words")
     for name in ("night_from", "night_to"):
-        hour, _, minute = numbers[name].partition(":")
-        numbers[name] = int(hour) * 60 + int(minute)
+        try:
+            hour, minute = (int(part) for part in numbers[name].split(":"))
+        except (ValueError, AttributeError):
+            raise RiskError(f'{name} must be an hour such as "22:00", in quotes in YAML') from None
+        if not (0 <= minute < 60 and 0 <= hour * 60 + minute <= 24 * 60):
+            raise RiskError(f"{name} must be an hour from 00:00 to 24:00")
+        numbers[name] = hour * 60 + minute
     for name in numbers["node_sla_ms"]:
         if name not in NODE_NUMBER:
             raise RiskError(f"node_sla_ms names the unknown node {name}")
