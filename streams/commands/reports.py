@@ -92,7 +92,12 @@ def _of_file(path: Path) -> Iterator[Record]:
             for number, text in enumerate(lines, 1):
                 try:
                     record = orjson.loads(text)["value"]
-                    record["report_id"], record["rows"]
+                    texts = (*record["highlights"], *(record[field] for field in ("report_id", "name", "period")))
+                    rows = orjson.loads(record["rows"])
+                    if not all(isinstance(word, str) for word in texts) or not all(
+                        isinstance(row, dict) for row in rows
+                    ):
+                        raise ValueError(f"{path}: another shape")
                 except (ValueError, TypeError, KeyError):
                     raise OmsError(f"{path}, line {number}: no record of a report") from None
                 yield record

@@ -52,9 +52,13 @@ def check(
     register = data.systems()
     if system not in register.systems:
         raise OmsError(f"nothing is known of {system}; there are {', '.join(register.systems)}")
+    if topic not in register.receivers:
+        raise OmsError(f"no system is sent {topic}; there are {', '.join(register.receivers)}")
     found = []
     try:
         for number, text in enumerate(file.read_bytes().splitlines(), 1):
+            if not text.strip():
+                continue
             record = orjson.loads(text)
             record = record.get("value", record)
             found += [{"line": number, **breach._asdict()} for breach in register.check(system, topic, record)]

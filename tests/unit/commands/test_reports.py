@@ -88,8 +88,27 @@ def test_what_is_not_there_is_said(source: Path, tmp_path: Path) -> None:
     ]:
         done = oms("export", *arguments, "--from", source)
         assert (done.exit_code, text in done.stderr) == (code, True), done.stderr
-    source.write_text("{}\n")
-    assert oms("list", "--from", source).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"highlights": None},
+        {"highlights": [1]},
+        {"name": None},
+        {"period": 7},
+        {"report_id": []},
+        {"rows": "["},
+        {"rows": "[1]"},
+    ],
+)
+def test_a_file_whose_records_are_no_reports_is_one_clear_line(source: Path, tmp_path: Path, wrong: Any) -> None:
+    good = record("2026-01-24T10:00", [TOTAL])
+    for text in ("{}", "[", "7", json.dumps({"value": {**good, **wrong}})):
+        source.write_text(text)
+        for arguments in (("list",), ("export", "FIN-04", "--out", tmp_path / "x.xlsx")):
+            done = oms(*arguments, "--from", source)
+            assert (done.exit_code, "line 1: no record of a report" in done.stderr) == (1, True), done.output
 
 
 def test_list_names_each_report_once(source: Path) -> None:

@@ -150,3 +150,7 @@ def test_the_command_shows_the_register_and_checks_records(tmp_path: Path) -> No
     file.write_text("[]")
     assert oms.invoke(app, ["systems", "check", "wms", "order-pushes", str(file)]).exit_code == 1
     assert oms.invoke(app, ["systems", "check", "wms", "order-pushes", str(tmp_path / "no")]).exit_code == 2
+    file.write_text("\n" + json.dumps(PUSH) + "\n\n")
+    assert oms.invoke(app, ["systems", "check", "wms", "order-pushes", str(file)]).exit_code == 0
+    done = oms.invoke(app, ["systems", "check", "wms", "orders-pushes", str(file)])
+    assert (done.exit_code, "no system is sent orders-pushes" in done.output) == (1, True)
