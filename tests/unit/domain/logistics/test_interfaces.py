@@ -71,8 +71,8 @@ def test_the_alert_opens_closes_when_it_is_put_right_and_an_old_report_says_noth
         ({"courier": "zto", "exit_ips": ["203.0.113.0/24"]}, "exit_ips that has an entry that is no address"),
         ({"courier": "zto", "callback": "ftp://x"}, "callback that is not a URL"),
         ({"courier": "zto", "callback": "https://[x"}, "callback that is not a URL"),
-        ({"courier": "zto", "retired_domains": ["\ud800"]}, "value is not JSON"),
-        ({"courier": "zto", "callback": "http://a/\ud800"}, "value is not JSON"),
+        ({"courier": "zto", "retired_domains": ["\ud800"]}, "value is not valid Unicode"),
+        ({"courier": "zto", "callback": "http://a/\ud800"}, "value is not valid Unicode"),
         ({"courier": "zto", "retired_domains": [1]}, "retired_domains that is not a list"),
     ],
 )
