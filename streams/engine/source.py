@@ -46,7 +46,9 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "isolation.level": "read_committed",
     "fetch.wait.max.ms": 100,  # data are sent at once; this is how often an idle consumer asks again
     "fetch.queue.backoff.ms": 10,
-    "queued.max.messages.kbytes": 8_192,  # twice a batch; a worker has a dozen consumers
+    # Of what is read ahead a worker holds that of a dozen consumers: a batch is some 4 MB, in portions by partition.
+    "fetch.message.max.bytes": 262_144,
+    "queued.max.messages.kbytes": 4_096,
 }
 _ALIGNED: Final[dict[str, Any]] = {
     "fetch.message.max.bytes": 131_072,

@@ -41,12 +41,13 @@ def test_the_books_are_what_the_entries_say(told: list[list[Fact]], chance: Any)
             continue
         account = balances(entry for entry in entries if entry["order_guid"] == guid)
         booked = -sum(account[name] for name in RESULT)
-        _, refunded, fees = moved(facts)
+        paid, refunded, fees = moved(facts)
         price = price_of(created)
+        back = refunded - min(refunded, max(0, paid - price))  # what was paid above the price goes back first
         off = min(worth, max(created["discounts"][0]["amount_minor"], worth - price))
         sums = wanted.setdefault(created["channel"], [0] * 7)
-        unrecognised = price - refunded - booked - fees
-        items = [1, price + off, off, refunded, unrecognised, fees, booked]
+        unrecognised = price - back - booked - fees
+        items = [1, price + off, off, back, unrecognised, fees, booked]
         wanted[created["channel"]] = [one + two for one, two in zip(sums, items, strict=True)]
     books = {key.split("\0")[0]: sums for key, sums in runner.table("ledger", "books").items() if any(sums)}
     assert books == wanted
