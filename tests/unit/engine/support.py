@@ -145,3 +145,8 @@ def no_trace(bench: Bench) -> Iterator[None]:
     assert list(bench.store.range(b"", b"\xff")) == rows
     assert bench.transaction.sent == sent
     assert (bench.task.next, bench.task.stream_time) == (position, time)
+
+
+def rows(bench: Bench, table: str) -> dict[str, Any]:
+    """The rows of a table of the only task."""
+    return dict(bench.one.tables[bench.agent.tables[table]].scan())
