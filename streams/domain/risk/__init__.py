@@ -6,6 +6,7 @@
 
     settings   the table of weights, seasons, limits and advice
     order      one order: its signals, timers and what is told
+    standing   how far it is, whether it is over, what may come of it when
     chats      what counts of a conversation
     promise    one order against its promised delivery (RSK-11)
     verdict    score, levels, lock
