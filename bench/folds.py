@@ -25,9 +25,9 @@ from streams import topology
 from streams.agents import ALL
 from streams.engine.agent import Agent
 from streams.engine.joint import AnyTask, task_of
-from streams.engine.local import LocalRecord
 from streams.engine.partitioner import partition_of
 from streams.engine.process import settle
+from streams.engine.record import LocalRecord
 from streams.engine.rocks import RocksStore
 from streams.engine.store import Change, MemoryStore
 from streams.engine.task import POSITION, _pair

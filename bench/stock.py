@@ -27,8 +27,8 @@ import orjson
 
 from streams import topology
 from streams.agents.inventory import inventory
-from streams.engine.local import LocalRecord
 from streams.engine.process import settle
+from streams.engine.record import LocalRecord
 from streams.engine.rocks import RocksStore
 from streams.engine.store import Change
 from streams.engine.task import POSITION, Task, _pair

@@ -16,7 +16,8 @@ from streams.errors import OmsError
 
 if TYPE_CHECKING:
     from streams.engine import Agent
-    from streams.engine.local import LocalRecord, LocalRunner
+    from streams.engine.local import LocalRunner
+    from streams.engine.record import LocalRecord
     from streams.topology import Topology
 
 DEAD_LETTERS = "dead-letters"

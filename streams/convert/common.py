@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from streams.domain.contract import LIMITS
+
 Line: TypeAlias = dict[str, Any]
 """One input line: {"topic": str, "value": {envelope and fields}}, times in integer milliseconds UTC."""
 
@@ -34,17 +36,13 @@ def line(topic: str, **fields: Any) -> Line:
     return {"topic": topic, "value": {name: value for name, value in fields.items() if value is not None}}
 
 
-_MOST = 10**15
-"""The largest amount that the contract takes."""
-
-
 def minor(text: str) -> int:
     """An amount as written ("128.45") in minor units (12845); exact, ValueError when it has more than two decimals."""
     try:
         scaled = Decimal(text.strip()).scaleb(2)
     except InvalidOperation:
         raise ValueError(f"not an amount: {text!r}") from None
-    if not scaled.is_finite() or abs(scaled) > _MOST or scaled != scaled.to_integral_value():
+    if not scaled.is_finite() or abs(scaled) > LIMITS.amount or scaled != scaled.to_integral_value():
         raise ValueError(f"not an amount in hundredths: {text!r}")
     return int(scaled)
 

@@ -290,6 +290,12 @@ def may_be_signed(topic: str, word: str) -> bool:
     return ("签" in word or "收" in word) and not any(denial in word for denial in _DENIED)
 
 
+def says_closed(fact: Mapping[str, Any]) -> bool:
+    """Whether a status word of the shop says that the order is closed; perhaps of a part of it alone (FIN-07)."""
+    mapped = fact.get("mapped")
+    return mapped is not None and fact.get("topic") == "orders" and "closed" in (mapped.get("flags") or ())
+
+
 def is_at_rest(fact: Mapping[str, Any]) -> bool:
     """Whether a courier's word says that nobody is to move the parcel: its customer is to fetch it, or has it by a word
     that is most likely a signature (LOG-05)."""

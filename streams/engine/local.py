@@ -19,6 +19,7 @@ from streams.engine.agent import Agent, Codecs, changelog_topic
 from streams.engine.context import Sink
 from streams.engine.joint import AnyTask, task_of
 from streams.engine.partitioner import partition_of
+from streams.engine.record import LocalRecord
 from streams.engine.store import Change, MemoryStore, Store
 from streams.engine.task import POSITION, _pair
 from streams.engine.timers import NEVER
@@ -39,33 +40,6 @@ class Abort(Exception):
 Fault = Callable[[str, int, str], None]
 """(agent, worker, step) with step one of fold, collect, commit, persist, done; may raise Crash, and up to the commit
 Abort. It may also move partitions (``LocalRunner.rebalance``): the turn in hand is then a zombie's."""
-
-
-class LocalRecord:
-    """A record in memory, with the methods of a Kafka message that the engine reads."""
-
-    __slots__ = ("_key", "_offset", "_partition", "_topic", "_value")
-
-    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
-        self._topic, self._partition, self._offset, self._key, self._value = topic, partition, offset, key, value
-
-    def topic(self) -> str:
-        return self._topic
-
-    def partition(self) -> int:
-        return self._partition
-
-    def offset(self) -> int:
-        return self._offset
-
-    def key(self) -> bytes | None:
-        return self._key
-
-    def value(self) -> bytes | None:
-        return self._value
-
-    def timestamp(self) -> tuple[int, int]:
-        return 0, 0
 
 
 class LocalLog:

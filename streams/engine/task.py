@@ -20,9 +20,10 @@ from streams.engine.codec.errors import DecodeError, RegistryError
 from streams.engine.context import Context, RecordLike, Sink
 from streams.engine.dead_letters import CONTRACT, DEAD_LETTERS, DECODE, RULE, TIMERS, dead_letter
 from streams.engine.errors import EngineError
+from streams.engine.record import timer_record
 from streams.engine.store import Change, Store
 from streams.engine.table import KEPT_ROWS, MAX_VALUE_BYTES, Table, after
-from streams.engine.timers import NEVER, TimerRecord, Timers
+from streams.engine.timers import NEVER, Timers
 
 MARK: Final = b"\0mark\0"
 """Prefix of marker rows; then the source topic. Value: next offset and stream time in ms."""
@@ -221,12 +222,12 @@ class Task:
         original = self._fired
         if self.starting and (failure := self._alone(self._start)) is not None:
             self.starting = False
-            self._bury(TimerRecord(self.agent.name, "start", "", self.ctx.now, self.partition), failure, RULE)
+            self._bury(timer_record(self.agent.name, "start", "", self.ctx.now, self.partition), failure, RULE)
 
         def alone(kind: str, key: str, due: int) -> None:
             failure = self._alone(lambda: original(kind, key, due))
             if failure is not None:
-                self._bury(TimerRecord(self.agent.name, kind, key, due, self.partition), failure, RULE)
+                self._bury(timer_record(self.agent.name, kind, key, due, self.partition), failure, RULE)
             if self._on_outcome is not None:
                 self._on_outcome(TIMERS, failure is not None)
 
@@ -255,7 +256,7 @@ class Task:
 
     def _start(self) -> None:
         self.starting = False
-        self.ctx.record = TimerRecord(self.agent.name, "start", "", self.ctx.now, self.partition)
+        self.ctx.record = timer_record(self.agent.name, "start", "", self.ctx.now, self.partition)
         assert self.agent._on_start is not None
         self.agent._on_start(self.ctx)
 
@@ -263,7 +264,7 @@ class Task:
         ctx = self.ctx
         if due > ctx.now:
             ctx.now = due
-        ctx.record = TimerRecord(self.agent.name, kind, key, due, self.partition)
+        ctx.record = timer_record(self.agent.name, kind, key, due, self.partition)
         if self.agent._on_timer is None:
             raise EngineError(f"agent {self.agent.name} sets timers but has no on_timer")
         self.agent._on_timer(ctx, kind, key, due)

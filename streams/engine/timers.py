@@ -25,33 +25,6 @@ def _same(data: bytes) -> bytes:
     return data
 
 
-class TimerRecord:
-    """Stands in for the record in hand while a timer fires: its position is the timer's, not a topic's."""
-
-    __slots__ = ("_key", "_offset", "_partition", "_topic")
-
-    def __init__(self, agent: str, kind: str, key: str, due: int, partition: int) -> None:
-        self._topic, self._key, self._offset, self._partition = f"{agent}:timer:{kind}", key, due, partition
-
-    def topic(self) -> str:
-        return self._topic
-
-    def partition(self) -> int:
-        return self._partition
-
-    def offset(self) -> int:
-        return self._offset
-
-    def key(self) -> bytes | None:
-        return self._key.encode()
-
-    def value(self) -> bytes | None:
-        return None
-
-    def timestamp(self) -> tuple[int, int]:
-        return 0, 0
-
-
 class Timers:
     """One timer per (kind, key). ``next_due`` is never later than the earliest: one int is compared per record.
 

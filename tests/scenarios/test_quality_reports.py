@@ -14,7 +14,8 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME
 from streams.domain import calendar
 from streams.domain.quality import look
 from streams.domain.rules import data
-from streams.engine.local import Crash, LocalRecord, LocalRunner
+from streams.engine.local import Crash, LocalRunner
+from streams.engine.record import LocalRecord
 from tests.scenarios.play import Played, new_runner, run
 
 DAY, HOUR, MINUTE = calendar.DAY_MS, calendar.HOUR_MS, calendar.MINUTE_MS

@@ -1,7 +1,7 @@
 """One message or timer of one SKU: which rule it is for, what it may read, and what comes of it.
 
-stock-commands (by sku) -> skus, holds, vouchers, seen -> stock-ledger, inventory-states, oversell-breaks,
-                                                         replies on order-facts, findings on alert-facts
+    stock-commands (by sku) -> skus, holds, vouchers, seen -> stock-ledger, inventory-states, oversell-breaks,
+                                                             replies on order-facts, findings on alert-facts
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def _created(fact: Fact, settings: Settings) -> Row:
     if fact.get("channel"):
         row["channel"] = fact["channel"]
     lines = fact.get("lines") or ()
-    total, gross, off = price(fact, settings)
+    total, gross, off = money.price(fact, settings.most_minor)
     worth = sum(gross)
     if total is None:
         return row
@@ -108,11 +108,6 @@ def _created(fact: Fact, settings: Settings) -> Row:
     if total > worth - off:
         row["other"] = total - worth + off
     return row
-
-
-def price(fact: Fact, settings: Settings) -> tuple[int | None, list[int], int]:
-    """As the order itself has it (`order.money`)."""
-    return money.price(fact, settings.most_minor)
 
 
 def _money(row: Row, fact: Fact, settings: Settings) -> tuple[Row, str | None]:

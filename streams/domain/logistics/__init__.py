@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams.domain.order.meanings import REFRESH
+from streams.domain.status_map import says_closed
 
 from . import arrival, confirm, interfaces, watch, waybill
 from .calls import REQUESTS
@@ -78,7 +79,7 @@ def nobody() -> str | None:
 def concerns(fact: Fact) -> bool:
     """Whether the fact may say something of a waybill; nearly all do not, and need no look at the rows."""
     kind = fact["event_type"]
-    if kind in _ABOUT_ALL or waybill.closes(fact):
+    if kind in _ABOUT_ALL or says_closed(fact):
         return True
     return "waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command")
 

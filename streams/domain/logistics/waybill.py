@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.domain.rules.nodes import RANK, UNPROVEN
-from streams.domain.status_map import RETURNED, is_at_rest
+from streams.domain.status_map import RETURNED, is_at_rest, says_closed
 
 Fact = Mapping[str, Any]
 Row = dict[str, Any]
@@ -61,7 +61,7 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
         return _complained(rows, number or "", fact["event_id"], fact["event_time"])
     if kind == "cancel_marked":
         return _cancelled(rows, fact["event_time"])
-    if closes(fact):
+    if says_closed(fact):  # perhaps of a partial refund (FIN-07): what leaves all the same is watched again
         rows = _cancelled(rows, fact["event_time"])
     topic = fact["topic"]
     if not number or (topic not in _CREATED and topic != "couriers"):
@@ -157,13 +157,6 @@ def rests(row: Row) -> bool:
 def is_back(row: Row) -> bool:
     """Whether nothing more will come of it: it was returned, and not on its way again since."""
     return "returned" in row and row["returned"] >= row.get("moved", 0)
-
-
-def closes(fact: Fact) -> bool:
-    """Whether a status word of the shop says that the order is closed. It may be said of a partial refund (FIN-07):
-    what leaves all the same is watched again from then on."""
-    mapped = fact.get("mapped")
-    return mapped is not None and fact.get("topic") == "orders" and "closed" in mapped["flags"]
 
 
 def _counted(number: str, row: Row, said: list[list[str]]) -> Row:

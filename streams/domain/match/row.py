@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.domain.contract import LIMITS
-from streams.domain.ledger.row import CREATED, DEPOSIT, RECEIPT, REFUND, price
+from streams.domain.ledger.row import CREATED, DEPOSIT, RECEIPT, REFUND
 from streams.domain.order import claims, money
 from streams.domain.order.dedup import event_key
 from streams.domain.rules.nodes import SHIPPED
@@ -90,7 +90,7 @@ def _created(fact: Fact, settings: MatchReports) -> Row:
     row: dict[str, Any] = {"at": fact["event_time"], "currency": fact.get("currency") or settings.money.currency}
     if fact.get("channel"):
         row["channel"] = fact["channel"]
-    total, _, _ = price(fact, settings.money)
+    total, _, _ = money.price(fact, settings.money.most_minor)
     if total is not None:
         row["total"] = total
     row["pieces"] = min(MOST, sum(line["quantity"] for line in fact.get("lines") or ()))

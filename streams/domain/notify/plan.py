@@ -80,12 +80,13 @@ def plan(alert: Mapping[str, Any], noted: Sequence[Noted], routing: Routing, *, 
     """What to add and drop. `noted`: all that is noted of the alert's key; `appended_at` ms: when its record was
     written; `now` ms: the clock's."""
     closed = alert["status"] == CLOSED
-    if silent := _is_silent(alert, routing):
+    silent = _is_silent(alert, routing)
+    if silent:
         routing = replace(routing, default=None)
     episode = _episode(alert, noted, closed)
     of_episode = [each for each in noted if each.episode == episode]
     if closed:
-        return _closing(alert, episode, of_episode, routing, now, appended_at)
+        return _closing(alert, episode, of_episode, routing, silent, now, appended_at)
     done = Plan(episode)
     there = {(each.stage, each.target) for each in of_episode}
     words = alert.get("targets") or ()
@@ -137,7 +138,13 @@ def _quiet_until(noted: Sequence[Noted], target: str, quiet_ms: int) -> int:
 
 
 def _closing(
-    alert: Mapping[str, Any], episode: int, noted: Sequence[Noted], routing: Routing, now: int, appended_at: int
+    alert: Mapping[str, Any],
+    episode: int,
+    noted: Sequence[Noted],
+    routing: Routing,
+    silent: bool,
+    now: int,
+    appended_at: int,
 ) -> Plan:
     done = Plan(episode)
     if any(each.stage == CLOSING for each in noted):
@@ -148,7 +155,6 @@ def _closing(
     elif noted:
         told = [n.target for n in noted if n.state != DROPPED and not (n.held and n.state == PENDING)]
     else:
-        silent = _is_silent(alert, routing)
         first = () if silent else routing.policies.of(alert.get("rule")).targets
         told = route(routing.routes, alert, [*(alert.get("targets") or ()), *first], routing.default)
         done.unrouted = not (silent or told)

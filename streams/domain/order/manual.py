@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 from streams.domain import calendar, jsontext
 from streams.domain.order import audit, verdicts
 from streams.domain.order.asides import NONE, Request
-from streams.domain.order.meanings import BY_ONE, NOTE, REFRESH, UNLOCK, Meaning
+from streams.domain.order.meanings import BY_ONE, NOTE, REFRESH, UNLOCK, Meaning, operator_of
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.rules.nodes import NODE_NUMBER, NODES
@@ -90,7 +90,7 @@ def take(state: OrderState, fact: Fact, at: int, now: int, rules: ManualRules, r
     """Fold a command or an approval of `at` (ms after the creation). Replaces `state.aside`."""
     if fact.get("command") in ELSEWHERE:
         return Told(NOTE, audit.ACCEPTED)
-    name, operator = fact.get("request_id"), _who(fact)
+    name, operator = fact.get("request_id"), operator_of(fact)
     wanted = _node(fact, rules, records) if fact["event_type"] == "manual_command" else 0
     if isinstance(wanted, str):
         return _refused(wanted)
@@ -121,11 +121,6 @@ def take(state: OrderState, fact: Fact, at: int, now: int, rules: ManualRules, r
     requests[name] = request
     state.aside = aside._replace(requests=requests)
     return told._replace(changed=request != (aside.requests or {}).get(name))
-
-
-def _who(fact: Fact) -> str:
-    """Who asks or approves: blanks around a name make no other person of it."""
-    return (fact.get("operator") or "").strip()
 
 
 def _refused(reason: str) -> Told:
@@ -169,7 +164,7 @@ def _make_room(requests: dict[str, Request]) -> bool:
 def _asked(request: Request, fact: Fact, node: int, at: int, passed: int, rules: ManualRules) -> tuple[Request, Told]:
     if request.node:
         return request, _refused("the request_id is in use by an earlier command")
-    operator = _who(fact)
+    operator = operator_of(fact)
     limit = at + rules.expires_ms
     valid = {who: when for who, when in request.approvals.items() if who != operator and when <= limit}
     due = limit + 1 if limit >= passed else passed + rules.expires_ms + 1  # read late: so are its approvals

@@ -46,9 +46,9 @@ REPEATED_PAYMENT: Final = "_payment_repeated"
 """ID-05: `event_type` of a payment that the order has had, beside `repeats`, the event id it came under first, and
 `told_as`, its own type."""
 GIVEN_UP: Final = "given_up"
+"""INV-07: a mark, no flag, of an order whose payment failed or whose buyer asked to cancel: unpaid it holds nothing."""
 RECORDED: Final = "receipt_recorded"
 """What finance has received is compared with what was paid (`match`), and adds nothing to it."""
-"""INV-07: a mark, no flag, of an order whose payment failed or whose buyer asked to cancel: unpaid it holds nothing."""
 
 MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
     ("orders", "order_created"): Meaning("ST-01", RANK["pending_payment"], NODE_NUMBER["pending_payment"]),
@@ -124,9 +124,14 @@ BY_ONE: Final[Mapping[str, Meaning]] = {RESOLVE: RESOLVED, RETRY_RED: RETRIED}
 """Commands about an order that take no approval: an operator and a reason will do."""
 
 
+def operator_of(fact: Mapping[str, Any]) -> str:
+    """Who commands or approves, "" if nobody says so: blanks around a name make no other person of it."""
+    return (fact.get("operator") or "").strip()
+
+
 def unsigned(fact: Mapping[str, Any]) -> str | None:
     """Why a command that one person may give is refused: nobody signs for it, or says why. None if somebody does."""
-    if all((fact.get(name) or "").strip() for name in ("operator", "reason")):
+    if operator_of(fact) and (fact.get("reason") or "").strip():
         return None
     return f"{fact['command']} needs an operator and a reason"
 

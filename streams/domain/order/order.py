@@ -66,7 +66,7 @@ class OrderSettings:
     shown_ms: int = 5 * 60_000
     auto_complete: frozenset[str] = frozenset()
     manual: ManualRules = field(default_factory=ManualRules)
-    most_minor: int = 10**15
+    most_minor: int = 10**15  # as `contract.LIMITS.amount`, which is built upon this package
 
 
 @dataclass(slots=True)

@@ -47,20 +47,12 @@ def follow(
 ) -> list[Send]:
     """What an event that changed the order (`old` to `new`) asks of stock and lanes. `shown`: the rank it claims."""
     claimed = shown >= PAID and new.stock is not None and fact["topic"] == "orders"
-    if (
-        new.rank == old.rank
-        and new.flags == old.flags
-        and new.node == old.node
-        and new.refunded_minor == old.refunded_minor
-        and new.marks is old.marks
-        and not claimed
-        and new.tier
-        and not (new.refunded_minor and _weighs_anew(old, new))
-    ):
+    same = _same(old, new, claimed)
+    if same and new.node == old.node and new.tier:
         return []
     if new.flags != old.flags or not new.tier:
         new.tier = lanes.tier_of(new, tiers)
-    if not new.lane and new.rank != PAID and (new.stock is None or _same(old, new, claimed)):
+    if not new.lane and new.rank != PAID and (new.stock is None or same):
         return []  # nothing to ask for, and no lane to enter or leave
     sends: list[Send] = []
     _go_on(new, fact, claimed, now, rules, sends)

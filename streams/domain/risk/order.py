@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from streams.domain import calendar
 from streams.domain.order.dedup import event_key
-from streams.domain.order.meanings import CONFIRM_TIMEOUT
+from streams.domain.order.meanings import CONFIRM_TIMEOUT, operator_of
 from streams.domain.risk import chats, promise, standing, tally, verdict
 from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
 from streams.domain.risk.settings import Settings
@@ -293,7 +293,7 @@ def _command(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings:
     if fact.get("command") != UNLOCK or _noted(row, "told", _event(fact)) is None:
         return
     refused = None if row.get("lock") == 1 else "the order is not locked by its risk score"
-    if not (fact.get("operator") or "").strip():
+    if not operator_of(fact):
         refused = f"{UNLOCK} needs an operator"
     if refused is None:
         row["lock"] = 2

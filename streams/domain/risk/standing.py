@@ -9,7 +9,7 @@ from streams.domain.risk import promise, verdict
 from streams.domain.risk.outcome import Fact, Row
 from streams.domain.risk.settings import Settings
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, IN_LOOP, NODE_RANK, NODE_STEP, PAID, SHIPPED
-from streams.domain.status_map import RETURNED, is_at_rest
+from streams.domain.status_map import RETURNED, is_at_rest, says_closed
 
 _SCANS: Final = frozenset({"picked_up", "scanned", "out_for_delivery", "signed", "exception"})
 
@@ -32,7 +32,7 @@ def follow(row: dict[str, Any], fact: Fact) -> None:
         axis = None if mapped is None else mapped.get("axis")
         if (axis in RETURNED or is_at_rest(fact)) and at > row.get("rests", 0):
             row["rests"] = at
-    if mapped is not None and fact["topic"] == "orders" and "closed" in (mapped.get("flags") or ()):
+    if says_closed(fact):
         row["closed"] = min(at, row.get("closed", at))
     # FIN-07: platforms call an order closed when a part of it was refunded; that ends nothing.
     if "closed" in row and not 0 < sum(row.get("refunds", {}).values()) < row.get("total", 0):

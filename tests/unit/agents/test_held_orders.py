@@ -10,7 +10,7 @@ import pytest
 
 from streams import topology, views
 from streams.agents.channels import channels
-from streams.engine.local import LocalRecord
+from streams.engine.record import LocalRecord
 from streams.engine.store import MemoryStore
 from streams.engine.task import Task
 from streams.engine.turn import Batch, Turn

@@ -9,7 +9,7 @@ import pytest
 
 from streams import topology
 from streams.agents.inventory import inventory
-from streams.engine.local import LocalRecord
+from streams.engine.record import LocalRecord
 from streams.engine.store import MemoryStore
 from streams.engine.task import Task
 from streams.engine.turn import Batch, Turn

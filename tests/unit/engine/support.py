@@ -12,7 +12,7 @@ from streams.engine import Agent
 from streams.engine.codec import json
 from streams.engine.context import Sink
 from streams.engine.joint import task_of
-from streams.engine.local import LocalRecord
+from streams.engine.record import LocalRecord
 from streams.engine.store import Change, MemoryStore, Store
 from streams.engine.task import Task
 from streams.engine.turn import Batch, Report, Turn

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from streams.engine import Agent, Clock, Context
 from streams.engine.agent import joined
 from streams.engine.joint import AnyTask, JointTask, scopes, task_of
-from streams.engine.local import LocalRecord, LocalRunner
+from streams.engine.local import LocalRunner
+from streams.engine.record import LocalRecord
 from streams.engine.store import MemoryStore
 from streams.engine.turn import Batch, Turn
 from tests.support.effort import tries

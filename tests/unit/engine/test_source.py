@@ -14,7 +14,7 @@ from streams import catalogue
 from streams.engine import Agent, source
 from streams.engine.errors import Misconfigured, Unreachable
 from streams.engine.joint import task_of
-from streams.engine.local import LocalRecord
+from streams.engine.record import LocalRecord
 from streams.engine.source import JOIN_SECONDS, KafkaSource, check_topics
 from streams.engine.store import MemoryStore
 from tests.unit.engine.support import JsonTopics

@@ -10,7 +10,7 @@ import pytest
 from streams.engine import Agent, Context, EngineError
 from streams.engine.codec.errors import DecodeError, RegistryError
 from streams.engine.errors import SourceStopped
-from streams.engine.local import LocalRecord
+from streams.engine.record import LocalRecord
 from streams.engine.store import MemoryStore
 from streams.engine.task import MARK, POSITION, Task, _pair
 from streams.engine.turn import Batch, Report, Turn

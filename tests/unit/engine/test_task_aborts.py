@@ -9,7 +9,7 @@ import pytest
 
 from streams.engine import Agent
 from streams.engine.errors import InfrastructureError
-from streams.engine.local import LocalRecord
+from streams.engine.record import LocalRecord
 from streams.engine.store import MemoryStore
 from tests.unit.engine.agents import event, scripted
 from tests.unit.engine.support import Bench, Unreachable, no_trace

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from streams.engine import Agent, Clock, Context, EngineError
-from streams.engine.local import LocalRecord
+from streams.engine.record import LocalRecord
 from streams.engine.store import MemoryStore
 from streams.engine.task import Task
 from streams.engine.turn import Batch, Turn
