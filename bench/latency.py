@@ -22,7 +22,7 @@ from streams import topology
 
 TOPIC = "order-states"
 Seen = dict[Hashable, float]
-"""What a state shows (see ``newest_event``): when the first such state arrived, epoch seconds."""
+"""What a record shows (see ``newest_event``): when the first such record arrived, epoch seconds."""
 Shows = Callable[[dict[str, Any]], Hashable]
 
 
@@ -38,13 +38,18 @@ def answered_order(state: dict[str, Any]) -> Hashable:
     return state["order_no"] if stock and all(line["outcome"] for line in stock) else None
 
 
-class Reader:
-    """A read_committed reader of order-states in a process of its own, from now on."""
+def reply(fact: dict[str, Any]) -> Hashable:
+    """The guid of the order whose reservation a fact on order-facts replies to, else None."""
+    return fact["order_guid"] if fact["event_type"] == "_stock" and fact["do"] == "reserve" else None
 
-    def __init__(self, bootstrap: str, shows: Shows = newest_event) -> None:
+
+class Reader:
+    """A read_committed reader of order-states (or another topic) in a process of its own, from now on."""
+
+    def __init__(self, bootstrap: str, shows: Shows = newest_event, topic: str = TOPIC) -> None:
         self._here, there = multiprocessing.Pipe()
         process = multiprocessing.get_context("spawn").Process
-        self._process = process(target=_read, args=(bootstrap, there, shows), daemon=True)
+        self._process = process(target=_read, args=(bootstrap, there, shows, topic), daemon=True)
 
     def __enter__(self) -> Reader:
         self._process.start()
@@ -82,16 +87,16 @@ def latencies(sent: Sequence[float], shown: Sequence[Hashable], seen: Seen) -> d
     }
 
 
-def _read(bootstrap: str, pipe: Connection, shows: Shows) -> None:
-    decode = topology.load().decoder(TOPIC)
+def _read(bootstrap: str, pipe: Connection, shows: Shows, topic: str) -> None:
+    decode = topology.load().decoder(topic)
     consumer = Consumer({
         "bootstrap.servers": bootstrap,
         "group.id": "bench-latency",
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
     })  # fmt: skip
-    partitions = consumer.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
-    places = [TopicPartition(TOPIC, number) for number in partitions]
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    places = [TopicPartition(topic, number) for number in partitions]
     for place in places:
         place.offset = consumer.get_watermark_offsets(place, timeout=10)[1]
     consumer.assign(places)

@@ -28,6 +28,7 @@ from streams.engine.codec.errors import RegistryError
 from streams.engine.errors import EngineError, SourceStopped
 from streams.engine.health import Health, Observers
 from streams.engine.metrics import Metrics
+from streams.engine.precedence import Precedence
 from streams.engine.process import give_back, settle
 from streams.engine.runner import AgentRunner, Observer, RunnerConfig
 from streams.engine.source import check_topics
@@ -196,6 +197,7 @@ def build(
         session_timeout_ms=settings.session_timeout_ms,
         group_protocol=settings.group_protocol,
         producer=settings.producer,
+        precedence=Precedence(settings.aside_percent / 100),
     )
     for agent in agents:
         declare(app, AgentRunner(agent, codecs, config, observers), observers, on_stopped)

@@ -19,6 +19,8 @@ from streams.engine.runner import AgentRunner, wall_ms
 from streams.errors import OmsError, UsageError
 
 ALERT_FACTS = "alert-facts"
+WAY, ASIDE = "way", "aside"
+"""All agents that the answer to an order waits for, and all others (`Agent.aside`)."""
 
 
 def choose(
@@ -27,10 +29,10 @@ def choose(
     maps_dir: Path | None = None,
     hash_salt: str | None = None,
 ) -> list[Agent]:
-    """The agents of these names (all without), in the order of the flow. The name of a part chooses the joined agent
-    with the named parts only: what the others have not read waits for a worker that runs them. UsageError for a name
-    nobody has, OmsError for a status table in `maps_dir` that must not be used. `hash_salt`: of personal data that the
-    risk agent keeps.
+    """The agents of these names (all without), in the order of the flow; WAY and ASIDE name groups. The name of a part
+    chooses the joined agent with the named parts only: what the others have not read waits for a worker that runs them.
+    UsageError for a name nobody has, OmsError for a status table in `maps_dir` that must not be used. `hash_salt`: of
+    personal data that the risk agent keeps.
     """
     try:
         maps = data.status_maps(own=maps_dir)
@@ -43,9 +45,11 @@ def choose(
     if names is None:
         return agents
     known = {one.name for agent in agents for one in (agent, *agent.parts)}
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in (WAY, ASIDE, *known)]
     if unknown:
-        raise UsageError(f"--agents: no agent {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        there = ", ".join(sorted(known))
+        raise UsageError(f"--agents: no agent {', '.join(unknown)}; there are {there}, or all of {WAY} or {ASIDE}")
+    names = [*names, *(agent.name for agent in agents if (ASIDE if agent.aside else WAY) in names)]
     return [chosen for agent in agents if (chosen := _narrowed(agent, names)) is not None]
 
 

@@ -96,6 +96,7 @@ class Settings:
     session_timeout_ms: int = 6000
     group_protocol: GroupProtocol = "classic"
     producer: Producer = "auto"
+    aside_percent: int = 20
 
     @property
     def data_root(self) -> Path:
@@ -142,6 +143,7 @@ class Settings:
             session_timeout_ms=reader.read("session_timeout_ms", _integer(1000, 1_800_000), 6000),
             group_protocol=reader.read("group_protocol", _choice("classic", "consumer"), "classic"),
             producer=reader.read("producer", _choice("auto", "librdkafka"), "auto"),
+            aside_percent=reader.read("aside_percent", _integer(1, 100), 20),
         )
         if reader.overrides:
             raise TypeError(f"unknown settings: {', '.join(sorted(reader.overrides))}")

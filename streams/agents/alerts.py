@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.agents.beside import ASIDE
 from streams.domain import alert, calendar
 from streams.domain.report import lineage, repair
 from streams.domain.rules import data
 from streams.engine import Agent, Context
 
-alerts = Agent("alerts", sources=("alert-facts",), writes=("alerts", repair.FACTS), gathers=ASIDE)
+alerts = Agent("alerts", sources=("alert-facts",), writes=("alerts", repair.FACTS), aside=True)
 ALERTS = alerts.table("alerts")
 REPAIRED: Final = alerts.table("repaired")
 BROKEN: Final = alerts.table("broken", kept=0.0)

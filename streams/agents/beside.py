@@ -1,4 +1,4 @@
-"""What agents beside the way of an order have in common: what they pass over, and that nobody waits for them."""
+"""What agents beside the way of an order pass over. They are `aside`: nobody waits for what they tell (BRK-08)."""
 
 from __future__ import annotations
 
@@ -10,5 +10,3 @@ from streams.domain.order.meanings import REPEATED_PAYMENT
 
 FOR_THE_ORDER: Final = tuple(f'{{"event_type":"{kind}"'.encode() for kind in (STOCK_FACT, ESTIMATED, REPEATED_PAYMENT))
 """How facts on order-facts begin that are told the orders agent alone: nearly every second one."""
-ASIDE: Final = 0.1
-"""`gathers` of these agents: whoever reads what they tell does not wait for it (BRK-08)."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.agents.beside import ASIDE
 from streams.agents.outcome import send
 from streams.domain import logistics as rules
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
 
-calls = Agent("calls", sources=(rules.CALLS,), writes=(rules.REQUESTS, rules.ALERTS), clock=Clock.EVENTS, gathers=ASIDE)
+calls = Agent("calls", sources=(rules.CALLS,), writes=(rules.REQUESTS, rules.ALERTS), clock=Clock.EVENTS, aside=True)
 COURIERS = calls.table("couriers")
 
 _SETTINGS = data.logistics()

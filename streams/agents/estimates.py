@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.agents.beside import ASIDE
 from streams.domain.logistics import arrival as rules
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
 
-estimates = Agent("estimates", sources=(rules.FACTS,), writes=(rules.ORDERS,), clock=Clock.EVENTS, gathers=ASIDE)
+estimates = Agent("estimates", sources=(rules.FACTS,), writes=(rules.ORDERS,), clock=Clock.EVENTS, aside=True)
 LANES = estimates.table("lanes")
 
 AGE: Final = "age"

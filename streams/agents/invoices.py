@@ -14,7 +14,6 @@ from typing import Any, Final
 from stdnum.cn import uscc
 from stdnum.exceptions import ValidationError
 
-from streams.agents.beside import ASIDE
 from streams.agents.outcome import apply
 from streams.domain.outcome import Get
 from streams.domain.rules import data
@@ -25,7 +24,7 @@ invoices: Final = Agent(
     "invoices",
     sources=(desk.FACTS,),
     writes=(desk.FACTS, desk.ORDER_FACTS, desk.RECORDS, desk.ASKS, desk.ALERTS, report.FACTS),
-    gathers=ASIDE,
+    aside=True,
     clock=Clock.EVENTS,  # in a backlog, what an order waits for stands behind it
 )
 TABLES: Final = {name: invoices.table(name, kept=0.2) for name in desk.TABLES}

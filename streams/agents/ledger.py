@@ -8,7 +8,7 @@ from __future__ import annotations
 from operator import add
 from typing import Any, Final
 
-from streams.agents.beside import ASIDE, FOR_THE_ORDER
+from streams.agents.beside import FOR_THE_ORDER
 from streams.domain import calendar
 from streams.domain import ledger as rules
 from streams.domain.ledger import periods
@@ -23,7 +23,7 @@ ledger = Agent(
     "ledger",
     sources=(FACTS,),
     writes=(rules.ENTRIES, rules.ALERTS, unconfirmed.FACTS),
-    gathers=ASIDE,
+    aside=True,
     clock=Clock.EVENTS,
     skips=FOR_THE_ORDER,
 )

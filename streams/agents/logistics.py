@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from streams.agents.beside import ASIDE, FOR_THE_ORDER
+from streams.agents.beside import FOR_THE_ORDER
 from streams.agents.outcome import send
 from streams.domain import logistics as rules
 from streams.domain.logistics import confirm
@@ -20,7 +20,7 @@ logistics = Agent(
     sources=(FACTS,),
     writes=(rules.CALLS, confirm.REQUESTS, rules.arrival.FACTS, rules.ALERTS, confirm.ORDERS),
     skips=FOR_THE_ORDER,
-    gathers=ASIDE,
+    aside=True,
     clock=Clock.EVENTS,
 )
 WAYBILLS = logistics.table("waybills")

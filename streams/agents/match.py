@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, Final
 
-from streams.agents.beside import ASIDE, FOR_THE_ORDER
+from streams.agents.beside import FOR_THE_ORDER
 from streams.domain.match import compare, report
 from streams.domain.match import row as rows
 from streams.domain.rules import data
@@ -19,7 +19,7 @@ match: Final = Agent(
     sources=("order-facts",),
     writes=(report.ALERTS, report.FACTS),
     skips=FOR_THE_ORDER,
-    gathers=ASIDE,
+    aside=True,
     clock=Clock.EVENTS,  # in a backlog, what an order waits for stands behind it
 )
 ORDERS: Final = match.table("orders", kept=0.5)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
 
-from streams.agents.beside import ASIDE, FOR_THE_ORDER
+from streams.agents.beside import FOR_THE_ORDER
 from streams.domain import calendar
 from streams.domain.order.meanings import CONFIRM_TIMEOUT
 from streams.domain.quality import look as looks
@@ -26,7 +26,7 @@ quality: Final = Agent(
     sources=("order-facts",),
     writes=(looks.FACTS,),
     skips=FOR_THE_ORDER,
-    gathers=ASIDE,
+    aside=True,
     clock=Clock.EVENTS,  # a backlog is counted into its days before they are told
 )
 _KEPT: Final = {rows.ORDERS: 0.5, looks.STATE: 1.0}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from streams.agents.beside import ASIDE
 from streams.domain.match import report as match
 from streams.domain.quality import look as quality
 from streams.domain.quality import record as quality_record
@@ -15,7 +14,7 @@ from streams.domain.rules import data
 from streams.domain.tax import report as invoices
 from streams.engine import Agent, Context
 
-reports: Final = Agent("reports", sources=("report-facts",), writes=("reports", "alert-facts"), gathers=ASIDE)
+reports: Final = Agent("reports", sources=("report-facts",), writes=("reports", "alert-facts"), aside=True)
 INDEX: Final = reports.table("index")
 PARTS: Final = reports.table("parts", kept=0.1)
 TOLD: Final = reports.table("told")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.agents.beside import ASIDE, FOR_THE_ORDER
+from streams.agents.beside import FOR_THE_ORDER
 from streams.agents.outcome import apply
 from streams.domain import risk as rules
 from streams.domain.risk import outcome as names
@@ -26,7 +26,7 @@ def make(settings: rules.Settings | None = None) -> Agent:
         sources=(names.ORDER_FACTS, names.FACTS),
         writes=(names.FACTS, names.ORDER_FACTS, names.WARNINGS, names.ALERTS, names.REPORT_FACTS),
         skips=FOR_THE_ORDER,
-        gathers=ASIDE,
+        aside=True,
         clock=Clock.EVENTS,  # waits of the world outside: a backlog must not make an order late
     )
     tables = {name: agent.table(name) for name in names.TABLES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -18,6 +19,8 @@ from streams.config import Settings
 # Exit codes a restart cannot mend: a wrong setting, a missing topic, wrong use. The child has said why.
 FATAL = (1, 2)
 STOP_S = 30.0
+ASIDE_NICENESS = 10
+"""Of 1,024 parts of the processor's time that others get, such a process gets 110."""
 _POLL_S = 0.05
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
 # A child that lived this long has proven that it can run: its next crash starts the back-off anew.
@@ -30,9 +33,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Child:
-    """One worker process and its past. Times are monotonic seconds."""
+    """One worker process and its past. ``name``: the end of its worker id; ``index``: of its web port; ``aside``: it
+    runs the agents aside. Times are monotonic seconds."""
 
     index: int
+    name: str
+    aside: bool = False
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     delay: float = _FIRST_DELAY_S
@@ -40,14 +46,25 @@ class Child:
 
 
 class Supervisor:
-    """Runs `count` workers with ids ID-0, ID-1, ..., each with its own folder and web port, until told to stop."""
+    """Runs `count` workers with ids ID-0, ID-1, ..., each with its own folder and web port, until told to stop.
+
+    `aside`: so many more, ID-aside-0 and so on, run the agents aside, and the others the rest. To them the system gives
+    the processor when nobody else wants it.
+    """
 
     def __init__(
-        self, settings: Settings, count: int, arguments: Sequence[str], command: Sequence[str] | None = None
+        self,
+        settings: Settings,
+        count: int,
+        arguments: Sequence[str],
+        command: Sequence[str] | None = None,
+        aside: int = 0,
     ) -> None:
         self.settings = settings
-        self.children = [Child(index) for index in range(count)]
+        self.children = [Child(index, str(index)) for index in range(count)]
+        self.children += [Child(count + index, f"aside-{index}", True) for index in range(aside)]
         self.command = [*(command or [sys.executable, "-m", "streams.cli", "worker"]), *arguments]
+        self._apart = aside > 0
         self.signals = 0
         self.code = 0
 
@@ -88,14 +105,17 @@ class Supervisor:
     def _start(self, child: Child, now: float) -> None:
         # Its own session: Ctrl-C in the terminal reaches the supervisor alone, which then asks each worker once.
         child.process = subprocess.Popen(
-            self.command, env=self.environment(child.index), stdin=subprocess.DEVNULL, start_new_session=True
+            self.command_of(child), env=self.environment(child), stdin=subprocess.DEVNULL, start_new_session=True
         )
+        if child.aside:
+            with contextlib.suppress(OSError):  # it has ended already, or the system does not let us
+                os.setpriority(os.PRIO_PROCESS, child.process.pid, ASIDE_NICENESS)
         child.started = now
-        log.info("worker %s started (process %d)", self.worker_id(child.index), child.process.pid)
+        log.info("worker %s started (process %d)", self.worker_id(child), child.process.pid)
 
     def _ended(self, child: Child, code: int, now: float) -> None:
         child.process = None
-        name = self.worker_id(child.index)
+        name = self.worker_id(child)
         if code in FATAL:
             log.error("worker %s cannot run (exit code %d): stopping all", name, code)
             self.code = code
@@ -122,7 +142,7 @@ class Supervisor:
             time.sleep(_POLL_S)
         late = self._running()
         for child in late:
-            log.error("worker %s did not stop within %g s: killed", self.worker_id(child.index), STOP_S)
+            log.error("worker %s did not stop within %g s: killed", self.worker_id(child), STOP_S)
             child.process.kill()  # type: ignore[union-attr]
             child.process.wait()  # type: ignore[union-attr]
         if not self.code and any(
@@ -130,17 +150,20 @@ class Supervisor:
         ):
             self.code = 1
 
-    def worker_id(self, index: int) -> str:
-        return f"{self.settings.worker_id}-{index}"
+    def worker_id(self, child: Child) -> str:
+        return f"{self.settings.worker_id}-{child.name}"
 
-    def environment(self, index: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of a child: this process's, with what the supervisor's options and the index change."""
+    def command_of(self, child: Child) -> list[str]:
+        return [*self.command, *(["--agents", "aside" if child.aside else "way"] if self._apart else [])]
+
+    def environment(self, child: Child, base: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a child: this process's, with what the supervisor's options and the child change."""
         port = self.settings.web_port
         changed = {
             "OMS_BROKER": f"kafka://{self.settings.broker}",
             "OMS_DATA_DIR": str(self.settings.data_root),
-            "OMS_WORKER_ID": self.worker_id(index),
-            "OMS_WEB_PORT": str(port + index if port else 0),
+            "OMS_WORKER_ID": self.worker_id(child),
+            "OMS_WEB_PORT": str(port + child.index if port else 0),
             SUPERVISOR_VARIABLE: str(os.getpid()),
         }
         for variable in ("OMS_BROKER", "OMS_DATA_DIR", "OMS_WORKER_ID", "OMS_WEB_PORT"):

@@ -29,9 +29,24 @@ log = logging.getLogger(__name__)
 
 def worker(
     agents: Annotated[
-        str | None, typer.Option("--agents", metavar="A,B", help="Only these agents; default: all.")
+        str | None,
+        typer.Option(
+            "--agents",
+            metavar="A,B",
+            help="Only these agents; way: those an order's answer waits for, aside: the others. Default: all.",
+        ),
     ] = None,
     processes: Annotated[int, typer.Option("--processes", min=1, max=256, help="Worker processes.")] = 1,
+    aside_processes: Annotated[
+        int,
+        typer.Option(
+            "--aside-processes",
+            min=0,
+            max=256,
+            help="So many more for the agents aside (books, risk, reports, alerts), which leave the processor to the "
+            "others. 0: every process runs all.",
+        ),
+    ] = 0,
     broker: Broker = None,
     data_dir: DataDir = None,
     worker_id: Annotated[str | None, typer.Option("--worker-id", help="Stable name; default: OMS_WORKER_ID.")] = None,
@@ -44,12 +59,14 @@ def worker(
     logs.setup(log_level)
     settings = settings_of(broker=broker, data_dir=data_dir, worker_id=worker_id, web_port=web_port)
     names = _agent_names(agents)
-    if processes > 1:
+    if aside_processes and names:
+        raise UsageError("--aside-processes: shares all agents out; leave --agents out")
+    if processes > 1 or aside_processes:
         from streams.commands.supervisor import Supervisor
 
         clients.admin(settings)  # a setting that no client takes is said once, not by every child
         arguments = ["--log-level", log_level, *(["--agents", ",".join(names)] if names else [])]
-        code = Supervisor(settings, processes, arguments).run()
+        code = Supervisor(settings, processes, arguments, aside=aside_processes).run()
     else:
         code = _run(settings, names)
     raise typer.Exit(code)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
@@ -21,6 +21,9 @@ OnTimer = Callable[["Context", str, str, int], None]
 OnUndecodable = Callable[["Context", "bytes | None", bytes, str], None]
 TimeOf = Callable[[Any], int]
 OnStart = Callable[["Context"], None]
+
+GATHERS: Final = 0.002
+GATHERS_ASIDE: Final = 0.1
 
 
 class Codecs(Protocol):
@@ -71,8 +74,9 @@ class Agent:
     fields, which spares it a pass over them; its codecs' ``decoder`` then takes ``drop_nulls=True``. ``clock``: what
     its time is in a live worker; a replay has the stream time alone. ``parts``: the agents it runs as one, see
     `joined`.
-    ``gathers``: seconds to wait for more records after the first of a batch. A turn has a price of its own, a batch
-    and a marker in every partition it writes to; whom nobody waits for pays it less often.
+    ``aside``: nobody waits for what it tells. After the first record of a batch it gathers more for a moment: a turn
+    has a price of its own, a batch and a marker in every partition it writes to. And it stands back while a worker
+    cannot keep up, see `engine.precedence`.
     ``skips``: payloads that begin so are none of its business and are passed over undecoded, for a reader of a topic on
     which others talk to each other; nor does their time count.
     """
@@ -82,7 +86,7 @@ class Agent:
     writes: tuple[str, ...] = ()
     sparse: bool = False
     clock: Clock = Clock.LATER
-    gathers: float = 0.002
+    aside: bool = False
     skips: tuple[bytes, ...] = ()
     parts: tuple[Agent, ...] = ()
     tables: dict[str, TableSpec] = field(default_factory=dict)
@@ -109,6 +113,11 @@ class Agent:
 
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(part.name for part in self.parts)})" if self.parts else self.name
+
+    @property
+    def gathers(self) -> float:
+        """Seconds it waits for more records after the first of a batch."""
+        return GATHERS_ASIDE if self.aside else GATHERS
 
     @property
     def stateful(self) -> bool:
@@ -157,8 +166,8 @@ def joined(name: str, parts: Sequence[Agent]) -> Agent:
         if (part.sources, part.clock, part.skips) != (first.sources, first.clock, first.skips):
             raise ValueError(f"agents {first.name} and {part.name} differ in sources, clock or what they skip")
     writes = tuple(dict.fromkeys(topic for part in parts for topic in part.writes))
-    gathers = min(part.gathers for part in parts)
-    whole = Agent(name, first.sources, writes, False, first.clock, gathers, first.skips, tuple(parts))
+    aside = all(part.aside for part in parts)
+    whole = Agent(name, first.sources, writes, False, first.clock, aside, first.skips, tuple(parts))
     whole._time_of = first._time_of
     return whole
 

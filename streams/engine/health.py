@@ -81,6 +81,10 @@ class Observers(Observer):
         for observer in self._all:
             observer.aborted(agent)
 
+    def stood_back(self, agent: str, seconds: float) -> None:
+        for observer in self._all:
+            observer.stood_back(agent, seconds)
+
     def fenced(self, agent: str) -> None:
         for observer in self._all:
             observer.fenced(agent)

@@ -45,6 +45,12 @@ class Metrics(Observer):
             "oms_dead_letters_total", "Records sent to dead-letters by stage", ["agent", "stage"], registry=registry
         )
         self.aborts = Counter("oms_aborts_total", "Transactions aborted", agent, registry=registry)
+        self.stood = Counter(
+            "oms_stood_back_seconds_total",
+            "Seconds an agent aside left the core to those on the way of an order",
+            agent,
+            registry=registry,
+        )
         self.fences = Counter("oms_fences_total", "Times fenced or opened anew", agent, registry=registry)
         self.lag = Gauge("oms_lag_records", "Records not yet folded, per source partition", place, registry=registry)
         self.delay = Gauge(
@@ -76,6 +82,9 @@ class Metrics(Observer):
 
     def aborted(self, agent: str) -> None:
         self.aborts.labels(agent).inc()
+
+    def stood_back(self, agent: str, seconds: float) -> None:
+        self.stood.labels(agent).inc(seconds)
 
     def fenced(self, agent: str) -> None:
         self.fences.labels(agent).inc()

@@ -18,6 +18,7 @@ from typing import Any, Final
 from streams.engine.agent import Agent, Codecs, changelog_topic, consumer_group
 from streams.engine.dead_letters import TIMERS, Limits, LimitState
 from streams.engine.errors import InfrastructureError, Misconfigured, SourceStopped, Unreachable
+from streams.engine.precedence import SMALL, Precedence
 from streams.engine.source import KafkaSource
 from streams.engine.transaction import (
     TRANSACTION_TIMEOUT_MS,
@@ -60,6 +61,7 @@ class RunnerConfig:
     group_protocol: str = "classic"
     producer: str = "auto"
     limits: Limits = field(default_factory=Limits)
+    precedence: Precedence = field(default_factory=Precedence)
 
 
 class Observer:
@@ -68,6 +70,8 @@ class Observer:
     def turn(self, agent: str, report: Report) -> None: ...
 
     def aborted(self, agent: str) -> None: ...
+
+    def stood_back(self, agent: str, seconds: float) -> None: ...
 
     def fenced(self, agent: str) -> None: ...
 
@@ -103,6 +107,7 @@ class AgentRunner:
         self._codecs = codecs
         self._wall = wall
         self._turn: Turn | None = None
+        self._precedence = config.precedence
         self._limits: dict[str, LimitState] = {}
         self._good_at = time.monotonic()
         self._failed_at: float | None = None
@@ -142,17 +147,35 @@ class AgentRunner:
     def poll(self) -> Batch:
         """The next batch; empty when there is nothing to do. Rebalances and restores happen in here."""
         assert self.source is not None
+        aside = self.agent.aside
+        pressed = aside and self._precedence.pressed
+        if pressed and (seconds := self._precedence.wait(self)):
+            return self._stand_back(min(seconds, POLL_SECONDS))
         try:
-            batch = self.source.poll(POLL_SECONDS, self._wall())
+            timeout, most = (0.0, SMALL) if pressed else (POLL_SECONDS, None)
+            batch = self.source.poll(timeout, self._wall(), most)
         except _AWAY as error:
+            self._precedence.done(self)
             self._recover(error)
             return Batch()
+        if not aside:
+            self._precedence.polled(batch.records)
+        elif pressed and not batch.parts:
+            self._precedence.done(self)
+            self._stand_back(POLL_SECONDS)
         if not batch.parts and (self._failed_at is None or time.monotonic() - self._failed_at > CALM_SECONDS):
             self._good()
         return batch
 
     def turn(self, batch: Batch) -> int:
         """One turn over the batch; answers the number of records folded (0 if it had to be aborted)."""
+        try:
+            return self._turned(batch)
+        finally:
+            if self.agent.aside:
+                self._precedence.done(self)
+
+    def _turned(self, batch: Batch) -> int:
         assert self._turn is not None
         began = time.monotonic()
         try:
@@ -175,6 +198,14 @@ class AgentRunner:
         """Poll and, if there is anything to do, one turn; answers the number of records folded."""
         batch = self.poll()
         return self.turn(batch) if batch.parts else 0
+
+    def _stand_back(self, seconds: float) -> Batch:
+        """Others go first; no batch for now."""
+        time.sleep(seconds)
+        self.observer.stood_back(self.agent.name, seconds)
+        if self._failed_at is None:
+            self._good()
+        return Batch()
 
     def _good(self) -> None:
         self._good_at, self._failed_at = time.monotonic(), None

@@ -43,3 +43,12 @@ def test_parts_are_chosen_by_name_and_run_in_the_group_of_the_whole() -> None:
     assert some.parts == facets.parts[:2]
     with pytest.raises(UsageError, match=r"no agent money; there are alerts, .*facets.* ledger"):
         catalogue.choose(["money"])
+
+
+def test_every_agent_is_on_the_way_or_aside_and_either_group_has_a_name() -> None:
+    way, aside = catalogue.choose(["way"]), catalogue.choose(["aside"])
+    assert [agent.name for agent in way] == ["intake", "channels", "identity", "orders", "inventory"]
+    assert facets in aside
+    assert [agent.name for agent in catalogue.choose(["aside", "way"])] == [
+        agent.name for agent in catalogue.choose(None)
+    ]

@@ -61,6 +61,7 @@ def test_a_wrong_setting_is_one_line_that_names_the_variable(command: tuple[str,
 def test_a_wrong_option_is_wrong_use() -> None:
     one_line(oms("topics", "diff", "--broker", "amqp://x"), 2, "--broker", "kafka://HOST:PORT")
     one_line(oms("worker", "--agents", " , "), 2, "--agents")
+    one_line(oms("worker", "--agents", "orders", "--aside-processes", "1"), 2, "--aside-processes")
     one_line(oms("worker", "--log-level", "LOUD"), 2, "--log-level")
 
 

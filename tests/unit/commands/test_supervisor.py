@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.commands.supervisor import Supervisor
+from streams.commands.supervisor import ASIDE_NICENESS, Supervisor
 from streams.config import Settings
 
 # Notes its start, then does what its file says: exit code, or wait for SIGTERM and note that too.
@@ -117,9 +117,25 @@ def test_an_error_a_restart_cannot_mend_stops_all_with_its_code(
 
 def test_each_worker_has_its_own_id_folder_and_port(tmp_path: Path) -> None:
     settings = Settings(broker="b:1", data_dir=tmp_path / "w", worker_id="w", web_port=6000)
-    environments = [Supervisor(settings, 2, []).environment(index, {"OMS_BROKER_FILE": "x"}) for index in (0, 1)]
-    found = [Settings.from_env(environment) for environment in environments]
+    one = Supervisor(settings, 2, ["--agents", "orders"], ["oms"])
+    found = [Settings.from_env(one.environment(child, {"OMS_BROKER_FILE": "x"})) for child in one.children]
     assert [each.worker_id for each in found] == ["w-0", "w-1"]
     assert [each.data_dir for each in found] == [tmp_path / "w-0", tmp_path / "w-1"]
     assert [each.web_port for each in found] == [6000, 6001]
     assert {each.broker for each in found} == {"b:1"}
+    assert [one.command_of(child) for child in one.children] == [["oms", "--agents", "orders"]] * 2
+
+
+def test_workers_of_the_agents_aside_are_apart_and_leave_the_processor_to_the_others(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "w", worker_id="w", web_port=6000)
+    one = Supervisor(settings, 1, ["-c", "import time; time.sleep(60)"], [sys.executable], aside=1)
+    found = [Settings.from_env(one.environment(child, {})) for child in one.children]
+    assert [(each.worker_id, each.web_port) for each in found] == [("w-0", 6000), ("w-aside-0", 6001)]
+    assert [one.command_of(child)[-2:] for child in one.children] == [["--agents", "way"], ["--agents", "aside"]]
+    one._tend()
+    try:
+        pids = [child.process.pid for child in one.children if child.process is not None]
+        usual, aside = (os.getpriority(os.PRIO_PROCESS, pid) for pid in pids)
+        assert (usual, aside) == (os.getpriority(os.PRIO_PROCESS, 0), ASIDE_NICENESS)
+    finally:
+        one._stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,16 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.engine.errors import InfrastructureError, Misconfigured, Unreachable
-from streams.engine.runner import CALM_SECONDS, GIVE_UP_SECONDS, LEAST_BATCH, AgentRunner, Observer, RunnerConfig
+from streams.engine.precedence import HELD_SECONDS, PRESSING, SMALL, Precedence
+from streams.engine.runner import (
+    CALM_SECONDS,
+    GIVE_UP_SECONDS,
+    LEAST_BATCH,
+    POLL_SECONDS,
+    AgentRunner,
+    Observer,
+    RunnerConfig,
+)
 from streams.engine.transaction import TRANSACTION_TIMEOUT_MS
 from streams.engine.turn import Batch, Report
 from tests.unit.engine.agents import scripted
@@ -38,6 +48,9 @@ class Told(Observer):
     def aborted(self, agent: str) -> None:
         self.all.append("aborted")
 
+    def stood_back(self, agent: str, seconds: float) -> None:
+        self.all.append(f"stood back {seconds:.2f}")
+
     def fenced(self, agent: str) -> None:
         self.all.append("fenced")
 
@@ -45,9 +58,12 @@ class Told(Observer):
 class World(AgentRunner):
     """A runner whose clients are stand-ins; ``errors`` are raised by the next turns, ``cannot`` by the next opens."""
 
-    def __init__(self) -> None:
+    def __init__(self, aside: bool = False, precedence: Precedence | None = None) -> None:
         self.told = Told()
-        super().__init__(scripted(), JsonTopics(), RunnerConfig({}, "w1", Path("data"), batch_size=1000), self.told)
+        config = RunnerConfig({}, "w1", Path("data"), batch_size=1000, precedence=precedence or Precedence())
+        super().__init__(replace(scripted(), aside=aside), JsonTopics(), config, self.told)
+        self.batches: list[Batch] = []
+        self.polls: list[tuple[float, int | None]] = []
         self.errors: list[BaseException | None] = []
         self.cannot: list[Exception] = []
         self.did: list[str] = []
@@ -63,11 +79,15 @@ class World(AgentRunner):
             lost=False,
             rewind=lambda: self.did.append("rewind"),
             close=lambda: self.did.append("close"),
-            poll=lambda timeout, now: self._next(Batch()),
+            poll=self._polled,
             hold=lambda left, more: None,
         )
         self.transaction = SimpleNamespace(broken=False, close=lambda: None)  # type: ignore[assignment]
         self._turn = SimpleNamespace(run=lambda batch: self._next(Report(records=batch.records)))  # type: ignore[assignment]
+
+    def _polled(self, timeout: float, now: int, most: int | None) -> Any:
+        self.polls.append((timeout, most))
+        return self._next(self.batches.pop(0) if self.batches else Batch())
 
     def _next(self, answer: Any) -> Any:
         error = self.errors.pop(0) if self.errors else None
@@ -283,3 +303,96 @@ def test_what_is_not_the_transport_s_stops_the_runner(world: World, error: Excep
     with pytest.raises(type(error)):
         world.turn(SOMETHING)
     assert world.did == []
+
+
+# -- standing back ----------------------------------------------------------------------------------------------------
+
+
+def pressing(world: World, records: int = PRESSING) -> None:
+    """An agent on the way has a batch of so many."""
+    world.batches = [Batch([(_TASK, {})], records)]
+    world.poll()
+
+
+def test_an_agent_aside_takes_small_turns_and_pauses_after_them_while_another_cannot_keep_up(clock: Any) -> None:
+    spent = SimpleNamespace(seconds=0.0)
+    both = Precedence(0.2, time.monotonic, lambda: spent.seconds)
+    ahead, aside = World(precedence=both), World(aside=True, precedence=both)
+    aside.batches = [SOMETHING, SOMETHING]
+
+    pressing(ahead)
+    batch = aside.poll()
+    assert (batch, aside.polls) == (SOMETHING, [(0.0, SMALL)])
+    spent.seconds += 0.1
+    assert aside.turn(batch) == 3
+    for _ in range(4):  # 0.1 s are a fifth of the half second that ends 0.4 s later
+        assert aside.poll().parts == []
+    assert aside.polls == [(0.0, SMALL)], "its consumer was asked for nothing"
+    assert aside.told.all == ["turn", *["stood back 0.10"] * 4]
+    assert aside.poll() == SOMETHING
+    assert len(aside.told.alive_at) == 5, "who stands back is alive"
+
+
+def test_an_agent_on_the_way_never_stands_back(clock: Any) -> None:
+    both = Precedence(0.2, time.monotonic)
+    world = World(precedence=both)
+    pressing(world)
+    world.batches = [SOMETHING] * 2
+    for _ in range(2):
+        world.turn(world.poll())
+    assert world.polls == [(POLL_SECONDS, None)] * 3
+
+
+@pytest.mark.parametrize(
+    ("records", "later", "share"), [(PRESSING - 1, 0, 0.2), (PRESSING, HELD_SECONDS, 0.2), (9999, 0, 1.0)]
+)
+def test_all_are_alike_while_nobody_is_pressed(clock: Any, records: int, later: float, share: float) -> None:
+    both = Precedence(share, time.monotonic)
+    ahead, aside = World(precedence=both), World(aside=True, precedence=both)
+    pressing(ahead, records)
+    clock.now += later
+    aside.batches = [SOMETHING] * 2
+    for _ in range(2):
+        aside.turn(aside.poll())
+    assert aside.polls == [(POLL_SECONDS, None)] * 2
+
+
+def test_agents_aside_take_their_turns_one_after_the_other(clock: Any) -> None:
+    both = Precedence(0.2, time.monotonic, lambda: 0.0)
+    ahead, one, two = World(precedence=both), World(aside=True, precedence=both), World(aside=True, precedence=both)
+    one.batches = two.batches = [SOMETHING]
+    pressing(ahead)
+    batch = one.poll()
+    assert two.poll().parts == []
+    one.turn(batch)
+    two.batches = [SOMETHING]
+    assert two.poll() == SOMETHING
+
+
+def test_whoever_has_nothing_to_do_or_fails_keeps_nobody_waiting(clock: Any) -> None:
+    both = Precedence(0.2, time.monotonic, lambda: 0.0)
+    ahead, one, two = World(precedence=both), World(aside=True, precedence=both), World(aside=True, precedence=both)
+    pressing(ahead)
+    assert one.poll().parts == []
+    one.errors = [ABORTABLE]
+    assert one.poll().parts == []
+    one.batches = [SOMETHING]
+    batch = one.poll()
+    one.errors = [FATAL]
+    assert one.turn(batch) == 0
+    two.batches = [SOMETHING]
+    assert two.poll() == SOMETHING
+
+
+def test_a_restore_within_a_poll_keeps_others_waiting_for_five_seconds_only(clock: Any) -> None:
+    both = Precedence(0.2, time.monotonic, lambda: 0.0)
+    ahead, one, two = World(precedence=both), World(aside=True, precedence=both), World(aside=True, precedence=both)
+    one.batches = [SOMETHING]
+    pressing(ahead)
+    one.poll()
+    clock.now += 4.8
+    pressing(ahead)
+    two.batches = [SOMETHING]
+    assert two.poll().parts == []
+    clock.now += 0.2
+    assert two.poll() == SOMETHING

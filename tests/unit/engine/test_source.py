@@ -73,7 +73,7 @@ def made(agent: Agent, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("options", "seconds"), [({}, 0.002), ({"gathers": 0.25}, 0.25)])
+@pytest.mark.parametrize(("options", "seconds"), [({}, 0.002), ({"aside": True}, 0.1)])
 def test_after_the_first_record_it_waits_as_long_as_the_agent_gathers(
     options: dict[str, Any], seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,9 +82,9 @@ def test_after_the_first_record_it_waits_as_long_as_the_agent_gathers(
     assert one._consumer.asked == [(99, seconds)]
 
 
-def test_nobody_on_the_way_of_an_order_gathers() -> None:
+def test_nobody_on_the_way_of_an_order_stands_aside() -> None:
     on_the_way = {"intake", "channels", "identity", "orders", "inventory"}
-    assert {agent.name for agent in catalogue.choose(None) if agent.gathers < 0.01} == on_the_way
+    assert {agent.name for agent in catalogue.choose(None) if not agent.aside} == on_the_way
 
 
 def test_an_assignment_that_fails_or_never_comes_loses_the_source(
@@ -151,7 +151,7 @@ def test_what_was_polled_before_its_place_came_anew_is_read_again_in_its_turn(
     consumer.consume = consume
     assign()
     for _ in range(3):  # nothing of it is folded yet: other topics are behind
-        aligner.put(one._consumed(0.0))
+        aligner.put(one._consumed(0.0, one.batch_size))
     assert [record.offset() for record in aligner.take(100)[0]["in"]] == [0, 1, 2]
 
 
@@ -183,7 +183,7 @@ def test_a_batch_of_one_record_from_several_topics_waits_for_no_more(
         return polls.pop(0)
 
     one._consumer.poll = poll
-    got = [topic for _ in range(2) for topic in one._aligned(one._aligner, 0.1).get(0, {})]
+    got = [topic for _ in range(2) for topic in one._aligned(one._aligner, 0.1, one.batch_size).get(0, {})]
     assert sorted(got) == ["in", "other"]
 
 
