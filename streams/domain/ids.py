@@ -87,11 +87,17 @@ def _day(digits: str) -> int | None:
 
 def alias18(guid: str) -> str:
     """The alias of a guid, for systems that demand 18 characters (ID-07). ValueError if `guid` is none."""
-    day = _day_of(guid)
-    if day is None:
+    if _day_of(guid) is None:
         raise ValueError("not an order_guid")
-    digits = "".join(_BASE32[(day >> shift) & 31] for shift in (15, 10, 5, 0))
-    return _PREFIX + digits + guid[10:]
+    return _PREFIX + _day_letters(guid[2:10]) + guid[10:]
+
+
+@lru_cache(maxsize=4096)
+def _day_letters(digits: str) -> str:
+    """A day of guids as aliases have it: most orders of a moment are of one day."""
+    day = _day(digits)
+    assert day is not None
+    return _PAIRS[day >> 10 & 1023] + _PAIRS[day & 1023]
 
 
 def guid_of_alias(text: str) -> str | None:
