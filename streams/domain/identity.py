@@ -24,22 +24,26 @@ other; a message that comes twice changes nothing the second time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
-from . import calendar, ids
+from . import ids
 from .events import PAID_TYPES, Fact
 from .order.meanings import REPEATED_PAYMENT
 from .outcome import Get, Message, Outcome
+from .told import Delays as Delays
+from .told import Told
 
 Row = Mapping[str, Any]
 """bound: {"guid", "by", "said", "money"}, the last three only if there is something to say; waiting: {"events",
-"links", "since", "said", "first", "paid", "alerts"}. `events`, `links`: how many are stored with it, numbered from 0.
-`by`: the event that bound it, as topic/source/event_id; `first`: [topic, source, event_id, channel] of the first event,
-`paid`: the same of the first payment, and when it was paid; `said`: codes told already, the newest ones; `money`:
-[name, event_id] of the newest payments forwarded; `alerts`: {timer kind: key of the alert open about this row}.
+"links", "since", "said", "first", "paid", "alerts", "held"}. `events`, `links`: how many are stored with it, numbered
+from 0. `by`: the event that bound it, as topic/source/event_id; `first`: [topic, source, event_id, channel] of the
+first event, `paid`: the same of the first payment, and when it was paid; `said`: codes told already, the newest ones;
+`money`: [name, event_id] of the newest payments forwarded; `alerts`: {timer kind: key of the alert open about this
+row}; `held`: its order has come and waits at the gate of its channel.
 """
+
+Send = tuple[str, str, Message]
 
 FACTS: Final = "identity-facts"
 ORDERS: Final = "order-facts"
@@ -59,22 +63,16 @@ PAYMENT_ORPHAN: Final = "payment_orphan"
 ORPHAN: Final = "orphan"
 
 
-@dataclass(frozen=True, slots=True)
-class Delays:
-    """ID-08, milliseconds; an event that waited exactly that long is not late yet. `remembered_codes`: how many codes
-    a row remembers having told; beyond that it tells again, which does no harm. `remembered_payments`: how many a row
-    remembers; an order has one or two.
-    """
-
-    payment_orphan_ms: int = 60_000
-    unresolved_ms: int = calendar.DAY_MS
-    remembered_codes: int = 24
-    remembered_payments: int = 16
-
-
 def event_message(code: ids.Code, fact: Fact) -> Message:
     """The message that takes an accepted event to the row of its strongest code; its key is the code's value."""
     return {"do": "event", "code": code, "fact": fact}
+
+
+def held_messages(order: Message) -> list[Send]:
+    """ID-08: to the rows of an order (as `event_message` has it) that the gate of its channel holds back."""
+    kind, scope, value = order["code"]
+    code, fact = (kind, scope, value), order["fact"]
+    return [_held(at, fact["event_time"]) for at in (code, *_paired(code, fact))]
 
 
 def time_of(message: Message) -> int:
@@ -96,6 +94,8 @@ def step(get: Get, message: Message, now: int, delays: Delays) -> Outcome:
         _bind(out, get, code, key, message, delays)
     elif do == "link":
         _link(out, get, key, message)
+    elif do == "held":
+        _hold(out, get, code, key, message["at"])
     else:
         raise ValueError(f"identity knows no message {do!r}")
     return out
@@ -107,7 +107,7 @@ def step(get: Get, message: Message, now: int, delays: Delays) -> Outcome:
 def _event(out: Outcome, get: Get, code: ids.Code, key: str, fact: Fact, now: int, delays: Delays) -> None:
     row = get(CODES, key)
     if row is not None and "guid" in row:
-        told = _Told(row.get("said", ()), delays, row.get("money", ()))
+        told = Told(row.get("said", ()), delays, row.get("money", ()))
         _forward(out, code, row["guid"], fact, told)
         if told.changed:
             out.writes.append((CODES, key, {**row, **told.kept()}))
@@ -121,7 +121,7 @@ def _create(out: Outcome, get: Get, code: ids.Code, key: str, row: Row | None, f
     _, channel, order_no = code
     at = fact["event_time"]
     guid = ids.order_guid(channel, order_no, at)
-    told = _Told((), delays)
+    told = Told((), delays)
     _forward(out, code, guid, fact, told)
     _send_bind(out, (ids.ORDER_GUID, "", guid), guid, _event_ref(fact), at)
     customer = fact.get("customer_id")
@@ -132,7 +132,7 @@ def _create(out: Outcome, get: Get, code: ids.Code, key: str, row: Row | None, f
     _settle(out, get, code, key, row, guid, _event_ref(fact), told, at)
 
 
-def _forward(out: Outcome, code: ids.Code, guid: str, fact: Fact, told: _Told) -> None:
+def _forward(out: Outcome, code: ids.Code, guid: str, fact: Fact, told: Told) -> None:
     """To the order; then its other codes hear of the binding."""
     whole = {**fact, "order_guid": guid}
     if fact["event_type"] == "order_created":
@@ -178,15 +178,18 @@ def _park(out: Outcome, code: ids.Code, key: str, row: Row | None, fact: Fact, n
         out.timers.append((ORPHAN, key, now + delays.unresolved_ms + 1))
     if paid is None and fact["event_type"] in PAID_TYPES:
         paid = [*ref, fact["event_time"]]
-        out.timers.append((PAYMENT_ORPHAN, key, now + delays.payment_orphan_ms + 1))
+        if not row.get("held"):
+            out.timers.append((PAYMENT_ORPHAN, key, now + delays.payment_orphan_ms + 1))
         waits = {"event_type": "payment_waits", "event_time": now, "source": ref[1], "channel": ref[3] or None}
         out.sends.append((CHANNELS, ref[3] or ref[1], waits))  # BRK-01: is there an order between it and the next?
-    told = _Told(row["said"], delays)
+    told = Told(row["said"], delays)
     if code[0] in ids.PAIRED_KINDS:
         for other in _other_codes(code, fact, ""):
             if told.news(other):
                 link = {"do": "link", "code": other, "to": code, "by": ref, "at": fact["event_time"]}
                 out.sends.append((FACTS, other[2], link))
+    if row.get("held"):
+        out.sends += [_held(other, fact["event_time"]) for other in _paired(code, fact)]
     out.writes.append((PARKED, _numbered(key, number), fact))
     new = {"events": number + 1, "since": row["since"] or now, "first": first, "paid": paid, "said": told.codes}
     out.writes.append((CODES, key, {**row, **new}))
@@ -207,11 +210,11 @@ def _bind(out: Outcome, get: Get, code: ids.Code, key: str, message: Message, de
     elif kind == ids.ORDER_NO or (kind == ids.ORDER_GUID and value != guid):
         _conflict(out, code, value if kind == ids.ORDER_GUID else None, None, guid, by, at)
     else:
-        _settle(out, get, code, key, row, guid, by, _Told((), delays, message.get("money", ())), at)
+        _settle(out, get, code, key, row, guid, by, Told((), delays, message.get("money", ())), at)
 
 
 def _settle(
-    out: Outcome, get: Get, code: ids.Code, key: str, row: Row | None, guid: str, by: list[str], told: _Told, at: int
+    out: Outcome, get: Get, code: ids.Code, key: str, row: Row | None, guid: str, by: list[str], told: Told, at: int
 ) -> None:
     """The row is bound from now on: release what waited for it."""
     if row is not None:
@@ -225,7 +228,7 @@ def _settle(
             out.writes.append((LINKS, link_key, None))
         if row["first"] is not None:
             out.timers.append((ORPHAN, key, None))
-        if row["paid"] is not None:
+        if row["paid"] is not None and not row.get("held"):
             out.timers.append((PAYMENT_ORPHAN, key, None))
         for kind, alert in row["alerts"].items():
             out.sends.append((ALERTS, alert, {"do": "close", "at": at, "order_guid": guid}))
@@ -245,6 +248,9 @@ def _link(out: Outcome, get: Get, key: str, message: Message) -> None:
         return
     row = row or _WAITING
     number: int = row["links"]
+    if row.get("held"):
+        kind, scope, value = message["to"]
+        out.sends.append(_held((kind, scope, value), message["at"]))
     out.writes.append((LINKS, _numbered(key, number), {name: message[name] for name in ("to", "by", "at")}))
     out.writes.append((CODES, key, {**row, "links": number + 1}))
 
@@ -310,6 +316,34 @@ def _conflict(
 # -- orphans ----------------------------------------------------------------------------------------------------------
 
 
+def _hold(out: Outcome, get: Get, code: ids.Code, key: str, at: int) -> None:
+    """The order of a waiting row has come and is held at the gate of its channel: it is not missing, and the alert of
+    the channel says all there is to say (BRK-01). The rows that it will bind once it is let go hear of it, too."""
+    row = get(CODES, key) or _WAITING
+    if "guid" in row or row.get("held"):
+        return
+    for number in range(row["events"]):
+        out.sends += [_held(other, at) for other in _paired(code, get(PARKED, _numbered(key, number)))]
+    for number in range(row["links"]):
+        kind, scope, value = get(LINKS, _numbered(key, number))["to"]
+        out.sends.append(_held((kind, scope, value), at))
+    alerts = dict(row["alerts"])
+    if (alert := alerts.pop(PAYMENT_ORPHAN, None)) is not None:
+        out.sends.append((ALERTS, alert, {"do": "close", "at": at}))
+    if row["paid"] is not None:
+        out.timers.append((PAYMENT_ORPHAN, key, None))
+    out.writes.append((CODES, key, {**row, "alerts": alerts, "held": True}))
+
+
+def _held(code: ids.Code, at: int) -> Send:
+    return FACTS, code[2], {"do": "held", "code": code, "at": at}
+
+
+def _paired(code: ids.Code, fact: Fact) -> list[ids.Code]:
+    """The codes of an event at `code` that become its order's by this event alone."""
+    return [other for other in _other_codes(code, fact, "") if other[0] in ids.PAIRED_KINDS]
+
+
 def due(get: Get, kind: str, key: str, at: int) -> Outcome:
     """A timer of a waiting row, due `at` ms: no order for it has come in time (ID-08). The events stay parked."""
     out = Outcome()
@@ -338,40 +372,6 @@ def due(get: Get, kind: str, key: str, at: int) -> Outcome:
 
 
 # -- small things -----------------------------------------------------------------------------------------------------
-
-
-class _Told:
-    """The codes a row has told already and the payments it has forwarded, oldest first, at most so many."""
-
-    __slots__ = ("_delays", "changed", "codes", "money")
-
-    def __init__(self, codes: Sequence[str], delays: Delays, money: Sequence[list[str]] = ()) -> None:
-        self.codes, self._delays, self.money, self.changed = codes, delays, money, False
-
-    def news(self, code: ids.Code) -> bool:
-        key = ids.row_key(code)
-        if key in self.codes:
-            return False
-        self.codes = [*self.codes, key][-self._delays.remembered_codes :]
-        self.changed = True
-        return True
-
-    def repeats(self, payment: list[str]) -> str | None:
-        """The event id under which the payment was forwarded before, if that was another one."""
-        name, event_id = payment
-        for known, first in self.money:
-            if first == event_id:
-                return None  # the order knows its event ids, and those that are used for something else (ID-05)
-            if known == name:
-                return first
-        self.money = [*self.money, payment][-self._delays.remembered_payments :]
-        self.changed = True
-        return None
-
-    def kept(self) -> dict[str, Any]:
-        """What of it stands in a bound row."""
-        found = (("said", self.codes), ("money", self.money))
-        return {name: value for name, value in found if value}
 
 
 def _event_ref(fact: Fact) -> list[str]:

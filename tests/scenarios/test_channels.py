@@ -113,6 +113,31 @@ def test_case_5_closing_the_ticket_lets_all_that_was_held_follow_in_order_and_no
     assert not shop.runner.table("channels", "held")
 
 
+@pytest.mark.rule("ID-08", "BRK-01", "FIN-09")
+def test_a_suspension_is_one_alert_and_only_payments_whose_order_never_came_are_alerts_of_their_own() -> None:
+    shop = suspended()
+    for number in range(20):
+        at = T0 + 3 * MINUTE + 1000 * number
+        shop.pay("douyin", f"D{number:02d}", at)
+        if number < 10:  # the others come when their payments have waited too long already
+            shop.order("douyin", f"D{number:02d}", at)
+    shop.pay("douyin", "NEVER", T0 + 4 * MINUTE).until(T0 + 6 * MINUTE)
+    for number in range(10, 20):
+        shop.order("douyin", f"D{number:02d}", T0 + 6 * MINUTE)
+    missing = {f"ID-08/paid/platform_txn_no/{txn}" for txn in ("LOST0", "LOST1", "LOST2", "NEVER")}
+    open_now = {alert["alert_key"] for alert in Played(shop.runner).alerts("ID-08") if alert["status"] == "open"}
+    assert open_now == missing
+    told = {alert["alert_key"] for alert in Played(shop.runner).alerts("ID-08")}
+    assert not [key for key in told if "/D0" in key]  # never opened
+    shop.ops("manual_command", T0 + 10 * MINUTE, command="resume_channel", target="douyin", reason="mended")
+    shop.until(T0 + 12 * MINUTE)
+    open_now = {alert["alert_key"] for alert in Played(shop.runner).alerts("ID-08") if alert["status"] == "open"}
+    assert open_now == missing
+    assert len(shop.created("douyin")) == 20
+    failed = shop.runner.table("channels", "gates")["douyin"]["failed"]
+    assert set(failed) == {"LOST0", "LOST1", "LOST2", "NEVER"}
+
+
 @pytest.mark.rule("BRK-01")
 @pytest.mark.rule("BRK-13")
 def test_case_5_a_restart_without_disks_while_the_channel_is_suspended_loses_nothing() -> None:

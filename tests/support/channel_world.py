@@ -41,6 +41,8 @@ class World:
         self.now = 0
         self.out: list[tuple[int, str, str]] = []
         """(when, channel, order number) of each order that went on to identity."""
+        self.said_held: list[str] = []
+        """Codes of which identity heard that their order is held."""
         self.told: list[dict[str, Any]] = []
         self.findings: list[tuple[str, dict[str, Any]]] = []
         self.parts: list[dict[str, Any]] = []
@@ -109,7 +111,9 @@ class World:
         if result.refused is not None:
             self.refused.append(result.refused)
         for topic, key, value in result.sends:
-            if topic == outcome.ORDERS:
+            if topic == outcome.ORDERS and value["do"] == "held":
+                self.said_held.append(key)
+            elif topic == outcome.ORDERS:
                 self.out.append((self.now, value["code"][1], key))
             elif topic == outcome.FACTS:
                 self.queue.append((key, value))

@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from streams.domain import identity
+
 from . import bucket
 from .outcome import BUCKETS, FACTS, GATES, HELD, ORDERS, TOKENS, Get, Message, Outcome, Row
 from .settings import Settings
@@ -86,6 +88,8 @@ def admit(out: Outcome, get: Get, channel: str, row: Row, message: Message, now:
         out.timers.append((TOKENS, channel, bucket.back_at(tokens, 1, limit)))
     number: int = row["tail"]
     out.writes.append((HELD, _numbered(channel, number), message))
+    if row["since"] is not None:  # for as long as it takes; a wait for tokens is short, and no time for more messages
+        out.sends += identity.held_messages(message)  # payments of it wait for an order that is not missing (ID-08)
     new = {**new, "tail": number + 1}
     if limit and row["since"] is None:
         if not row["limited"]:

@@ -391,3 +391,68 @@ def test_one_request_of_two_orders_binds_neither_to_the_other() -> None:
     assert world.guid("request_id", "R1") == GUID
     assert not [event for event in world.facts() if event["event_type"] == "_code_rejected"]
     assert world.findings() == []
+
+
+# -- ID-08: the order has come, and is held at the gate of its channel (BRK-01) ----------------------------------------
+
+
+def gate(world: World, order: dict[str, Any]) -> World:
+    """The gate holds the order back."""
+    message = identity.event_message(("order_no", order["channel"], order["order_no"]), order)
+    for topic, key, held in identity.held_messages(message):
+        assert (topic, key) == (identity.FACTS, held["code"][2])
+        world._queue(key, held)
+    return world.run()
+
+
+@pytest.mark.rule("ID-08", "BRK-01")
+@pytest.mark.parametrize("first", ["payment", "order"])
+def test_a_payment_of_a_held_order_is_not_paid_without_an_order(first: str) -> None:
+    order, world = created(platform_txn_no="T"), World()
+    if first == "payment":
+        world.send(paid(platform_txn_no="T"))
+        gate(world.run(), order)
+    else:
+        gate(world, order).send(paid(platform_txn_no="T"))
+        world.run()
+    assert not world.advance(T0 + 60_001).findings()
+    assert [value["event_type"] for topic, _, value in world.sent if topic == "channel-facts"] == ["payment_waits"]
+    world.send(order)
+    assert world.run().events(GUID) == ["o", "p"]
+    assert not world.timers
+
+
+@pytest.mark.rule("ID-08", "BRK-01")
+def test_an_order_that_comes_late_and_is_held_ends_the_alert_of_its_payment_at_once() -> None:
+    world = play([paid(platform_txn_no="T")]).advance(T0 + 60_001)
+    gate(world, created(platform_txn_no="T"))
+    assert [finding["do"] for _, finding in world.findings()] == ["open", "close"]
+    gate(world, created(platform_txn_no="T")).send(created(platform_txn_no="T"))
+    assert world.run().events(GUID) == ["o", "p"]
+    assert [finding["do"] for _, finding in world.findings()] == ["open", "close"]
+
+
+@pytest.mark.rule("ID-08", "BRK-01")
+@pytest.mark.parametrize("first", ["gate", "events"])
+def test_codes_that_a_held_order_will_bind_once_it_is_let_go_are_not_missed_either(first: str) -> None:
+    names: dict[str, Any] = {"channel": "douyin", "order_no": "X1"}
+    parked = [fact("loaded", "w", internal_no="I", **names), paid("q", platform_txn_no="T", internal_no="I")]
+    payments, order, world = [paid(platform_txn_no="T")], created(), World()
+    if first == "gate":
+        gate(world, order)
+    for event in [*parked, *payments]:
+        world.send(event)
+    if first == "events":
+        gate(world.run(), order)
+    assert not world.run().advance(T0 + 60_001).findings()
+    world.send(order)
+    assert sorted(world.run().events(GUID)) == ["o", "p", "q", "w"]
+
+
+@pytest.mark.rule("ID-08", "ID-04")
+def test_a_held_order_speaks_for_no_other_order_that_an_event_of_it_names() -> None:
+    other = ids.order_guid("douyin", "X2", T0)
+    world = play([fact("loaded", "w", channel="douyin", order_no="X1", order_guid=other)])
+    gate(world, created()).send(paid(order_guid=other))
+    world.run().advance(T0 + 60_001)
+    assert [(key, finding["do"]) for key, finding in world.findings()] == [(f"ID-08/paid/order_guid/{other}", "open")]

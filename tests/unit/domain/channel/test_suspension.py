@@ -237,3 +237,13 @@ def test_facts_find_the_channel_they_are_about() -> None:
     for bad in ("", "x" * 257, "a\0b", "\ud800", 7, None):
         assert key_of(ops("reference_set", T0, {"kind": "channel", "channel": bad}, source="console")) == "console"
     assert values.channel_of(values.ticket("天猫", T0)) == "天猫"
+
+
+@pytest.mark.rule("ID-08")
+def test_identity_hears_of_each_order_that_a_suspension_holds_and_of_none_that_waits_for_a_token() -> None:
+    world = after("mmm").say(T0 + MINUTE, order("douyin", "LAST", T0 + MINUTE, platform_txn_no="T", waybill_no="W"))
+    assert sorted(world.said_held) == ["LAST", "T", "W"]
+    limited = World(replace(SETTINGS, qps={"mini": 1}))
+    for number in range(3):
+        limited.say(T0, order("mini", f"A{number}", T0))
+    assert (limited.held(), limited.said_held) == (["A1", "A2"], [])
