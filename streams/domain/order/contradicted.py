@@ -1,0 +1,48 @@
+"""Money and goods of an order that contradict each other, told once; nothing is kept for it.
+
+    FIN-13   paid after its channel had closed it: nothing will be sent. It ends when all the money is back, or the
+             goods leave or are confirmed all the same
+
+It counts when either happened, not what was heard of first. Who closes the alert by hand hears no more of it; closing
+what is not open does no harm.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streams.domain.inventory import messages
+from streams.domain.order import money
+from streams.domain.order.returned import left_at
+from streams.domain.order.state import OrderState
+from streams.domain.order.stock import Send
+from streams.domain.rules.nodes import CUSTOMER_SIGNED, PAID
+
+PAID_CLOSED: Final = "FIN-13/closed"
+"""Alert, by the beginning of its key."""
+
+
+def follow(guid: str, old: OrderState, new: OrderState, sends: list[Send], at: int) -> None:
+    """What a change of the order at event time `at` (ms), opens or closes."""
+    if "closed" in new.marks and (is_now := _is_paid_closed(new)) != _is_paid_closed(old):
+        if is_now:
+            paid = f"{new.paid_minor - new.refunded_minor} minor units of {new.currency}"
+            said = _opened(new, "closed order paid", f"{paid} came in after the channel had closed the order")
+            said["advice"] = "Refund the money, or have the customer order again and the order sent; tell him today."
+        sends.append(_send(PAID_CLOSED, guid, said if is_now else {"do": "close"}, at))
+
+
+def _is_paid_closed(state: OrderState) -> bool:
+    """Whether the shop has money for an order that was closed before it was paid, and nothing of it was sent."""
+    closed, paid = state.marks.get("closed"), state.reached[PAID]
+    if closed is None or paid is None or paid <= closed or not state.paid_minor or money.is_refunded(state):
+        return False
+    return left_at(state) is None and state.reached[CUSTOMER_SIGNED] is None
+
+
+def _opened(state: OrderState, title: str, detail: str) -> dict[str, str | None]:
+    return {"do": "open", "title": title, "detail": detail, "channel": state.channel}
+
+
+def _send(what: str, guid: str, said: dict[str, str | None], at: int) -> Send:
+    return messages.ALERTS, f"{what}/{guid}", {**said, "rule": what[:6], "at": at, "order_guid": guid}

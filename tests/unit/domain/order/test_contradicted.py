@@ -1,0 +1,70 @@
+"""Money and goods that contradict each other: closed and paid all the same."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from tests.unit.domain.order.facts import (
+    DAY,
+    HOUR,
+    MINUTE,
+    T0,
+    Fact,
+    Run,
+    created,
+    fact,
+    paid,
+    refunded,
+)
+
+CLOSED = fact("orders", "cancel_marked", T0 + 15 * MINUTE)
+LATE = paid(T0 + 16 * MINUTE)
+BACK = refunded(T0 + HOUR, 30000)
+PICKED = fact("couriers", "picked_up", T0 + DAY, waybill_no="W1")
+
+
+def said(what: str, *events: Fact) -> list[str]:
+    """What was said of the alert, one after the other."""
+    run = Run()
+    run.tell(created(), *events)
+    return [value["do"] for topic, key, value in run.sent if topic == "alert-facts" and key.startswith(what)]
+
+
+@pytest.mark.rule("FIN-13", "ST-01")
+def test_a_payment_for_an_order_that_was_closed_is_told_with_advice_until_it_is_refunded() -> None:
+    run = Run()
+    run.tell(created(), CLOSED, LATE)
+    [finding] = [value for topic, key, value in run.sent if key.startswith("FIN-13")]
+    assert (finding["do"], finding["rule"], finding["at"]) == ("open", "FIN-13", T0 + 16 * MINUTE)
+    assert "30000 minor units of CNY" in finding["detail"]
+    assert finding["advice"].startswith("Refund the money")
+    assert said("FIN-13", CLOSED, LATE, BACK) == ["open", "close"]
+
+
+@pytest.mark.rule("FIN-13", "FIN-07")
+def test_a_part_of_the_money_that_went_back_leaves_it_open() -> None:
+    half = refunded(T0 + HOUR, 15000)
+    rest = refunded(T0 + 2 * HOUR, 15000)
+    assert said("FIN-13", CLOSED, LATE, half) == ["open"]
+    assert said("FIN-13", CLOSED, LATE, half, rest) == ["open", "close"]
+
+
+@pytest.mark.rule("FIN-13")
+def test_it_ends_when_the_goods_are_sent_all_the_same() -> None:
+    assert said("FIN-13", CLOSED, LATE, PICKED) == ["open", "close"]
+    assert said("FIN-13", CLOSED, PICKED, LATE) == []
+
+
+@pytest.mark.rule("FIN-13")
+@pytest.mark.parametrize("when", [T0 + MINUTE, T0 + 15 * MINUTE])
+def test_an_order_that_was_closed_after_its_payment_awaits_its_refund_and_is_no_finding(when: int) -> None:
+    for events in permutations((CLOSED, paid(when))):
+        assert said("FIN-13", *events) == []
+
+
+@pytest.mark.rule("FIN-13")
+def test_a_payment_told_before_the_closing_that_came_before_it_is_a_finding() -> None:
+    assert said("FIN-13", LATE, CLOSED) == ["open"]
+    assert said("FIN-13", LATE, CLOSED, paid(T0 + 14 * MINUTE)) == ["open", "close"]  # one of two was in time
