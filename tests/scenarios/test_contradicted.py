@@ -1,4 +1,4 @@
-"""Money without goods, through all agents: who is told, and when it is over."""
+"""Money without goods and goods without money, through all agents: who is told, and when it is over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.scenarios.play import Played
 from tests.scenarios.test_channels import Shop
 
 T0 = calendar.at(2026, 5, 12, 10)
-MINUTE, HOUR = calendar.MINUTE_MS, calendar.HOUR_MS
+MINUTE, HOUR, DAY = calendar.MINUTE_MS, calendar.HOUR_MS, calendar.DAY_MS
 NAMES = {"channel": "douyin", "order_no": "A1"}
 
 
@@ -27,3 +27,22 @@ def test_money_that_comes_in_after_the_closing_is_told_to_service_and_finance_un
     assert (alert["title"], alert["channel"]) == ("closed order paid", "douyin")
     [alert] = Played(refund(shop, T0 + HOUR).runner).alerts("FIN-13")
     assert (alert["status"], alert["closed_by"]) == ("closed", "cause")
+
+
+@pytest.mark.rule("WMS-02")
+@pytest.mark.parametrize("end", ["return", "person"])
+def test_goods_that_are_picked_up_after_the_money_went_back_are_told_once_to_the_warehouse(end: str) -> None:
+    shop = refund(Shop().order("douyin", "A1", T0).pay("douyin", "A1", T0 + MINUTE), T0 + HOUR)
+    for event, hours in (("picked_up", 20), ("scanned", 21)):
+        shop.say("couriers", event, T0 + hours * HOUR, "zto", **NAMES, waybill_no="W1", courier="zto")
+    [alert] = Played(shop.runner).alerts("WMS-02")
+    assert (alert["status"], alert["recipient"], alert["targets"]) == ("open", "warehouse keeper", ["wecom"])
+    assert (alert["severity"], alert["count"], alert["title"]) == ("critical", 1, "refunded order shipped")
+    if end == "return":
+        word = {"courier": "zto", "raw_status": "退件签收"}
+        shop.say("couriers", "scanned", T0 + 3 * DAY, "zto", **NAMES, waybill_no="W1", **word)
+    else:
+        closing = {"command": "alert_close", "target": alert["alert_key"], "reason": "he keeps it and pays"}
+        shop.ops("manual_command", T0 + 3 * DAY, operator="li", **closing)
+    [alert] = Played(shop.runner).alerts("WMS-02")
+    assert (alert["status"], alert["closed_by"]) == ("closed", "cause" if end == "return" else "person")

@@ -17,7 +17,7 @@
     invoicing  TAX-01, TAX-08  its invoice              branch     BRK-07  the invoice branch
     shipped    RSK-04  locked, and shipped all the same verdicts   ST-09  what an approval says
     returned   INV-07  lines refunded before they left  oversold   INV-08  sold short, and shipped after all
-    contradicted FIN-13  closed, and paid all the same
+    contradicted FIN-13, WMS-02  closed, and paid; refunded, and shipped
     view       the record of order-states
 """
 

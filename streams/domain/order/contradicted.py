@@ -2,6 +2,8 @@
 
     FIN-13   paid after its channel had closed it: nothing will be sent. It ends when all the money is back, or the
              goods leave or are confirmed all the same
+    WMS-02   refunded in full, and shipped after that: money and goods are both gone. It ends when the parcel is back,
+             or the order is paid again
 
 It counts when either happened, not what was heard of first. Who closes the alert by hand hears no more of it; closing
 what is not open does no harm.
@@ -14,22 +16,35 @@ from typing import Final
 from streams.domain.inventory import messages
 from streams.domain.order import money
 from streams.domain.order.returned import left_at
-from streams.domain.order.state import OrderState
+from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, PAID
+from streams.domain.status_map import RETURNED
 
 PAID_CLOSED: Final = "FIN-13/closed"
-"""Alert, by the beginning of its key."""
+SHIPPED_REFUNDED: Final = "WMS-02/refunded"
+"""Alerts, by the beginning of their keys."""
+_BACK: Final = RETURNED - {"return:destroyed", "return:new_waybill", "return:or_forwarded"}
+"""Axes of a parcel that is with its sender."""
 
 
-def follow(guid: str, old: OrderState, new: OrderState, sends: list[Send], at: int) -> None:
-    """What a change of the order at event time `at` (ms), opens or closes."""
+def follow(guid: str, old: OrderState, new: OrderState, fact: Fact, sends: list[Send], at: int) -> None:
+    """What a change of the order by `fact`, at event time `at` (ms), opens or closes."""
     if "closed" in new.marks and (is_now := _is_paid_closed(new)) != _is_paid_closed(old):
         if is_now:
             paid = f"{new.paid_minor - new.refunded_minor} minor units of {new.currency}"
             said = _opened(new, "closed order paid", f"{paid} came in after the channel had closed the order")
             said["advice"] = "Refund the money, or have the customer order again and the order sent; tell him today."
         sends.append(_send(PAID_CLOSED, guid, said if is_now else {"do": "close"}, at))
+    if new.refunded_minor:
+        if (is_now := _is_shipped_refunded(new)) != _is_shipped_refunded(old):
+            if is_now:
+                said = _opened(new, "refunded order shipped", "the goods left after all the money had gone back")
+                said["advice"] = "Have the parcel stopped or called back; if the customer keeps it, ask for the money."
+            sends.append(_send(SHIPPED_REFUNDED, guid, said if is_now else {"do": "close"}, at))
+        # Of several parcels one that is back does not say that all are: a person closes it.
+        elif is_now and len(new.waybills) <= 1 and (fact.get("mapped") or {}).get("axis") in _BACK:
+            sends.append(_send(SHIPPED_REFUNDED, guid, {"do": "close"}, at))
 
 
 def _is_paid_closed(state: OrderState) -> bool:
@@ -38,6 +53,15 @@ def _is_paid_closed(state: OrderState) -> bool:
     if closed is None or paid is None or paid <= closed or not state.paid_minor or money.is_refunded(state):
         return False
     return left_at(state) is None and state.reached[CUSTOMER_SIGNED] is None
+
+
+def _is_shipped_refunded(state: OrderState) -> bool:
+    """Whether goods left after the last of the money had gone back."""
+    left = left_at(state)
+    if left is None or not money.is_refunded(state):
+        return False
+    since = money.refunded_since(state)
+    return since is not None and since < left
 
 
 def _opened(state: OrderState, title: str, detail: str) -> dict[str, str | None]:

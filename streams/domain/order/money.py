@@ -48,7 +48,7 @@ def add(state: OrderState, fact: Fact, key: bytes, sign: int) -> bool:
     amount: int = fact.get("amount_minor") or 0
     line_no = fact.get("line_no")
     kept: list[int | None] = [sign * amount, line_no]
-    if sign == REFUND and line_no is not None:
+    if sign == REFUND:
         kept.append(fact["event_time"] - state.created_at)
     state.money = {**state.money, entry: kept}
     if sign == REFUND:
@@ -61,6 +61,20 @@ def add(state: OrderState, fact: Fact, key: bytes, sign: int) -> bool:
 def is_refunded(state: OrderState) -> bool:
     """All that was paid went back."""
     return state.refunded_minor >= state.paid_minor > 0
+
+
+def refunded_since(state: OrderState) -> int | None:
+    """When the last of what was paid went back, ms after the creation; None: it did not, or a row of before does not
+    say when."""
+    refunds, left = [entry for entry in state.money.values() if (entry[0] or 0) < 0], state.paid_minor
+    told = sorted((entry[2], -(entry[0] or 0)) for entry in refunds if len(entry) > 2 and entry[2] is not None)
+    if len(told) < len(refunds):
+        return None
+    for at, amount in told:
+        left -= amount
+        if left <= 0:
+            return at
+    return None
 
 
 def is_partly_refunded(state: OrderState) -> bool:

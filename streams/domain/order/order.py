@@ -229,8 +229,8 @@ def _follow(
     guid, at = fact["order_guid"], fact["event_time"]
     sends = saga.follow(state, new, fact, meaning.shown, now, settings.tiers, settings.stock)
     shipped.follow(guid, state, new, sends, at)
-    if new.marks:
-        contradicted.follow(guid, state, new, sends, at)
+    if new.marks or new.refunded_minor:
+        contradicted.follow(guid, state, new, fact, sends, at)
     moved = new.nodes is not state.nodes or new.reached is not state.reached
     if moved and new.stock is not None:
         oversold.follow(guid, state, new, sends, at)

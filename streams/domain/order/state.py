@@ -87,7 +87,7 @@ class OrderState:
     paid_minor: int = 0
     refunded_minor: int = 0
     money: dict[str, list[int | None]] = field(default_factory=dict)
-    """Key of a money event -> [amount, refunds negative; line_no; of a line's refund, when]: no amount counts twice,
+    """Key of a money event -> [amount, refunds negative; line_no; of a refund, when]: no amount counts twice,
     however late repeated."""
     unmapped: list[list[Any]] = field(default_factory=list)
     """[at, event key, topic, source, raw field, raw status] of events whose status no map knows; sorted."""

@@ -1,4 +1,4 @@
-"""Money and goods that contradict each other: closed and paid all the same."""
+"""Money and goods that contradict each other: closed and paid all the same, refunded and shipped all the same."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from tests.unit.domain.order.facts import (
     Run,
     created,
     fact,
+    mapped,
     paid,
     refunded,
+    says,
 )
 
 CLOSED = fact("orders", "cancel_marked", T0 + 15 * MINUTE)
 LATE = paid(T0 + 16 * MINUTE)
 BACK = refunded(T0 + HOUR, 30000)
 PICKED = fact("couriers", "picked_up", T0 + DAY, waybill_no="W1")
+RETURNED = says("couriers", "退回签收", T0 + 3 * DAY, mapped(axis="return:signed"), waybill_no="W1")
 
 
 def said(what: str, *events: Fact) -> list[str]:
@@ -68,3 +71,37 @@ def test_an_order_that_was_closed_after_its_payment_awaits_its_refund_and_is_no_
 def test_a_payment_told_before_the_closing_that_came_before_it_is_a_finding() -> None:
     assert said("FIN-13", LATE, CLOSED) == ["open"]
     assert said("FIN-13", LATE, CLOSED, paid(T0 + 14 * MINUTE)) == ["open", "close"]  # one of two was in time
+
+
+@pytest.mark.rule("WMS-02")
+def test_a_refunded_order_that_leaves_all_the_same_is_told_once_until_its_parcel_is_back() -> None:
+    again = fact("couriers", "scanned", T0 + 2 * DAY, waybill_no="W1")
+    assert said("WMS-02", paid(), BACK, PICKED, again) == ["open"]
+    assert said("WMS-02", paid(), BACK, PICKED, again, RETURNED) == ["open", "close"]
+
+
+@pytest.mark.rule("WMS-02")
+@pytest.mark.parametrize("axis", ["return:in_transit", "return:destroyed", "return:new_waybill"])
+def test_a_parcel_that_is_not_back_yet_ends_nothing(axis: str) -> None:
+    on_its_way = says("couriers", "退回中", T0 + 3 * DAY, mapped(axis=axis), waybill_no="W1")
+    assert said("WMS-02", paid(), BACK, PICKED, on_its_way) == ["open"]
+
+
+@pytest.mark.rule("WMS-02")
+def test_of_several_parcels_one_that_is_back_does_not_say_that_all_are() -> None:
+    second = fact("couriers", "picked_up", T0 + DAY, waybill_no="W2")
+    assert said("WMS-02", paid(), BACK, PICKED, second, RETURNED) == ["open"]
+
+
+@pytest.mark.rule("WMS-02")
+def test_goods_that_left_before_the_money_went_back_are_no_finding_whatever_is_told_first() -> None:
+    left = fact("wms", "loaded", T0 + 30 * MINUTE, waybill_no="W1")
+    for events in permutations((paid(), left, BACK)):
+        assert said("WMS-02", *events) == []
+    assert said("WMS-02", paid(), BACK, PICKED, left) == ["open", "close"]  # they had left, as it turns out
+
+
+@pytest.mark.rule("WMS-02", "FIN-07")
+def test_a_part_of_the_money_is_no_finding_and_an_order_paid_again_ends_it() -> None:
+    assert said("WMS-02", paid(), refunded(T0 + HOUR, 15000), PICKED) == []
+    assert said("WMS-02", paid(), BACK, PICKED, paid(T0 + 2 * DAY)) == ["open", "close"]
