@@ -103,10 +103,13 @@ def told(
 
 def end(out: Outcome, guid: str, row: dict[str, Any], at: int) -> None:
     """RSK-01: signals live until the order is customer_signed or closed, and nobody need act once its money is back. A
-    lock stays until somebody lifts it."""
-    if row.get("level") and not row.get("calmed"):
-        row["calmed"] = 1
+    lock stays until somebody lifts it; its alert ends, as there is nothing left to hold back."""
+    level = row.get("level", 0)
+    if level > row.get("calmed", 0):  # an order whose money is back may still cross a threshold
+        row["calmed"] = level
         out.calm("RSK-03", guid, at)
+        if row.get("lock") == LOCKED:
+            out.calm("RSK-04", guid, at)
     if row.get("called") == 1:
         row["called"] = 2
         out.calm("RSK-07", guid, at)

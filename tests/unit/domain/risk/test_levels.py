@@ -103,10 +103,22 @@ def test_signals_live_until_the_order_is_signed_by_the_customer_or_closed(end: t
     assert desk.findings("RSK-10") == []
 
 
-@pytest.mark.rule("RSK-01")
-def test_the_end_of_an_order_closes_its_alerts_and_leaves_its_lock() -> None:
-    desk = Desk(weighing(page_dwell=4.0)).say(created(page_dwell_s=200), fact("orders", "cancel_marked", T0 + 1))
-    assert (desk.findings("RSK-03"), desk.findings("RSK-04")) == (["open", "close"], ["open"])
+@pytest.mark.rule("RSK-01", "RSK-04")
+@pytest.mark.parametrize("end", [("orders", "cancel_marked"), ("orders", "buyer_confirmed")])
+def test_the_end_of_an_order_closes_its_alerts_once_and_leaves_its_lock(end: tuple[str, str]) -> None:
+    desk = Desk(weighing(page_dwell=4.0)).say(created(page_dwell_s=200), fact(*end, T0 + 1), fact(*end, T0 + 2))
+    assert (desk.findings("RSK-03"), desk.findings("RSK-04")) == (["open", "close"], ["open", "close"])
+    [locked] = desk.told()
+    assert locked["locked"]
+    assert desk.say(unlock(T0 + 3)).told()[-1].get("refused") is None
+
+
+@pytest.mark.rule("RSK-04")
+def test_an_order_that_is_locked_after_all_its_money_went_back_leaves_no_alert() -> None:
+    back = fact("payments", "refund_settled", T0 + 2, amount_minor=30000)
+    desk = Desk(weighing(page_dwell=2.6, urgent_words=2.0)).say(created(page_dwell_s=200), paid(), back)
+    desk.say(fact("service", "chat_message", T0 + 3, text="急用"))
+    assert desk.findings("RSK-04") == ["open", "close"]
 
 
 def unlock(at: int, guid: str = GUID) -> dict[str, Any]:
