@@ -25,6 +25,8 @@ _TIMES: Final = ("created", "accepted", "shipped", "moved", "returned", "ended")
 
 UNACCEPTED, UNPICKED, SLOW, STALLED, COMPLAINED = "LOG-01", "LOG-02", "LOG-03/slow", "LOG-03", "LOG-11"
 """Alerts, by the beginning of their keys."""
+_WATCHED: Final = [UNACCEPTED, UNPICKED, SLOW, STALLED]
+"""Those that the watch closes; an investigation (LOG-11) is ended by a person."""
 
 
 def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
@@ -72,6 +74,7 @@ def fire(guid: str, number: str, row: Row, now: int, settings: Settings) -> tupl
         if at > now:
             return row, sends
         if what == FORGET:
+            _close(guid, number, row, _WATCHED, now, sends)  # nobody looks at it any more
             return None, sends
         row = _do(guid, number, row, what, now, settings, sends)
 

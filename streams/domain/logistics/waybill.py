@@ -11,6 +11,8 @@
     raised     alerts that are open about it              cancelled  when the order, or the waybill, was cancelled
     lies       last told to lie at a pickup point, or by a word that may be a signature to be delivered (LOG-05)
     returned   last told to be back with its sender
+    package    [first told at, id] of the package that it is for
+    replaced   when the next waybill was made for the same package
 
 Under ORDER lie the complaints themselves, [[event id, waybill or ""], ...], and `cancelled`, with `ended`, the time of
 the last of them: either may come before any waybill is known, and counts for each it speaks of once that is.
@@ -98,12 +100,37 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
         _first(new, "created", at)
         if kind == "loaded" or rank == _SHIPPED:
             _first(new, "shipped", at)
+    package = fact.get("package_id")
+    if package and ("package" not in new or [at, package] < new["package"]):
+        new["package"] = [at, package]
     if rows and row is None and ORDER in rows:
         of_order = rows[ORDER]
         new = _counted(number, new, of_order.get("complaints", []))
         if "cancelled" in of_order:
             _first(new, "cancelled", of_order["cancelled"])
-    return rows if new == row else {**(rows or {}), number: new}
+    if new == row:
+        return rows
+    known = {**(rows or {}), number: new}
+    return _replaced(known) if "package" in new else known
+
+
+def _replaced(rows: Rows) -> Rows:
+    """A package that is sent under a new number is no more under the one before. Two waybills of an order alone say
+    nothing of the kind: it may be sent in several parcels."""
+    found: Rows = {}
+    for number, row in rows.items():
+        since = None
+        if "package" in row and "created" in row:
+            package, own = row["package"][1], row["created"]
+            peers = [one for one in rows.values() if "created" in one and "package" in one]
+            made = [one["created"] for one in peers if one["package"][1] == package]
+            since = min((at for at in made if at > own), default=None)
+        if since != row.get("replaced"):
+            row = {name: value for name, value in row.items() if name != "replaced"}
+            if since is not None:
+                row["replaced"] = since
+        found[number] = row
+    return found
 
 
 def _complained(rows: Rows | None, number: str, event_id: str, at: int) -> Rows:
@@ -155,8 +182,10 @@ def rests(row: Row) -> bool:
 
 
 def is_back(row: Row) -> bool:
-    """Whether nothing more will come of it: it was returned, and not on its way again since."""
-    return "returned" in row and row["returned"] >= row.get("moved", 0)
+    """Whether nothing more will come of it: it was returned, or its package got another number, and it was not on its
+    way again since."""
+    moved = row.get("moved", 0)
+    return ("returned" in row and row["returned"] >= moved) or ("replaced" in row and row["replaced"] >= moved)
 
 
 def _counted(number: str, row: Row, said: list[list[str]]) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 
 import pytest
 
@@ -397,3 +398,62 @@ def test_a_parcel_that_most_likely_was_signed_for_does_not_stand_still_and_is_pr
     assert it.requests("probe")
     it.courier("scanned", DAY, mapped=unknown, raw_status="客户要求改签").wait(2 * DAY)
     assert it.alerts("LOG-03/G1") == [("open", DAY + 8 * HOUR + 1)]
+
+
+@pytest.mark.rule("LOG-01", "LOG-02", "LOG-03")
+@pytest.mark.parametrize(("topic", "kind"), [("wms", "label_printed"), ("wms", "loaded"), ("couriers", "picked_up")])
+def test_a_waybill_that_is_forgotten_leaves_no_alert_open(topic: str, kind: str) -> None:
+    it = Watched().say(topic, kind, 0, courier="zto").wait(31 * DAY)
+    assert it.rows is None
+    last = {key: value["do"] for to, key, value in it.sent if to == rules.ALERTS}
+    assert {*last.values()} == {"close"}
+
+
+@pytest.mark.rule("LOG-11")
+def test_an_investigation_outlives_its_waybill_until_a_person_ends_it() -> None:
+    it = Watched().courier("picked_up", 0).courier("signed", HOUR)
+    it.say("orders", "complaint", 2 * HOUR, None).say("orders", "complaint", 3 * HOUR, None).wait(40 * DAY)
+    assert (it.rows, it.alerts("LOG-11")) == (None, [("open", 3 * HOUR)])
+
+
+def alert(it: Watched, wanted: str) -> list[tuple[str, int]]:
+    """What was said of one alert, and when, ms after T0."""
+    return [(value["do"], value["at"] - T0) for to, key, value in it.sent if to == rules.ALERTS and key == wanted]
+
+
+@pytest.mark.rule("LOG-01", "LOG-02", "LOG-06")
+def test_a_package_that_is_sent_under_a_new_number_is_no_longer_watched_under_the_old_one() -> None:
+    it = Watched().say("wms", "loaded", 0, package_id="P1").wait(DAY + HOUR)
+    assert [do for do, _ in alert(it, "LOG-02/G1/W1")] == ["open"]
+    it.say("wms", "label_printed", 2 * DAY, "W2", package_id="P1")
+    assert alert(it, "LOG-01/G1/W1")[-1] == ("close", 2 * DAY)
+    assert alert(it, "LOG-02/G1/W1")[-1] == ("close", 2 * DAY)
+    sent = len([key for _, key, _ in it.sent if key.endswith("/W1")])
+    it.wait(4 * DAY)
+    assert len([key for _, key, _ in it.sent if key.endswith("/W1")]) == sent
+    assert alert(it, "LOG-01/G1/W2")[-1][0] == "open"
+    it.courier("picked_up", 5 * DAY).wait(6 * DAY)  # the old number is on its way all the same
+    assert alert(it, "LOG-03/G1/W1")[-1][0] == "open"
+
+
+@pytest.mark.rule("LOG-01", "LOG-02")
+@pytest.mark.parametrize("package", [None, "P2"])
+def test_a_second_parcel_of_the_order_replaces_nothing(package: str | None) -> None:
+    it = Watched().say("wms", "loaded", 0, package_id="P1").say("wms", "loaded", HOUR, "W2", package_id=package)
+    it.wait(2 * DAY)
+    assert {key for to, key, value in it.sent if to == rules.ALERTS and value["rule"] == "LOG-02"} == {
+        "LOG-02/G1/W1",
+        "LOG-02/G1/W2",
+    }
+
+
+@pytest.mark.rule("LOG-01")
+def test_which_number_replaces_which_does_not_depend_on_what_is_told_first() -> None:
+    labels = [{**LABEL, "waybill_no": f"W{n}", "event_time": T0 + n, "package_id": "P1"} for n in range(3)]
+    found = []
+    for order in permutations(labels):
+        rows = None
+        for label in order:
+            rows = rules.step(rows, label, T0, data.logistics()).rows
+        found.append({number: row.get("replaced") for number, row in (rows or {}).items()})
+    assert all(one == {"W0": T0 + 1, "W1": T0 + 2, "W2": None} for one in found)
