@@ -32,7 +32,7 @@ def fold(ctx: Context, key: bytes | None, message: dict[str, Any]) -> None:
 
 @identity.on_timer
 def due(ctx: Context, kind: str, key: str, due: int) -> None:
-    apply(ctx, rules.due(_get(ctx), kind, key, due), TABLES, rules.NUMBERED)
+    apply(ctx, rules.due(_get(ctx), kind, key, due, ctx.now, _DELAYS), TABLES, rules.NUMBERED)
 
 
 @identity.time_of

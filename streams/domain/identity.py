@@ -344,11 +344,15 @@ def _paired(code: ids.Code, fact: Fact) -> list[ids.Code]:
     return [other for other in _other_codes(code, fact, "") if other[0] in ids.PAIRED_KINDS]
 
 
-def due(get: Get, kind: str, key: str, at: int) -> Outcome:
-    """A timer of a waiting row, due `at` ms: no order for it has come in time (ID-08). The events stay parked."""
+def due(get: Get, kind: str, key: str, at: int, now: int, delays: Delays) -> Outcome:
+    """A timer of a waiting row, due `at` ms, fires at `now`: no order for it has come in time (ID-08). The events stay
+    parked. After a time away the worker reads on for as long again before it says so."""
     out = Outcome()
     row = get(CODES, key)
     if row is None or "guid" in row:
+        return out
+    if kind == PAYMENT_ORPHAN and now - at > delays.away_ms:
+        out.timers.append((PAYMENT_ORPHAN, key, now + delays.payment_orphan_ms))
         return out
     code = ids.code_of_row(key)
     ref = row["paid"] if kind == PAYMENT_ORPHAN else row["first"]

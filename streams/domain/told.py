@@ -13,10 +13,12 @@ from . import calendar, ids
 class Delays:
     """ID-08, milliseconds; an event that waited exactly that long is not late yet. `remembered_codes`: how many codes
     a row remembers having told; beyond that it tells again, which does no harm. `remembered_payments`: how many a row
-    remembers; an order has one or two.
+    remembers; an order has one or two. `away_ms`: a timer that fires later than so says that the worker was away, and
+    the order may be among what it has not read yet.
     """
 
     payment_orphan_ms: int = 60_000
+    away_ms: int = 5_000
     unresolved_ms: int = calendar.DAY_MS
     remembered_codes: int = 24
     remembered_payments: int = 16

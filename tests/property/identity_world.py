@@ -42,11 +42,12 @@ class World:
             self._apply(identity.step(self._get, message, self.now, self.delays))
         return self
 
-    def advance(self, now: int) -> World:
+    def advance(self, now: int, away_ms: int = 0) -> World:
+        """Fires what is due by `now`, each that much late."""
         for (kind, key), due in sorted(self.timers.items(), key=lambda timer: timer[1]):
             if due <= now:
                 del self.timers[kind, key]
-                self._apply(identity.due(self._get, kind, key, due))
+                self._apply(identity.due(self._get, kind, key, due, due + away_ms, self.delays))
         self.now = max(self.now, now)
         return self.run()
 

@@ -129,7 +129,7 @@ def _heartbeat(out: Outcome, get: Get, channel: str, row: Row | None, fact: Mess
 
 
 def _miss(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
-    suspension.miss(out, channel, failed.missed(out, channel, row or gate.NEW, fact, now, s), fact, s)
+    suspension.miss(out, channel, failed.missed(out, channel, row or gate.NEW, fact, now, s), fact, now, s)
 
 
 def _waits(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:

@@ -25,7 +25,7 @@ class Settings:
     qps               BRK-03: orders a second by channel; a channel that is not here has no limit
     batches           BRK-03: a second's worth of held orders is let go in this many batches
     silence_ms        BRK-02: longer than this without a sign of life is silence
-    away_ms           a timer that fires this late says that the worker was away, not the other side
+    away_ms           a timer or a fact that comes this late says that the worker was away, not the other side
     backlog_off       BRK-09: more unprocessed orders than this switch the feature off
     backlog_on        BRK-09: fewer than this, for backlog_calm_ms, switch it on again
     feature           BRK-09: what is switched

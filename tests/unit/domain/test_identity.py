@@ -8,7 +8,7 @@ import pytest
 
 from streams.domain import calendar, identity, ids
 from streams.domain.order.meanings import REPEATED_PAYMENT
-from tests.property.identity_world import World, play
+from tests.property.identity_world import DELAYS, World, play
 
 T0 = calendar.at(2026, 1, 24, 10)
 GUID = ids.order_guid("douyin", "X1", T0)
@@ -224,6 +224,21 @@ def test_a_payment_counts_as_paid_but_not_created_after_sixty_seconds_not_at_six
     missed = [(key, value["event_type"]) for topic, key, value in world.sent if topic == "channel-facts"]
     assert missed == [("douyin", "payment_waits"), ("douyin", "paid_without_order")]
     assert world.parked() == {"p": 1}
+
+
+@pytest.mark.rule("ID-08")
+@pytest.mark.rule("BRK-01")
+def test_after_a_time_away_a_worker_reads_on_before_it_says_that_an_order_is_missing() -> None:
+    """The timer is due long before the orders that have come meanwhile are read."""
+    for away_ms, said in ((DELAYS.away_ms, 1), (DELAYS.away_ms + 1, 0)):
+        world = play([paid(platform_txn_no="T", channel="douyin")]).advance(T0 + 60_001, away_ms)
+        assert len(world.findings()) == said
+    again = T0 + 60_001 + DELAYS.away_ms + 1 + 60_000
+    assert not world.advance(again - 1).findings()
+    assert len(world.advance(again).findings()) == 1
+    world = play([paid(platform_txn_no="T", channel="douyin")]).advance(T0 + 60_001, DELAYS.away_ms + 1)
+    world.send(created(platform_txn_no="T"))
+    assert not world.run().advance(again).findings()
 
 
 @pytest.mark.rule("BRK-01")

@@ -38,6 +38,16 @@ def test_the_third_miss_in_a_row_suspends_the_channel(story: str, suspended: boo
     assert held == (["LAST"] if suspended else [])
 
 
+@pytest.mark.parametrize(("behind_ms", "suspended"), [(SETTINGS.away_ms, True), (SETTINGS.away_ms + 1, False)])
+def test_where_facts_of_the_channel_lie_unread_its_orders_do_too_and_nothing_is_judged(
+    behind_ms: int, suspended: bool
+) -> None:
+    world = World()
+    for number in range(3):
+        world.say(T0 + number + behind_ms, missed("douyin", number, T0 + number), "douyin")
+    assert world.actions("BRK-01") == (["open"] if suspended else [])
+
+
 def waiting(number: int, at: int, channel: str | None = "douyin") -> dict[str, Any]:
     """What identity says as soon as a payment has to wait for its order."""
     return {"event_type": "payment_waits", "event_time": at, "source": "wechatpay", "channel": channel}
@@ -155,10 +165,10 @@ def test_misses_of_payments_told_while_orders_were_held_do_not_count() -> None:
     world.say(opened, ops("manual_command", T0, command="resume_channel", channel="douyin"))
     waited = SETTINGS.payment_orphan_ms + 1
     for number in range(3, 9):
-        world.say(opened + 10, missed("douyin", number, opened + waited), "douyin")
+        world.say(opened + waited, missed("douyin", number, opened + waited), "douyin")
     assert world.actions("BRK-01") == ["open", "close"]
     for number in range(9, 12):
-        world.say(opened + 2 * MINUTE, missed("douyin", number, opened + waited + 1), "douyin")
+        world.say(opened + waited + 1, missed("douyin", number, opened + waited + 1), "douyin")
     assert world.actions("BRK-01") == ["open", "close", "open"]
 
 
