@@ -75,7 +75,8 @@ class Reserve(TypedDict):
 
 
 class Confirm(TypedDict):
-    """`at`: event time of the payment. `lines` as in the reserve."""
+    """`at`: event time of the payment. `lines` as in the reserve. `quiet`: the order knows the SKU as under no stock
+    control, and need not hear that it still is."""
 
     do: Literal["confirm"]
     sku: str
@@ -84,6 +85,7 @@ class Confirm(TypedDict):
     at: int
     round: int
     warehouse: NotRequired[str | None]
+    quiet: NotRequired[bool]
 
 
 class Release(TypedDict):

@@ -25,7 +25,8 @@ def confirm(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
         change.reply(messages.CONFIRM, number, refused)
         return change
     if not change.stock.warehouses:
-        change.reply(messages.CONFIRM, number, [[line[0], messages.UNMANAGED, None] for line in command["lines"]])
+        if not command.get("quiet"):
+            change.reply(messages.CONFIRM, number, [[line[0], messages.UNMANAGED, None] for line in command["lines"]])
         return change
     at = change.at
     new = hold.copy() if hold is not None else Hold()

@@ -52,9 +52,12 @@ def follow(
         return []
     if new.flags != old.flags or not new.tier:
         new.tier = lanes.tier_of(new, tiers)
-    if not new.lane and new.rank != PAID and (new.stock is None or same):
-        return []  # nothing to ask for, and no lane to enter or leave
     sends: list[Send] = []
+    unmanaged = not same and (new.stock is None or not new.stock.groups)
+    if unmanaged and stock.sells(new) and not stock.sells(old) and not stock.is_too_large(new, rules):
+        stock.confirm_unmanaged(fact["order_guid"], new, fact["event_time"], sends)
+    if not new.lane and new.rank != PAID and (new.stock is None or same):
+        return sends  # nothing to ask for, and no lane to enter or leave
     _go_on(new, fact, claimed, now, rules, sends)
     return sends
 

@@ -9,6 +9,8 @@
     refused or expired        release   the other lines of an unpaid order
     awaiting confirmation     virtual   the units stand in the virtual warehouse until the customer signs (INV-14)
 
+A SKU that was under no stock control when the order came may be by the payment: it is asked to confirm all the same.
+
 What an order wants of its lines follows from its state, whatever the order of events; a command is sent where that is
 not what was asked last. So an answer that is late, doubled or comes after the order ended needs no rule of its own.
 Commands of one order reach a SKU in the order in which they were sent.
@@ -219,7 +221,7 @@ def _needs(group: Group, n: int, wanted: str, is_back: bool | None) -> str | Non
     if wanted == RELEASE:
         return RELEASE if told in HELD + DEDUCTED else None
     if wanted == CONFIRM:
-        if sent == CONFIRM or told in DEDUCTED + UNMANAGED:
+        if sent == CONFIRM or told in DEDUCTED:
             return None
         # Units that came back are sold again by a new hold only; the confirm follows in the same turn.
         return RESERVE if told == RETURNED and sent == RELEASE else CONFIRM
@@ -323,6 +325,20 @@ def is_unmanaged(stock: Stock) -> bool:
         if group.told.strip(UNMANAGED):
             return False
     return True
+
+
+def sells(state: OrderState) -> bool:
+    """Whether the units of the order are to be deducted by now."""
+    return state.rank >= PAID and not has_ended(state)
+
+
+def confirm_unmanaged(guid: str, state: OrderState, at: int, sends: list[Send]) -> None:
+    """An order under no stock control is paid: some of its SKUs may have come under control since it was created. Only
+    those answer (see adopt), so that a shop without stock control pays for one record and no more."""
+    for sku, lines in by_sku(state.lines).items():
+        group = Group(sku, lines, RESERVE * len(lines), UNMANAGED * len(lines), 1, 1)
+        _command(guid, state, group, list(range(len(lines))), CONFIRM, at, "", sends)
+        sends[-1][2]["quiet"] = True
 
 
 def adopt(state: OrderState, fact: Fact) -> Stock | None:

@@ -126,6 +126,7 @@ def test_a_sku_nobody_has_told_of_is_not_managed() -> None:
     it = Shop()
     assert it.reserve("G1", 5) == [[1, "unmanaged", None]]
     assert it.confirm("G1", 5) == [[1, "unmanaged", None]]
+    assert it.confirm("G1", 5, quiet=True) == []
     assert it.release("G1", 5) == [[1, "released", None]]
     it.command("virtual", "G1", 5, enter=True)
     assert not it.rows

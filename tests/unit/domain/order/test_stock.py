@@ -363,7 +363,9 @@ def test_skus_under_no_stock_control_leave_no_trace() -> None:
     assert run.state.stock is None
     assert run.records == 1
     assert run.view()["stock"] is None
-    assert run.tell(paid(), fact("wms", "loaded", T0 + MINUTE), fact("couriers", "signed", T0 + DAY)) == []
+    assert asked(run.tell(paid())) == [("confirm", "BAG", 2)], "it may have come under control since"
+    assert run.view()["stock"] is None
+    assert run.tell(fact("wms", "loaded", T0 + MINUTE), fact("couriers", "signed", T0 + DAY)) == []
     assert run.tell(refunded(T0 + 2 * DAY, 30000), fact("orders", "cancel_marked", T0 + 2 * DAY)) == []
     assert run.alerts() == {}
 
@@ -407,11 +409,38 @@ def test_a_hold_that_an_ended_order_hears_of_is_given_back() -> None:
     assert asked(run.tell(answered("reserve", 2, T0, [1, "held"]))) == [("release", "BAG", 3)]
 
 
-def test_one_managed_sku_among_others_is_followed_alone() -> None:
+@pytest.mark.rule("INV-07")
+def test_a_sku_among_managed_ones_that_came_under_control_before_the_payment_is_deducted_too() -> None:
     run = Run()
     run.tell(two_skus(), answered("reserve", 1, T0, [2, "unmanaged"], sku="CUP"), HELD)
-    assert asked(run.tell(paid())) == [("confirm", "BAG", 2)]
     assert run.outcomes() == ["held", "unmanaged"]
+    assert asked(run.tell(paid())) == [("confirm", "BAG", 2), ("confirm", "CUP", 2)]
+    assert run.tell(CONFIRMED, answered("confirm", 2, T0 + MINUTE, [2, "unmanaged"], sku="CUP")) == []
+    assert run.outcomes() == ["confirmed", "unmanaged"]
+    assert run.alerts() == {}
+
+
+@pytest.mark.rule("INV-07", "INV-15")
+@pytest.mark.parametrize("outcome", ["confirmed", "oversold"])
+def test_an_order_whose_sku_came_under_control_before_the_payment_is_followed_from_its_deduction_on(
+    outcome: str,
+) -> None:
+    run = Run()
+    run.tell(two_skus(), answered("reserve", 1, T0, [1, "unmanaged"]))
+    run.tell(answered("reserve", 1, T0, [2, "unmanaged"], sku="CUP"))
+    commands = run.tell(paid())
+    assert asked(commands) == [("confirm", "BAG", 2), ("confirm", "CUP", 2)]
+    assert [command["quiet"] for command in commands] == [True, True]
+    run.tell(answered("confirm", 2, T0 + MINUTE, [1, outcome]))
+    assert run.outcomes() == [outcome, "unmanaged"]
+    assert asked(run.tell(fact("orders", "cancel_marked", T0 + 2 * MINUTE))) == [("return", "BAG", 3)]
+
+
+@pytest.mark.rule("INV-07")
+def test_an_unmanaged_order_that_ended_before_its_payment_deducts_nothing() -> None:
+    run = Run()
+    run.tell(created(), answered("reserve", 1, T0, [1, "unmanaged"]), fact("orders", "cancel_marked", T0 + MINUTE))
+    assert run.tell(paid(T0 + 2 * MINUTE)) == []
 
 
 def test_an_answer_about_a_sku_the_order_does_not_have_or_for_an_order_nobody_knows() -> None:
@@ -528,12 +557,12 @@ def test_what_is_stored_comes_back_as_it_was(events: int) -> None:
     assert from_row(json.loads(json.dumps(to_row(run.state)))) == run.state
 
 
-def test_a_row_from_before_there_was_stock_still_loads_and_asks_for_nothing() -> None:
+def test_a_row_from_before_there_was_stock_still_loads_and_holds_nothing() -> None:
     run = Run()
     run.tell(created())
     assert run.state is not None
     old = from_row(to_row(run.state)[:29])
     assert (old.stock, old.tier, old.lane) == (None, 0, 0)
     run.state = old
-    assert run.tell(paid()) == []
+    assert asked(run.tell(paid())) == [("confirm", "BAG", 2)]
     assert (run.view()["tier"], run.view()["lane"]) == ("L1", "wms")
