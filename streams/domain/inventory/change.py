@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from . import messages
 from .holds import Hold
-from .stock import POOLS, SALES, Stock
+from .stock import MOST_UNITS, MOST_WAREHOUSES, POOLS, SALES, Stock
 
 HELD_POOL: Final = "held"
 
@@ -22,6 +23,8 @@ VOUCHER: Final = "voucher"
 ACTIVITY: Final = "activity"
 FORGET: Final = "forget"
 
+TOO_MUCH: Final = f"more than {MOST_UNITS} units in a pool, or than {MOST_WAREHOUSES} warehouses of a SKU"
+
 Send = tuple[str, str, dict[str, Any]]
 """(topic, key, value)."""
 
@@ -29,11 +32,12 @@ Send = tuple[str, str, dict[str, Any]]
 class Change:
     """`stock` is the one given until `touch` is called; then a copy that may be changed. Writes are (table, key, value
     or None to delete), timers (kind, key, due ms). `refusal`: why the command was not taken at all. `told`: when it was
-    heard of, ms.
+    heard of, ms. `too_much`: a level left its bounds, so nothing of it may be kept.
     """
 
     __slots__ = (
-        "_given", "at", "event_id", "order_guid", "refusal", "sends", "sku", "stock", "timers", "told", "writes",
+        "_given", "at", "event_id", "order_guid", "refusal", "sends", "sku", "stock", "timers", "told", "too_much",
+        "writes",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +59,7 @@ class Change:
         self.writes: list[tuple[str, str, Any]] = []
         self.timers: list[tuple[str, str, int]] = []
         self.refusal: str | None = None
+        self.too_much = False
         self._given = stock
 
     @property
@@ -69,6 +74,8 @@ class Change:
 
     def finish(self) -> Change:
         """Count the version, and keep what is owed within its bounds."""
+        if self.too_much:
+            return self.refuse(TOO_MUCH)
         if self.changed:
             stock = self.stock
             stock.settle()
@@ -79,15 +86,27 @@ class Change:
 
     def refuse(self, reason: str) -> Change:
         """Take nothing of it."""
-        self.stock, self.sends, self.writes, self.timers = self._given, [], [], []
+        self._undo()
         self.refusal = reason
         return self
+
+    def refuse_lines(self, command: Mapping[str, Any], reason: str) -> Change:
+        """Take nothing of it, and tell the order."""
+        self._undo()
+        refused = [[line[0], messages.REFUSED, reason] for line in command["lines"]]
+        self.reply(command["do"], command.get("round") or 0, refused)
+        return self
+
+    def _undo(self) -> None:
+        self.stock, self.sends, self.writes, self.timers = self._given, [], [], []
+        self.too_much = False
 
     # -- units ------------------------------------------------------------------------------------------------------
 
     def shift(self, warehouse: str, pool: int, delta: int, reason: str, line_no: int | None = None) -> None:
         """Change a pool and write its ledger row."""
-        self.touch().shift(warehouse, pool, delta, self.at)
+        if not self.touch().shift(warehouse, pool, delta, self.at):
+            self.too_much = True
         self._ledger(warehouse, POOLS[pool], delta, reason, line_no, None)
 
     def sell(self, warehouse: str, units: int, line_no: int) -> None:

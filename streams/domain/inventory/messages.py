@@ -50,6 +50,7 @@ QUOTA_SPENT: Final = "quota_spent"
 RESERVED_SHORT: Final = "reserved_short"
 BAD_QUANTITY: Final = "bad_quantity"
 TOO_MANY_LINES: Final = "too_many_lines"
+TOO_MANY_UNITS: Final = "too_many_units"
 
 STOCK_FACT: Final = "_stock"
 """`event_type` of a reply."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .stock import Stock, quota_aside
+from .stock import MOST_SUM, Stock, quota_aside
 
 _SEPARATOR: Final = "\0"
 
@@ -94,8 +94,8 @@ def put(stock: Stock, quota: str, limit: int | None, at: int) -> str | None:
         return f"a quota of {limit} below the {used} units used"
     else:
         stock.quotas = {**stock.quotas, quota: [limit, used, at, born]}
-    stock.aside = quota_aside(stock.quotas)
-    return None
+    before, stock.aside = stock.aside, quota_aside(stock.quotas)
+    return f"quotas of more than {MOST_SUM} units" if stock.aside > max(MOST_SUM, before) else None
 
 
 def running(stock: Stock, activity: str | None, at: int) -> str | None:

@@ -23,9 +23,7 @@ def reserve(
     number: int = command.get("round") or 0
     lines: Lines = command["lines"]
     if len(lines) > settings.lines:
-        refused = [[line[0], messages.REFUSED, messages.TOO_MANY_LINES] for line in lines]
-        change.reply(messages.RESERVE, number, refused)
-        return change
+        return change.refuse_lines(command, messages.TOO_MANY_LINES)
     if not change.stock.warehouses:
         change.reply(messages.RESERVE, number, [[line[0], messages.UNMANAGED, None] for line in lines])
         return change

@@ -10,7 +10,7 @@ from .change import HOLDS, Change
 from .holds import CONFIRMED, EXPIRED, HELD, OUTCOMES, RELEASED, RETURNED, Hold, Line, key, next_due
 from .options import options
 from .settings import Settings
-from .stock import SALES, debtor, deduction
+from .stock import MOST_SUM, SALES, debtor, deduction
 
 Lines = list[list[Any]]
 
@@ -21,9 +21,7 @@ def confirm(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
     """
     number: int = command.get("round") or 0
     if len(command["lines"]) > settings.lines:
-        refused = [[line[0], messages.REFUSED, messages.TOO_MANY_LINES] for line in command["lines"]]
-        change.reply(messages.CONFIRM, number, refused)
-        return change
+        return change.refuse_lines(command, messages.TOO_MANY_LINES)
     if not change.stock.warehouses:
         if not command.get("quiet"):
             change.reply(messages.CONFIRM, number, [[line[0], messages.UNMANAGED, None] for line in command["lines"]])
@@ -55,6 +53,8 @@ def confirm(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
             missing += line.missing
             breaker.oversold(change, line_no, line.missing)
         answers.append(_sold(change, line_no, line))
+    if change.too_much:
+        return change.refuse_lines(command, messages.TOO_MANY_UNITS)
     if missing:
         breaker.count(change, missing, settings)
     if touched:
@@ -132,6 +132,8 @@ def release(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
             new.lines[line_no] = _return(change, line_no, line, units, number)
             touched = True
         answers.append([line_no, OUTCOMES[new.lines[line_no].phase], None])
+    if change.too_much:
+        return change.refuse_lines(command, messages.TOO_MANY_UNITS)
     if touched:
         _keep(change, new, settings)
     if owed and not _is_owed(new):
@@ -220,6 +222,8 @@ def virtual(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
             new.virtual[line_no] = after
         if after != before:
             change.touch().virtual += after - before
+    if command["enter"] and change.stock.virtual > MOST_SUM:
+        return change.refuse(f"more than {MOST_SUM} units await confirmation")
     if change.changed:
         _keep(change, new, settings)
     return change.finish()

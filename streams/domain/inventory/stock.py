@@ -15,6 +15,13 @@ POOLS: Final = ("sales", "reserved", "quality_check", "in_transit")
 SALES: Final = 0
 RESERVED: Final = 1
 
+MOST_UNITS: Final = 10**15
+"""In a pool, above and below zero: no more can be counted, or told in one figure."""
+MOST_WAREHOUSES: Final = 4_000
+"""Of a SKU. So every sum of its pools, and what is available of it, fits in 64 bits."""
+MOST_SUM: Final = 10**18
+"""Units of all quotas, and of all orders awaiting confirmation."""
+
 ROW_VERSION: Final = 1
 
 
@@ -95,14 +102,19 @@ class Stock:
             self.aside,
         )
 
-    def shift(self, warehouse: str, pool: int, delta: int, at: int) -> None:
-        """Change one level."""
-        levels = list(self.warehouses.get(warehouse) or [0] * (2 * len(POOLS)))
-        levels[pool] += delta
+    def shift(self, warehouse: str, pool: int, delta: int, at: int) -> bool:
+        """Change one level. False: it, or the number of warehouses, leaves its bounds with this; what rows of before
+        have beyond them may come back."""
+        known = self.warehouses.get(warehouse)
+        levels = list(known or [0] * (2 * len(POOLS)))
+        level = levels[pool] = levels[pool] + delta
         levels[len(POOLS) + pool] = max(levels[len(POOLS) + pool], at)
         self.warehouses = {**self.warehouses, warehouse: levels}
         if pool == SALES:
             self.sales += delta
+        if known is None and len(self.warehouses) > MOST_WAREHOUSES:
+            return False
+        return level <= MOST_UNITS if delta > 0 else level >= -MOST_UNITS
 
     def settle(self) -> None:
         """Bring `owed` into its bounds: at least the gap of the sales pools, at most the gap of availability."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .change import Change
 from .settings import Settings
-from .stock import POOLS, RESERVED, SALES, changed_at
+from .stock import MOST_UNITS, POOLS, RESERVED, SALES, changed_at
 
 RECEIVED = "received"
 MOVED = "moved"
@@ -139,6 +139,8 @@ def _bring(change: Change, warehouse: str, pool: int, delta: int, reason: str) -
         change.shift(warehouse, pool, -delta, CORRECTION)
         return
     now = figure._replace(level=figure.level + delta)
+    if abs(now.level) > max(MOST_UNITS, abs(figure.level)):
+        change.too_much = True
     back = _correction(now.units, now.level) - _correction(figure.units, figure.level)
     if back:
         change.shift(warehouse, pool, back, CORRECTION)
