@@ -27,8 +27,8 @@ class Story:
         named: dict[str, Any] = {} if order_no is None else {"channel": self.channel, "order_no": order_no}
         if topic == "couriers" and order_no is not None:
             named = {"waybill_no": f"W-{order_no}", "courier": "zto"}
-        value = {"source": SOURCES.get(topic, "console"), **named, **fields}
-        self.lines.append(line(topic, event_id=f"e-{len(self.lines)}", event_type=event_type, event_time=at, **value))
+        value = {"event_id": f"e-{len(self.lines)}", "source": SOURCES.get(topic, "console"), **named, **fields}
+        self.lines.append(line(topic, event_type=event_type, event_time=at, **value))
         return self
 
     def created(self, at: int, order_no: str = "A1", **fields: Any) -> Story:

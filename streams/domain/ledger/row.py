@@ -6,7 +6,7 @@
     other                     what the price holds beyond its lines, such as freight
     unexplained               by how much lines less discounts are more than the price
     money                     {key of the event: [kind, amount, line_no, at]}: no amount counts twice
-    refused                   {key: digest} of money that was refused
+    refused                   {key: digest} of money that was refused, and of payments that failed
     picked, signed, confirmed, resolved, marked     earliest pickup, courier's signature, word of the customer, manual
                               resolution of a conflict, cancel mark
     closed, trouble           1 once its channel calls it closed; once there was a complaint or a courier's exception
@@ -40,6 +40,7 @@ CREATED: Final = "order_created"
 RECEIPT, DEPOSIT, REFUND = "receipt", "deposit", "refund"
 RECEIPTS: Final = (RECEIPT, DEPOSIT)
 
+FAILED: Final = "payment_failed"
 _MONEY: Final[Mapping[str, str]] = {
     "payment_succeeded": RECEIPT,
     "balance_paid": RECEIPT,
@@ -48,8 +49,9 @@ _MONEY: Final[Mapping[str, str]] = {
     "fee_charged": FEE,
 }
 _KINDS: Final = frozenset(
-    {*_MONEY, CREATED, "cancel_marked", "buyer_confirmed", "confirmation_scanned", "voice_call_result", CONFIRM_TIMEOUT}
-    | {"picked_up", "scanned", "out_for_delivery", "signed", "manual_command", "exception", "complaint"}
+    {*_MONEY, FAILED, CREATED, "cancel_marked", "buyer_confirmed", "confirmation_scanned", "voice_call_result"}
+    | {CONFIRM_TIMEOUT, "picked_up", "scanned", "out_for_delivery", "signed", "manual_command", "exception"}
+    | {"complaint"}
 )
 _MOVES: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
 _MAPPED: Final = frozenset({"shipped", "logistics_signed", "customer_signed"})
@@ -83,6 +85,8 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
         return row, None
     if kind in _MONEY and fact["topic"] == "payments":
         return _money(row, fact, settings)
+    if kind == FAILED:
+        return _failed(row, fact), None
     return _follow(row, fact, settings), None
 
 
@@ -128,6 +132,14 @@ def _money(row: Row, fact: Fact, settings: Settings) -> tuple[Row, str | None]:
     if key in refused:
         new["refused"] = {name: said for name, said in refused.items() if name != key}
     return new, None
+
+
+def _failed(row: Row, fact: Fact) -> Row:
+    """ID-05: money that is told under the id of a failed payment is refused by the orders agent."""
+    key, refused = event_key(fact["source"], fact["event_id"]).hex(), row.get("refused", {})
+    if key in refused or key in row.get("money", {}):
+        return row
+    return {**row, "refused": {**refused, key: fact.get("digest") or 0}}
 
 
 def _follow(row: Row, fact: Fact, settings: Settings) -> Row:

@@ -7,6 +7,7 @@
     parcels                 {kind NUL parcel NUL sku: [at, units or None]}, the last word of each
     shipped                 when it first was on its way, by the word of warehouse or courier
     links                   {key of the event, "sales" or name of the parcel: where its voucher can be seen}
+    failed                  {key: digest} of payments that failed: under their ids no money counts (ID-05)
     manual                  1 once a person has moved or approved something of it by hand
     found, told             what the three differ by, and what people were told of it (see compare)
     due                     when it will be complete enough to be compared, if it is not yet
@@ -22,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.domain.contract import LIMITS
-from streams.domain.ledger.row import CREATED, DEPOSIT, RECEIPT, REFUND
+from streams.domain.ledger.row import CREATED, DEPOSIT, FAILED, RECEIPT, REFUND
 from streams.domain.order import claims, money
 from streams.domain.order.dedup import event_key
 from streams.domain.rules.nodes import SHIPPED
@@ -46,7 +47,7 @@ PARCELS: Final = (LOADED, PACKED, SCANNED)
 """Who says how many pieces were shipped, the best word first."""
 _MOVES: Final = frozenset({"picked_up", "scanned", "out_for_delivery", "signed"})
 _BY_HAND: Final = frozenset({"manual_command", "approval"})
-_KINDS: Final = frozenset({CREATED, *(kind for _, kind in MONEY), *PARCELS, *_MOVES, *_BY_HAND})
+_KINDS: Final = frozenset({CREATED, FAILED, *(kind for _, kind in MONEY), *PARCELS, *_MOVES, *_BY_HAND})
 _CARRIERS: Final = ("couriers", "wms")
 SALES: Final = "sales"
 LINK: Final = 512
@@ -72,6 +73,10 @@ def observe(row: Row | None, fact: Fact, settings: MatchReports) -> Row | None:
     said = MONEY.get((topic, kind))
     if said is not None:
         return _money(row, fact, said)
+    if kind == FAILED:
+        key, failed = event_key(fact["source"], fact["event_id"]).hex(), row.get("failed", {})
+        known = key in failed or key in row.get("money", {})
+        return row if known else {**row, "failed": {**failed, key: fact.get("digest") or 0}}
     if topic == "ops" and kind in _BY_HAND:
         return row if "manual" in row else {**row, "manual": 1}
     if topic not in _CARRIERS or (kind in _MOVES and row.get("shipped", fact["event_time"] + 1) <= fact["event_time"]):
@@ -99,7 +104,7 @@ def _created(fact: Fact, settings: MatchReports) -> Row:
 
 def _money(row: Row, fact: Fact, kind: str) -> Row:
     known, key = row.get("money", {}), event_key(fact["source"], fact["event_id"]).hex()
-    if key in known or money.refusal(row["currency"], fact) is not None:
+    if key in known or key in row.get("failed", ()) or money.refusal(row["currency"], fact) is not None:
         return row
     if kind != RECORDED:
         meaning, refusal = claims.read(fact)
