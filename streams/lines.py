@@ -23,6 +23,7 @@ import orjson
 
 from streams.errors import OmsError
 
+_MARK = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # The codes an order can be known by, the most telling first: the key `oms publish` gives a record. All events that name
@@ -71,7 +72,7 @@ def read_lines(paths: Iterable[Path | str]) -> Iterator[Line | BadLine]:
         try:
             with open_lines(path) as file:
                 for number, raw in enumerate(file, start=1):
-                    if not raw.isspace():
+                    if not (raw.removeprefix(_MARK) if number == 1 else raw).isspace():
                         yield parse_line(name, number, raw)
         except (OSError, EOFError, zlib.error) as error:
             raise OmsError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}", exit_code=2) from None
@@ -92,7 +93,7 @@ def parse_line(file: str, number: int, raw: bytes) -> Line | BadLine:
     """One line of text. `number` counts from 1."""
     text = raw.rstrip(b"\r\n")
     if number == 1:
-        text = text.removeprefix(b"\xef\xbb\xbf")
+        text = text.removeprefix(_MARK)
     try:
         content = orjson.loads(text)
     except orjson.JSONDecodeError as error:

@@ -87,6 +87,12 @@ def test_files_are_read_in_order_plain_or_packed_and_blank_lines_count(tmp_path:
     assert read == [("a.jsonl", 1, True), ("a.jsonl", 4, True), ("b.jsonl", 1, True), ("b.jsonl", 2, False)]
 
 
+def test_a_byte_order_mark_before_a_blank_line_is_no_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf\r\n{"topic":"t","value":{"n":1}}\n')
+    assert [(line.number, isinstance(line, Line)) for line in read_lines([file])] == [(2, True)]
+
+
 def test_a_missing_file_and_a_broken_archive_are_one_line(tmp_path: Path) -> None:
     broken = tmp_path / "b.gz"
     broken.write_bytes(gzip.compress(b'{"topic":"t","value":{}}\n' * 1000)[:-20])
