@@ -102,6 +102,13 @@ def test_chasing_twice_in_a_day(apart: int, fires: bool) -> None:
     assert ("repeated_chasing" in desk.signals()) is fires
 
 
+@pytest.mark.rule("RSK-02")
+@pytest.mark.parametrize("text", ["什么时候发货", "亲，快点发货吧", "赶紧发", "尽快发货", "付了三天了还没发货"])
+def test_customers_chase_in_their_own_words(text: str) -> None:
+    desk = Desk().say(created(), fact("service", "chat_message", T0, text="催单"))
+    assert "repeated_chasing" in desk.say(fact("service", "chat_message", T0 + HOUR, text=text)).signals()
+
+
 @pytest.mark.parametrize(("after", "fires"), [(4 * HOUR, False), (4 * HOUR + 1, True)])
 def test_no_scan_for_more_than_4_hours(after: int, fires: bool) -> None:
     desk = Desk().say(created(), paid(), fact("couriers", "picked_up", T0 + HOUR))
