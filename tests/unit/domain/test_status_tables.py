@@ -321,3 +321,29 @@ def test_tables_are_written_one_row_to_a_line() -> None:
             == len(json.loads(text)["rows"])
             == sum('"code":' in line for line in text.split("\n"))
         )
+
+
+@pytest.mark.rule("ST-03", "LOG-05")
+@pytest.mark.parametrize(
+    ("topic", "source", "word", "state", "node"),
+    [
+        ("couriers", "ems", "揽收", "shipped", "picked_up"),
+        ("couriers", "jd", "已揽件", "shipped", "picked_up"),
+        ("couriers", "deppon", "运输中", "shipped", "in_transit"),
+        ("couriers", "zto", "配送中", "shipped", "out_for_delivery"),
+        ("couriers", "jd", "妥投", "logistics_signed", "logistics_signed"),
+        ("wms", "wms-hz", "打包完成", "paid", "packed"),
+        ("wms", "wms-hz", "拣货中", "paid", "picking"),
+        ("wms", "wms-hz", "质检中", "paid", "quality_check"),
+        ("orders", "jd", "待发货", "paid", "paid"),
+        ("orders", "youzan", "待收货", "shipped", "shipped"),
+    ],
+)
+def test_everyday_words_are_known_whoever_says_them(topic: str, source: str, word: str, state: str, node: str) -> None:
+    found = find(topic, source, word)
+    assert (found["known"], found["state"], found["node"]) == (True, state, node)
+
+
+@pytest.mark.rule("FIN-07")
+def test_a_closed_trade_is_a_closed_order_in_other_words() -> None:
+    assert find("orders", "tmall", "交易关闭")["flags"] == find("orders", "tmall", "订单关闭")["flags"] == ["closed"]
