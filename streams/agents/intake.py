@@ -45,7 +45,7 @@ def make(maps: StatusMaps | None = None) -> Agent:
     )
     tables = maps or data.status_maps()
     unread: dict[str, int] = {}
-    """Topic -> how many of its records this process could not read, on whichever partition."""
+    """Topic -> how many of its records this process could not use, on whichever partition."""
 
     @agent.fold
     def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
@@ -53,25 +53,28 @@ def make(maps: StatusMaps | None = None) -> Agent:
 
     @agent.on_undecodable
     def undecodable(ctx: Context, key: bytes | None, value: bytes, error: str) -> None:
-        _undecodable(ctx, unread, error)
+        _unusable(ctx, unread, error, streak.UNDECODABLE)
 
     return agent
 
 
 def _fold(ctx: Context, maps: StatusMaps, unread: dict[str, int], value: dict[str, Any]) -> None:
     topic = ctx.source
-    if ctx.memo.get(topic) != unread.get(topic, 0):
-        # After a start it is not known whether the last record was good: said once more, it does no harm.
-        _emit(ctx, streak.recovered(topic, ctx.now))
-        ctx.memo[topic] = unread.get(topic, 0)
     payload = ctx.value
     wrong = _CONTRACT.check(topic, value, ctx.received_at) or _CONTRACT.oversize(payload)
     if wrong is not None:
         ctx.refuse(wrong.reason, stage="contract")
         if wrong.rule == "DQ-15":
             _lineage_break(ctx, topic, value)
+        else:
+            # DQ-08: the ghost orders could be read, but for one field; to the shop that is the same silence.
+            _unusable(ctx, unread, wrong.reason, streak.REFUSED)
         _order_refused(ctx, value)
         return
+    if ctx.memo.get(topic) != unread.get(topic, 0):
+        # After a start it is not known whether the last record was good: said once more, it does no harm.
+        _emit(ctx, streak.recovered(topic, ctx.now))
+        ctx.memo[topic] = unread.get(topic, 0)
     fact = fact_of(topic, value, crc32(payload))
     if topic in _PROTECTED.changes:
         fact, cleaned = clean(_PROTECTED.changes[topic], fact, _number(fact), fact["event_time"])
@@ -183,11 +186,11 @@ def _close_alert(ctx: Context, fact: Fact) -> None:
     ctx.emit("alert-facts", target, {"do": "close", "by": alert.PERSON, "at": at, "last_event": event})
 
 
-def _undecodable(ctx: Context, unread: dict[str, int], error: str) -> None:
+def _unusable(ctx: Context, unread: dict[str, int], error: str, title: str) -> None:
     """DQ-08: the payload itself is in dead-letters already; here the streak is counted."""
     topic = ctx.source
     unread[topic] = unread.get(topic, 0) + 1
-    _emit(ctx, streak.failed(topic, f"partition {ctx.partition}", error, ctx.now))
+    _emit(ctx, streak.failed(topic, f"partition {ctx.partition}", error, ctx.now, title))
 
 
 def _emit(ctx: Context, said: streak.Said) -> None:

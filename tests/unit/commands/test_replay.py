@@ -265,6 +265,20 @@ def test_the_third_line_in_a_row_that_cannot_be_read_raises_an_alarm(tmp_path: P
 
 
 @pytest.mark.rule("DQ-08")
+def test_the_third_record_in_a_row_that_breaks_the_contract_raises_the_alarm_too(tmp_path: Path) -> None:
+    """The ghost orders: every payment could be read, and lacked one field."""
+    bad = [line("payments", PAYMENT, event_id=f"g-{number}", amount_minor=None) for number in range(3)]
+    good = line("payments", PAYMENT)
+    out = replayed(tmp_path, line("orders", ORDER), *bad[:2], good, bad[2])
+    assert rows(out, "alerts") == []
+    out = replayed(tmp_path, line("orders", ORDER), *bad[:1], line("orders", ORDER), *bad[1:], good)
+    (alert,) = [row["value"] for row in rows(out, "alerts")]
+    assert (alert["alert_key"], alert["count"], alert["recipient"]) == ("DQ-08/payments", 3, "tech lead")
+    assert "needs amount_minor" in alert["detail"]
+    assert len(rows(out, "dead-letters")) == 3
+
+
+@pytest.mark.rule("DQ-08")
 def test_where_a_rule_failed_is_shown_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise KeyError("no such rule")
