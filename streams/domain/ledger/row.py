@@ -127,7 +127,7 @@ def _money(row: Row, fact: Fact, settings: Settings) -> tuple[Row, str | None]:
         return {**row, "refused": {**refused, key: digest}}, wrong
     kind = _MONEY[fact["event_type"]]
     if kind == FEE:
-        kind = settings.fees.get(fact.get("fee_type") or "", FEE)
+        kind = settings.fee(fact.get("fee_type"), fact.get("raw"))
     new = {**row, "money": {**known, key: [kind, fact["amount_minor"], fact.get("line_no"), fact["event_time"]]}}
     if key in refused:
         new["refused"] = {name: said for name, said in refused.items() if name != key}

@@ -44,7 +44,7 @@ class Rule:
 class Settings:
     """`rules` by channel, `default` for the others. Amounts in minor units, times in ms.
 
-    fees            word of a fee_charged (`fee_type`) -> kind of FEES; without a word, or with another, it is a fee
+    fees            word of a fee_charged (`fee_type`) -> kind of FEES; with a word of none it is a fee
     rounding_minor  what was paid and the price may differ by so much and still be the same
     mismatch_ms     how long money may not add up before somebody is told: a second payment may be on its way
     most_minor      lines that are worth more together are as good as without prices
@@ -65,6 +65,17 @@ class Settings:
 
     def rule(self, channel: str | None) -> Rule:
         return self.rules.get(channel or "", self.default)
+
+    def fee(self, word: str | None, raw: str | None = None) -> str:
+        """FIN-06: the kind of a fee. A sender without a word for it may have said it in the original payload: that
+        counts where it names one kind and no other.
+        """
+        if word or not raw:
+            return self.fees.get(word or "", FEE)
+        text = raw.casefold()
+        # The bare "fee" stands in every other word for one.
+        named = {kind for said, kind in self.fees.items() if said != FEE and said in text}
+        return named.pop() if len(named) == 1 else FEE
 
     @classmethod
     def parse(

@@ -88,3 +88,22 @@ def test_a_configured_close_locks_its_month_72_hours_before() -> None:
 def test_a_word_of_a_platform_names_the_kind_of_its_fee() -> None:
     fees = data.ledger().fees
     assert (fees["平台佣金"], fees["运费险"], fees["平台服务费"]) == ("commission", "freight_insurance", "fee")
+
+
+@pytest.mark.rule("FIN-06")
+@pytest.mark.parametrize(
+    ("word", "raw", "kind"),
+    [
+        (None, None, "fee"),
+        (None, '{"bill_type": "平台佣金", "amount": 3.00}', "commission"),
+        (None, "运费险", "freight_insurance"),
+        (None, '{"type": "Commission"}', "commission"),
+        (None, '{"type": "技术服务费"}', "fee"),
+        (None, '{"type": "技术服务费", "commission": 0}', "fee"),
+        (None, "佣金 3.00, 运费险 1.50", "fee"),
+        ("平台服务费", "佣金", "fee"),
+        ("佣金", "运费险", "commission"),
+    ],
+)
+def test_a_fee_without_a_word_is_what_its_payload_calls_it(word: str | None, raw: str | None, kind: str) -> None:
+    assert data.ledger().fee(word, raw) == kind
