@@ -25,6 +25,7 @@ def test_the_table_in_force_has_the_rules_of_the_article() -> None:
     douyin = settings.rule("douyin")
     assert (douyin.needs, douyin.window_ms, douyin.wait) == (("paid_in_full", "picked_up"), 72 * HOUR, True)
     assert settings.rule("wechat_mini").needs == ("paid_in_full",)
+    assert settings.rule("wechat-mini-program").needs == settings.rule("小程序").needs == ("paid_in_full",)
     assert settings.rule("any other").needs == settings.rule(None).needs == ("paid_in_full", "customer_signed")
 
 
