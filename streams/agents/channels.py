@@ -34,6 +34,8 @@ def fold(ctx: Context, key: bytes | None, message: dict[str, Any]) -> None:
     if rules.passes(gate, channel, message, _SETTINGS) and not (gate["watched"] and _news(ctx, channel, message)):
         ctx.emit(names.ORDERS, message["code"][2], orjson.Fragment(ctx.value))
         return
+    if message.get("event_type") == rules.MISSED:
+        message = {**message, "waited": ctx.waited}
     outcome = rules.step(_get(ctx), channel, message, ctx.now, _SETTINGS)
     if outcome.passed:
         ctx.emit(names.ORDERS, message["code"][2], orjson.Fragment(ctx.value))

@@ -98,6 +98,14 @@ class Context:
         return at if kind == _LOG_APPEND_TIME else None
 
     @property
+    def waited(self) -> int:
+        """How long the record in hand has lain in its topic before a live worker came to it, ms; 0 in a replay, of a
+        timer, and of a record without a time."""
+        assert self.record is not None
+        kind, at = self.record.timestamp()
+        return max(0, self.received_at - at) if kind and self.received_at is not None else 0
+
+    @property
     def value(self) -> bytes:
         """Payload of the record in hand as it came."""
         assert self.record is not None

@@ -22,8 +22,10 @@ from .outcome import GATES, Get, Message, Outcome, Row
 from .settings import Settings
 from .values import COMMANDS, concerns, key_of
 
-__all__ = ["COMMANDS", "Outcome", "Settings", "concerns", "due", "key_of", "passes", "step", "time_of"]
+__all__ = ["COMMANDS", "MISSED", "Outcome", "Settings", "concerns", "due", "key_of", "passes", "step", "time_of"]
 
+MISSED: Final = "paid_without_order"
+"""Identity's word of a payment whose order has not come; `waited`: how long it lay unread, ms."""
 WATCHED: Final = 64
 """Interfaces of a channel of which events count as signs of life; beyond that only heartbeats do."""
 
@@ -129,7 +131,9 @@ def _heartbeat(out: Outcome, get: Get, channel: str, row: Row | None, fact: Mess
 
 
 def _miss(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
-    suspension.miss(out, channel, failed.missed(out, channel, row or gate.NEW, fact, now, s), fact, now, s)
+    row = failed.missed(out, channel, row or gate.NEW, fact, now, s)
+    if fact.get("waited", 0) <= s.away_ms:
+        suspension.miss(out, channel, row, fact, s)
 
 
 def _waits(out: Outcome, get: Get, channel: str, row: Row | None, fact: Message, now: int, s: Settings) -> None:
@@ -177,7 +181,7 @@ def _reference(out: Outcome, get: Get, channel: str, row: Row | None, fact: Mess
 
 _FACTS: Final[dict[str, Any]] = {
     "payment_waits": _waits,
-    "paid_without_order": _miss,
+    MISSED: _miss,
     "_order_refused": _refused,
     "_lane": _lane,
     "heartbeat": _heartbeat,

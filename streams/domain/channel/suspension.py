@@ -14,7 +14,7 @@ arrival end in the same states. Not every miss counts:
   or was, held here, and must not suspend the channel that sent it properly.
 - It must have been told within an hour of being paid: what is told later is history (a replay in no order, something
   sent again), and says nothing about the channel's intake now.
-- It must be heard of at once: where the channel's facts lie unread for longer, its orders do, too, and are not missing.
+- A live worker must hear of it at once: where the channel's facts lie unread, its orders do, too, and are not missing.
 - Its order must not be one that came and was refused for what it says (a default of ours: 256 codes are remembered).
 """
 
@@ -44,7 +44,7 @@ def waits(out: Outcome, channel: str, row: Row, fact: Message, settings: Setting
     gate.saved(out, channel, {**row, "open": True, "runs": runs})
 
 
-def miss(out: Outcome, channel: str, row: Row, fact: Message, now: int, settings: Settings) -> None:
+def miss(out: Outcome, channel: str, row: Row, fact: Message, settings: Settings) -> None:
     """A payment's order has not come in time."""
     # A payment that names no channel is told under who speaks, mostly a payment platform: no orders come from there.
     if not fact.get("channel") and not row["orders"]:
@@ -52,8 +52,6 @@ def miss(out: Outcome, channel: str, row: Row, fact: Message, now: int, settings
     at: int = fact["event_time"]
     told_at = at - settings.payment_orphan_ms - 1
     if row["since"] is not None or gate.held(row) or told_at <= row["clear"] > 0:
-        return
-    if now - at > settings.away_ms:
         return
     if told_at - fact["paid_at"] > settings.history_ms or fact["code"][2] in row["refused"]:
         return

@@ -14,6 +14,7 @@ from streams.engine.record import LocalRecord
 from streams.engine.store import MemoryStore
 from streams.engine.task import Task
 from streams.engine.turn import Batch, Turn
+from tests.support.channel_world import missed
 from tests.unit.engine.support import NotedTransaction
 
 AT = 1_770_000_000_000
@@ -54,3 +55,19 @@ def test_orders_beyond_the_limit_are_told_with_their_place_in_the_queue() -> Non
         assert told is not None
         assert told["guid"] is None
         assert told["held"] == {"channel": "douyin", "position": place, "suspended": False, "since": None}
+
+
+@pytest.mark.rule("BRK-01")
+@pytest.mark.parametrize(("waited", "suspended"), [(30_000, True), (30_001, False)])
+def test_a_live_worker_judges_no_order_missing_where_facts_lie_unread(waited: int, suspended: bool) -> None:
+    class Stored(LocalRecord):
+        def timestamp(self) -> tuple[int, int]:
+            return 1, AT - waited
+
+    task = Task(channels, 0, MemoryStore(), topology.load(), fatal=NotedTransaction.fatal)
+    records = [
+        Stored("channel-facts", 0, number, b"douyin", orjson.dumps(missed("douyin", number, AT))) for number in range(3)
+    ]
+    Turn(channels, NotedTransaction(), lambda: AT).run(Batch([(task, {"channel-facts": records})], 3))
+    row = task.tables[channels.tables["gates"]].get("douyin")
+    assert (row["since"] is not None) == suspended

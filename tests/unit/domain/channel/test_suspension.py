@@ -38,13 +38,13 @@ def test_the_third_miss_in_a_row_suspends_the_channel(story: str, suspended: boo
     assert held == (["LAST"] if suspended else [])
 
 
-@pytest.mark.parametrize(("behind_ms", "suspended"), [(SETTINGS.away_ms, True), (SETTINGS.away_ms + 1, False)])
+@pytest.mark.parametrize(("waited", "suspended"), [(SETTINGS.away_ms, True), (SETTINGS.away_ms + 1, False)])
 def test_where_facts_of_the_channel_lie_unread_its_orders_do_too_and_nothing_is_judged(
-    behind_ms: int, suspended: bool
+    waited: int, suspended: bool
 ) -> None:
     world = World()
     for number in range(3):
-        world.say(T0 + number + behind_ms, missed("douyin", number, T0 + number), "douyin")
+        world.say(T0 + number, missed("douyin", number, T0 + number, waited=waited), "douyin")
     assert world.actions("BRK-01") == (["open"] if suspended else [])
 
 

@@ -76,7 +76,7 @@ def test_ledger_and_order_count_the_same_money() -> None:
         row = row_of(created(), *story)
         money = [amount if kind != "refund" else -amount for kind, amount, _, _ in row.get("money", {}).values()]
         fees = [amount for kind, amount, _, _ in row.get("money", {}).values() if kind == "fee"]
-        assert sorted(money) == sorted([*(amount for amount, _ in state.money.values() if amount is not None), *fees])
+        assert sorted(money) == sorted([*(amount for amount, *_ in state.money.values() if amount is not None), *fees])
 
 
 @pytest.mark.rule("ST-05")
