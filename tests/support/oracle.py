@@ -155,6 +155,7 @@ class Seat:
         self.received_at: int | None = received_at
         self.record: Record
         self.appended_at: int | None = None
+        self.waited = 0  # an interruption of a test is shorter than what counts
         self._tables = {spec: Rows(spec) for spec in agent.tables.values()}
         self._codecs = codecs
         sparse = {"drop_nulls": True} if agent.sparse else {}
