@@ -64,7 +64,6 @@ class Supervisor:
         self.children = [Child(index, str(index)) for index in range(count)]
         self.children += [Child(count + index, f"aside-{index}", True) for index in range(aside)]
         self.command = [*(command or [sys.executable, "-m", "streams.cli", "worker"]), *arguments]
-        self._apart = aside > 0
         self.signals = 0
         self.code = 0
 
@@ -154,7 +153,9 @@ class Supervisor:
         return f"{self.settings.worker_id}-{child.name}"
 
     def command_of(self, child: Child) -> list[str]:
-        return [*self.command, *(["--agents", "aside" if child.aside else "way"] if self._apart else [])]
+        if not self.children[-1].aside:  # every worker runs all
+            return self.command
+        return [*self.command, "--agents", "aside" if child.aside else "way"]
 
     def environment(self, child: Child, base: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a child: this process's, with what the supervisor's options and the child change."""
