@@ -67,8 +67,10 @@ def _owner() -> dict[str, Any]:
 class PostgresServer(Server):
     """`url` is for OMS_CONNECT_DB, `dsn` for psycopg; both as the user USER, who owns it all and may make roles."""
 
-    def __init__(self, *, fast: bool = True) -> None:
+    def __init__(self, *, fast: bool = True, tls: tuple[Path, Path] | None = None) -> None:
+        """`tls`: certificate and key; without them it speaks in the clear."""
         (self.port,) = free_ports(1)
+        self._tls = dict(zip(("ssl_cert_file", "ssl_key_file"), tls or (), strict=False))
         self._home = Path(tempfile.mkdtemp(prefix="oms-postgres-"))
         self._settings = FAST if fast else {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -145,9 +147,22 @@ class PostgresServer(Server):
             "listen_addresses": "'127.0.0.1'",
             "unix_socket_directories": f"'{self._home}'",
             **self._settings,
+            **self._secured(owner),
         }
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+
+    def _secured(self, owner: dict[str, Any]) -> dict[str, str]:
+        """The settings for TLS. The server reads its key only from a file that is its own."""
+        found = {"ssl": "on"} if self._tls else {}
+        for setting, path in self._tls.items():
+            ours = self._home / path.name
+            ours.write_bytes(path.read_bytes())
+            ours.chmod(0o600)
+            if owner:
+                os.chown(ours, owner["user"], owner["group"])
+            found[setting] = f"'{ours}'"
+        return found
 
     def _answers(self) -> bool:
         try:
