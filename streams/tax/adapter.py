@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from streams.domain.tax import integrity, pace
+from streams.outlet.outlet import Outlet
 from streams.outlet.records import Reader, Record, wall_ms
 from streams.tax.metrics import TaxMetrics
 from streams.tax.outbox import Outbox, Waiting
@@ -26,21 +26,16 @@ EVENTS: Final = "tax"
 GROUP: Final = "oms-tax"
 SOURCE: Final = "oms-tax"
 ALTERED: Final = "tax_number_altered"
-MOST_WAITING: Final = 50_000
-"""With so many requests waiting nothing more is read: the topic keeps the rest."""
 _TOLD_AT_ONCE: Final = 500
-_PACE_S: Final = 0.5
 _LOOK_S: Final = 0.02
 """How soon a thread looks again at a request that is due and has no token, or is in other hands."""
-_FORGET_EVERY_S: Final = 3600.0
-
 
 Tell = Callable[[Sequence[tuple[str, dict[str, Any]]]], None]
 """Has the broker take (key, event of the topic `tax`); returns when it has all. Raises OmsError."""
 
 
-class Adapter:
-    """One adapter. `clock` in ms. `step` and `take` may be called by hand instead of `run`."""
+class Adapter(Outlet):
+    """One adapter. `step` and `take` may be called by hand instead of `run`."""
 
     def __init__(
         self,
@@ -53,61 +48,19 @@ class Adapter:
         threads: int = 5,
         clock: Callable[[], int] = wall_ms,
     ) -> None:
-        self._reader, self._outbox, self._service, self._tell = reader, outbox, service, tell
+        super().__init__(reader, clock)
+        self._outbox, self._service, self._tell = outbox, service, tell
         self._metrics, self._per_second, self._threads = metrics, per_second, threads
-        self._clock = clock
         self._claims = threading.Lock()
         self._in_hand: set[str] = set()
         self._news = threading.Event()
-        self._stop = threading.Event()
-        self._failure: BaseException | None = None
-
-    def stop(self) -> None:
-        """From any thread or signal handler: end after the calls in hand."""
-        self._stop.set()
-        self._news.set()
 
     def run(self, once: bool = False, wait_s: float = 60.0) -> int:
-        """Until stopped; with `once` until all was read and answered, or `wait_s` after the end of the topic. How many
-        requests and events are left."""
-        self._reader.start(self._outbox.offsets())
-        threads = [threading.Thread(target=self._work, name=f"tax-{n}") for n in range(self._threads)]
-        for thread in threads:
-            thread.start()
-        try:
-            self._read_on(once, wait_s)
-        finally:
-            self.stop()
-            for thread in threads:
-                thread.join()
-        if self._failure is not None:
-            raise self._failure
+        super().run(once, wait_s)
         self.tell()
-        return self._outbox.pending()
-
-    def _read_on(self, once: bool, wait_s: float) -> None:
-        ended: float | None = None
-        sampled = forgotten = 0.0
-        while not self._stop.is_set():
-            if self._outbox.pending() >= MOST_WAITING:
-                self._stop.wait(_PACE_S)
-            else:
-                self.take(self._reader.read(0.1 if once else _PACE_S))
-            self.tell()
-            at = time.monotonic()
-            if at - sampled > 5:
-                sampled = at
-                self.sample()
-            if at - forgotten > _FORGET_EVERY_S:
-                forgotten = at
-                self._outbox.forget(self._clock())
-            if once and self._reader.at_end():
-                ended = ended or at
-                if not self._outbox.pending() or at - ended > wait_s:
-                    return
+        return self._left()
 
     def take(self, records: Iterable[Record]) -> None:
-        """Note these requests, durably, together with how far they reach."""
         found, following = list[tuple[dict[str, Any], int]](), dict[int, int]()
         for record in records:
             following[record.partition] = record.offset + 1
@@ -127,11 +80,33 @@ class Adapter:
             self._outbox.note_told(events[-1][0])
 
     def sample(self) -> None:
-        """The gauges that cost a look."""
         self._metrics.waiting.clear()
         for interface, count in self._outbox.waiting().items():
             self._metrics.waiting.labels(interface).set(count)
         self._metrics.lag.set(self._reader.lag())
+
+    # -- the outlet ----------------------------------------------------------------------------------------------------
+
+    def _offsets(self) -> dict[int, int]:
+        return self._outbox.offsets()
+
+    def _workers(self) -> Mapping[str, Callable[[], None]]:
+        return {f"tax-{number}": self._work for number in range(self._threads)}
+
+    def _waiting(self) -> int:
+        return self._outbox.pending()
+
+    def _left(self) -> int:
+        return self._outbox.pending()
+
+    def _forget(self) -> None:
+        self._outbox.forget(self._clock())
+
+    def _looked(self, since_s: float, *, at_end: bool) -> None:
+        self.tell()
+
+    def _wake(self) -> None:
+        self._news.set()
 
     # -- calling -----------------------------------------------------------------------------------------------------
 
@@ -162,17 +137,12 @@ class Adapter:
         return None
 
     def _work(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._news.clear()
-                if not self.step():
-                    at = self._outbox.next_due()
-                    left = 1.0 if at is None else (at - self._clock()) / 1000
-                    self._news.wait(min(max(left, _LOOK_S), 1.0))
-        except BaseException as error:
-            log.exception("the tax adapter")
-            self._failure = error
-            self.stop()
+        while not self._stop.is_set():
+            self._news.clear()
+            if not self.step():
+                at = self._outbox.next_due()
+                left = 1.0 if at is None else (at - self._clock()) / 1000
+                self._news.wait(min(max(left, _LOOK_S), 1.0))
 
     def _send(self, request: Waiting) -> None:
         body = request.body

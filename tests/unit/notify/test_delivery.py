@@ -226,7 +226,7 @@ def test_a_message_that_was_refused_once_is_in_no_digest(tmp_path: Path) -> None
 def test_messages_of_a_target_that_is_gone_neither_block_the_reading_nor_count_as_waiting(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.notify.service.MOST_WAITING", 5)
+    monkeypatch.setattr("streams.outlet.outlet.MOST_WAITING", 5)
     desk = Desk(settings({"old": robot()}), tmp_path)
     desk.hand.down["old"] = AWAY
     say(desk, 5)
@@ -237,6 +237,19 @@ def test_messages_of_a_target_that_is_gone_neither_block_the_reading_nor_count_a
     assert desk.notifier.run(once=True, wait_s=5) == 0
     assert desk.hand.told("new") == [("open", "INV-11/NEW")]
     assert "5 messages wait for targets" in caplog.text
+
+
+def test_a_run_that_is_to_end_ends_though_a_full_outbox_keeps_it_from_the_end_of_the_topic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.outlet.outlet.MOST_WAITING", 5)
+    desk = Desk(settings({"group": robot()}), tmp_path)
+    desk.hand.down["group"] = AWAY
+    say(desk, 5)
+    desk.turn()
+    desk.records.say(alert("INV-11/NEW"))
+    assert desk.notifier.run(once=True, wait_s=0.2) == 5
+    assert not desk.records.at_end()
 
 
 def test_what_was_held_and_dropped_is_forgotten_too(tmp_path: Path) -> None:
