@@ -128,10 +128,10 @@ def changed_at(stock: Stock, warehouse: str, pool: int) -> int:
 
 
 def deduction(stock: Stock, units: int, preferred: str | None) -> list[tuple[str, int]]:
-    """Where units are taken from: the preferred warehouse, then the fullest first, ties by name; what is in none of
-    them, from `debtor`. At least one warehouse is known.
+    """Where units are taken from, in order: the preferred warehouse, then the fullest first, ties by name; what is in
+    none of them, last, from `debtor`, which may have given what it had before. At least one warehouse is known.
     """
-    taken: dict[str, int] = {}
+    taken: list[tuple[str, int]] = []
     left = units
 
     def order(name: str) -> tuple[bool, int, str]:
@@ -140,12 +140,14 @@ def deduction(stock: Stock, units: int, preferred: str | None) -> list[tuple[str
     for name in sorted(stock.warehouses, key=order):
         part = min(left, max(0, stock.warehouses[name][SALES]))
         if part:
-            taken[name] = part
+            taken.append((name, part))
             left -= part
     if left:
         name = debtor(stock, preferred)
-        taken[name] = taken.get(name, 0) + left
-    return list(taken.items())
+        if taken and taken[-1][0] == name:
+            left += taken.pop()[1]
+        taken.append((name, left))
+    return taken
 
 
 def debtor(stock: Stock, preferred: str | None) -> str:

@@ -228,6 +228,20 @@ def test_what_was_taken_last_comes_back_first_also_when_a_returned_part_was_sold
     assert it.adds_up()
 
 
+@pytest.mark.rule("INV-07")
+def test_units_that_were_nowhere_come_back_before_those_that_were() -> None:
+    it = shop(1)
+    it.receive(3, warehouse="bj")
+    it.reserve("G1", 4, warehouse="bj")
+    it.confirm("G2", 2, at=1)  # oversold, from bj
+    it.confirm("G1", 4, at=2)  # one of bj, one of hz, two that bj owes
+    assert (it.sums().get(("hz", "sales"), 0), it.sums()["bj", "sales"]) == (0, -2)
+    it.release("G1", 2, at=3)
+    assert not it.sums().get(("hz", "sales"))
+    assert not it.sums().get(("bj", "sales"))
+    assert it.adds_up()
+
+
 @pytest.mark.rule("INV-08")
 def test_of_a_line_returned_in_part_only_that_part_is_sold_again() -> None:
     it = shop(5)
