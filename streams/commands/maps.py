@@ -56,11 +56,17 @@ def show(
     as_json: Json = False,
 ) -> None:
     """All tables; one platform's rows; or what one code means there. Exit 1 if no table knows it."""
+    from streams.domain.spelling import bare
+
     maps = in_use(settings_of().maps_dir)
     if platform is None:
         _list(maps, as_json)
         return
-    tables = [table for table in maps.tables if platform == table.name or platform in table.names]
+    tables = [
+        table
+        for table in maps.tables
+        if platform in (names := (table.name, *table.names)) or (bare(platform) or "*") in map(bare, names)
+    ]
     if not tables:
         raise OmsError(f"no table for {platform}; `oms maps show` lists all")
     rows = [

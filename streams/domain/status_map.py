@@ -5,6 +5,10 @@ and only then the words of the whole category (any shop front, any courier, any 
 its own is not judged by the category's codes; only rows whose field is `*` (words that say what they mean in any
 field) still hold for it. A word that none of them knows may be one of ours: the name of a node or state.
 
+Names of speakers and fields are the same however they are spelled: order_state, orderState and Order-State; a path such
+as trade.status is the first field in it that the table knows. Without a field the default fields count, and beyond them
+a word (never a number) that means one thing in whichever field of its table it stands.
+
 One kind of row goes before all of this: that of a category for one event type, such as the pickup callback 201, which
 means the same from every courier whatever else its table has under that number.
 """
@@ -19,6 +23,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from streams.domain.rules.nodes import NODES, STATES
+from streams.domain.spelling import bare
 
 STATE_OF_NODE: Final[Mapping[str, str]] = {node.name: node.state for node in NODES}
 FLAGS: Final = ("closed", "partially_refunded", "refunded", "frozen", "locked", "invoice_red", "conflict", "gap")
@@ -57,6 +62,7 @@ RETURNED: Final = frozenset(
 
 ANY: Final = "*"
 _LONG_NUMBER: Final = re.compile(r"\d{6,}")
+_NUMBER: Final = re.compile(r"-?\d+")
 Mapped = dict[str, Any]
 """{"known": bool, "state": atomic state|None, "node": fine node|None, "flags": [..], "event": atomic event|None,
 "axis": str|None}. `axis` tells what is no order state, as `name:value`: refund:success, ship:forbidden,
@@ -190,8 +196,12 @@ class StatusMaps:
         self._rows: dict[tuple[str, str, str | None, str], Mapped] = {}
         self._of_type: dict[tuple[str, str | None, str], Mapped] = {}
         self._named: set[tuple[str, str]] = set()
+        self._spelled: dict[tuple[str, str], str] = {}
+        self._fields: dict[tuple[str, str], dict[str, list[str]]] = {}
         for table in self.tables:
             self._add(table)
+        for table in self.tables:
+            self._add_unnamed(table)
         self._check_terminal_words()
 
     def _add(self, table: Table) -> None:
@@ -199,6 +209,11 @@ class StatusMaps:
         for topic in table.topics:
             for name in table.names:
                 self._named.add((topic, name))
+                self._spelled.setdefault((topic, bare(name)), name)
+                fields_of = self._fields.setdefault((topic, name), {})
+                for known in dict.fromkeys((*table.default_fields, *(row.field for row in table.rows))):
+                    if known not in (None, ANY):
+                        fields_of.setdefault(bare(known), []).append(known)
                 for row in table.rows:
                     if topic not in row.topics:
                         continue
@@ -219,6 +234,25 @@ class StatusMaps:
                         if key in self._rows:
                             raise MapError(f"{table.name}: {row.code} stands twice for {name} on {topic}")
                         self._rows[key] = mapped
+
+    def _add_unnamed(self, table: Table) -> None:
+        """The words of single fields, for events that name none. Not those that are also a word of ours with another
+        state, and on `orders` those that have another meaning elsewhere: a shop front repeats its couriers' words."""
+        said: dict[str, dict[str, list[Mapped]]] = {}
+        for row in table.rows:
+            if row.field is not None and row.event_type is None and not _NUMBER.fullmatch(row.code):
+                for topic in row.topics:
+                    said.setdefault(row.code, {}).setdefault(topic, []).append(row.mapped)
+        for code, by_topic in said.items():
+            for topic, found in by_topic.items():
+                heard = [mapped for some in by_topic.values() for mapped in some] if topic == "orders" else found
+                ours = OURS.get(code.casefold(), found[0])
+                if ours["state"] != found[0]["state"] or any(mapped != found[0] for mapped in heard):
+                    continue
+                field = next(row.field for row in table.rows if row.code == code and topic in row.topics)
+                for name in table.names:
+                    if name != ANY and field != ANY:
+                        self._rows.setdefault((topic, name, None, code), self._rows[topic, name, field, code])
 
     def _check_terminal_words(self) -> None:
         couriers = sorted(name for topic, name in self._named if topic == "couriers")
@@ -244,23 +278,38 @@ class StatusMaps:
         event_type: str | None = None,
     ) -> Mapped:
         """The meaning of `code` in an event of this type, or UNKNOWN. `speakers`: whose tables count, strongest first
-        (source, then courier or channel), by their names in lower case too.
+        (source, then courier or channel).
         """
+        code = code.strip()
         if (found := self._of_type.get((topic, event_type, code))) is not None:
             return found
         rows, own, named = self._rows, False, self._named
         for name in speakers:
             if name is None:
                 continue
-            if (topic, name) in named or (topic, name := name.casefold()) in named:
-                found = rows.get((topic, name, field, code)) or rows.get((topic, name, ANY, code))
+            known = name if (topic, name) in named else self._spelled.get((topic, bare(name)))
+            if known is not None:
+                found = rows.get((topic, known, field, code)) or rows.get((topic, known, ANY, code))
+                if found is None and field is not None:
+                    found = self._in_field(topic, known, field, code)
                 if found is not None:
                     return found
                 own = True
         found = rows.get((topic, ANY, ANY, code))
         if found is None and not own:
             found = rows.get((topic, ANY, field, code))
-        return found if found is not None else OURS.get(code.strip().casefold(), UNKNOWN)
+            if found is None and field is not None:
+                found = self._in_field(topic, ANY, field, code)
+        return found if found is not None else OURS.get(code.casefold(), UNKNOWN)
+
+    def _in_field(self, topic: str, name: str, field: str, code: str) -> Mapped | None:
+        """What `code` means in a field whose name is spelled in another way, or is a path with the field in it."""
+        fields_of = self._fields.get((topic, name), {})
+        for part in (field, *re.split(r"[^\w-]+", field)):
+            if (spelled := fields_of.get(bare(part))) is not None:
+                meanings = (self._rows.get((topic, name, known, code)) for known in spelled)
+                return next((mapped for mapped in meanings if mapped is not None), None)
+        return None
 
 
 def speakers(topic: str, value: Mapping[str, Any]) -> tuple[str | None, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import calendar
+from ..spelling import bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Settings:
     couriers      by each of their names, as `courier` or `source` of an event has it. Only those with an interface can
                   be probed, and a waybill of which no courier spoke yet; only those who tell of every scan can stand
                   still.
-    courier_of    the name that is kept of a courier, by each of its names in lower case: one quota for all of them
+    courier_of    the name that is kept of a courier, by each of its names, `bare`: one quota for all of them
     """
 
     accept_ms: int = 10 * calendar.MINUTE_MS
@@ -80,7 +81,7 @@ class Settings:
             name: Courier(**{**entry, "names": (*entry.get("names", ()),)})
             for name, entry in document["couriers"].items()
         }
-        courier_of = {each.casefold(): name for name, courier in listed.items() for each in (name, *courier.names)}
+        courier_of = {bare(each): name for name, courier in listed.items() for each in (name, *courier.names)}
         numbers = {**document["limits"], "warn_percent": tuple(document["limits"]["warn_percent"])}
         return cls(
             **numbers,

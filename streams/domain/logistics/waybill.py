@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.domain.rules.nodes import RANK, UNPROVEN
+from streams.domain.spelling import bare
 from streams.domain.status_map import RETURNED, is_at_rest, says_closed
 
 Fact = Mapping[str, Any]
@@ -162,7 +163,7 @@ def asked_of(row: Row) -> str | None:
 
 def kept_name(courier: str, courier_of: Mapping[str, str]) -> str:
     """The one name of a courier, whatever it is called; as it came if nobody knows it."""
-    return courier_of.get(courier.strip().casefold(), courier)
+    return courier_of.get(bare(courier), courier)
 
 
 def goes_out(row: Row) -> bool:

@@ -49,6 +49,7 @@ def test_show_says_what_a_code_means() -> None:
     assert (row["table"], row["state"], row["axis"]) == ("zto", "shipped", "delivery:left_pickup_point")
     assert "a return leg" in oms("show", "yto", "TMS_RETURN").stdout
     assert "logistics_signed" in oms("show", "zto", "门卫代收").stdout
+    assert "logistics_signed" in oms("show", "SF Express", "80").stdout
 
 
 @pytest.mark.rule("ST-03")

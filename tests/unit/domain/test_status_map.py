@@ -90,11 +90,14 @@ def test_a_pickup_callback_201_is_a_pickup_though_the_courier_has_a_table_that_s
         ("couriers", "菜鸟", "3", "logistics_signed"),
         ("couriers", "顺丰", "50", "shipped"),
         ("couriers", "ZTO", "201", "shipped"),
+        ("couriers", "SF Express", "80", "logistics_signed"),
+        ("couriers", "J&T", "快件签收", "logistics_signed"),
+        ("couriers", "yto-express", "SIGNED", "logistics_signed"),
+        ("orders", "JD.com", "LOCKED", "paid"),
+        ("orders", "TikTok Shop", "130", "customer_signed"),
     ],
 )
-def test_a_platform_has_its_table_by_its_chinese_name_and_in_capitals(
-    topic: str, name: str, code: str, state: str
-) -> None:
+def test_a_platform_has_its_table_however_its_name_is_spelled(topic: str, name: str, code: str, state: str) -> None:
     assert find(topic, name, code)["state"] == state
 
 
@@ -110,6 +113,77 @@ def test_every_name_of_a_courier_finds_the_table_that_any_of_them_has() -> None:
 def test_cainiao_three_is_a_signature_in_whichever_field() -> None:
     assert find("couriers", "cainiao", "3", "logistics_status_code")["state"] == "logistics_signed"
     assert find("couriers", "zto", "3", "logistics_status_code") == UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("topic", "source", "field", "code", "as_field"),
+    [
+        ("orders", "jd", "order-state", "LOCKED", "orderState"),
+        ("orders", "douyin", "mainStatus", "22", "main_status"),
+        ("orders", "tmall", "trade.status", "TRADE_FINISHED", "status"),
+        ("orders", "tmall", "refund.status", "SUCCESS", "refund_status"),
+        ("orders", "shopex", "orders.pay_status", "1", "pay_status"),
+        ("orders", "shopex", "reship.is_check", "7", "is_check"),
+        ("couriers", "amazon", "PackageStatus.status", "DELIVERED", "PackageStatus"),
+        ("couriers", "amazon", "PACKAGE_STATUS", "PickedUp", "packageStatus"),
+        ("couriers", "whoever", "Status", "201", "status"),
+    ],
+)
+def test_a_field_is_the_same_in_another_spelling(topic: str, source: str, field: str, code: str, as_field: str) -> None:
+    assert find(topic, source, code, field) == find(topic, source, code, as_field) != UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+def test_a_field_that_no_table_knows_and_the_wrong_one_say_nothing() -> None:
+    assert find("orders", "tmall", "TRADE_CLOSED", "refund.status") == UNKNOWN
+    assert find("orders", "tmall", "SUCCESS", "pay_result") == UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("topic", "source", "code", "field"),
+    [
+        ("couriers", "cainiao", "GTMS_SIGNED", "actionCode"),
+        ("couriers", "amazon", "DELIVERED", "currentStatus"),
+        ("couriers", "amazon", "EVENT_302", "eventCode"),
+        ("couriers", "taobao", "TMS_SIGN", "tms_status"),
+        ("orders", "wechat", "MERCHANT_REFUND_SUCCESS", "after_sale_status"),
+        ("orders", "shopify", "ON_HOLD", "displayFulfillmentStatus"),
+        ("orders", "amazon", "UNSHIPPED", "FulfillmentStatus"),
+    ],
+)
+def test_a_word_of_one_meaning_needs_no_field(topic: str, source: str, code: str, field: str) -> None:
+    assert find(topic, source, code) == find(topic, source, code, field) != UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("topic", "source", "code"),
+    [
+        ("orders", "shopify", "CLOSED"),  # an order for the goods, or a request for them
+        ("couriers", "amazon", "UNDELIVERABLE"),  # not handed over, or lost
+        ("orders", "amazon", "CANCELLED"),  # the order, its parcel or its return
+        ("orders", "jd", "10"),  # a number: of a refund, or of an order state that is new
+        ("orders", "pdd", "10"),
+    ],
+)
+def test_a_word_of_several_meanings_and_a_number_are_nothing_without_their_field(
+    topic: str, source: str, code: str
+) -> None:
+    assert find(topic, source, code) == UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+def test_a_word_of_ours_is_not_taken_for_one_of_a_field_that_nobody_named() -> None:
+    assert find("couriers", "shopify", "PICKED_UP") is OURS["picked_up"]
+    assert find("couriers", "shopify", "PICKED_UP", "fulfillmentDisplayStatus")["state"] == "logistics_signed"
+    assert find("orders", "amazon", "IN_TRANSIT") is OURS["in_transit"]  # a parcel's, not a return's
+
+
+@pytest.mark.rule("ST-03")
+def test_blanks_around_a_status_are_no_part_of_it() -> None:
+    assert find("couriers", "zto", " 签收 ") == find("couriers", "zto", "签收") != UNKNOWN
 
 
 @pytest.mark.rule("ST-03")

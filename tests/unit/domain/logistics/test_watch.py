@@ -9,6 +9,7 @@ import pytest
 
 from streams.domain import logistics as rules
 from streams.domain.rules import data
+from streams.domain.spelling import bare
 from tests.unit.domain.logistics.watched import DAY, HOUR, MINUTE, SECOND, T0, Watched
 
 MAPPED = {"known": True, "state": "shipped", "node": "in_transit", "flags": [], "event": None, "axis": None}
@@ -163,7 +164,7 @@ def test_every_courier_of_the_status_maps_is_watched_under_all_its_names() -> No
     for file in sorted((data.FOLDER / "status").glob("*.json")):
         table = json.loads(file.read_text(encoding="utf-8"))
         if table["topics"] == ["couriers"] and file.stem not in aggregators:
-            assert {*table["names"]} <= {*known}, file.stem
+            assert {bare(name) for name in table["names"]} <= {*known}, file.stem
 
 
 @pytest.mark.rule("LOG-03")
