@@ -265,6 +265,33 @@ def test_the_whole_status_vocabulary_is_known(topic: str, code: str) -> None:
     assert find(topic, "whoever", code)["known"]
 
 
+@pytest.mark.rule("ST-03", "LOG-05")
+@pytest.mark.parametrize(
+    ("topic", "source", "chinese", "english"),
+    [
+        ("couriers", "zto", "已签收", "signed"),
+        ("couriers", "whoever", "本人签收", "signed_by_self"),
+        ("couriers", "cainiao", "他人代签", "signed_by_other"),
+        ("couriers", "yto", "门卫代收", "received_by_gatekeeper"),
+        ("orders", "douyin", "已完成", "completed"),
+        ("orders", "some-shop", "已完成", "completed"),
+        ("orders", "tmall", "已签收", "signed"),
+        ("orders", "tmall", "订单关闭", "closed"),
+        ("orders", "jd", "待确认收入", "revenue_pending"),
+        ("orders", "jd", "已冲红", "red_reversed"),
+        ("orders", "jd", "缺货", "out_of_stock"),
+        ("orders", "jd", "支付失败", "payment_failed"),
+        ("orders", "erp", "待处理", "pending_processing"),
+        ("wms", "wms-hz", "无库存", "out_of_stock"),
+        ("wms", "wms-hz", "模板渲染失败", "template_render_failed"),
+    ],
+)
+def test_the_english_terms_of_the_vocabulary_mean_what_the_chinese_do(
+    topic: str, source: str, chinese: str, english: str
+) -> None:
+    assert find(topic, source, english) == find(topic, source, chinese) != UNKNOWN
+
+
 @pytest.mark.rule("ST-03")
 def test_pending_processing_is_an_erp_word() -> None:
     assert find("orders", "erp", "待处理")["axis"] == "erp:pending_processing"
