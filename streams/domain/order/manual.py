@@ -104,8 +104,9 @@ def take(state: OrderState, fact: Fact, at: int, now: int, rules: ManualRules, r
     if name not in requests and not _make_room(requests):
         return _refused(f"{MAX_REQUESTS} requests wait already")
     before = request
+    operator = _as_known(request, operator)
     if wanted:
-        request, told = _asked(request, fact, wanted, at, now - state.created_at, rules)
+        request, told = _asked(request, fact, operator, wanted, at, now - state.created_at, rules)
     elif (verdict := verdicts.verdict(fact, rules.words)) is None:
         return _refused("its value neither approves nor rejects")
     elif verdict:
@@ -161,10 +162,17 @@ def _make_room(requests: dict[str, Request]) -> bool:
     return True
 
 
-def _asked(request: Request, fact: Fact, node: int, at: int, passed: int, rules: ManualRules) -> tuple[Request, Told]:
+def _as_known(request: Request, operator: str) -> str:
+    """The person as the request has them already: Bob who signs as bob is not two people."""
+    said = operator.casefold()
+    return next((who for who in (request.operator, *request.approvals) if (who or "").casefold() == said), operator)
+
+
+def _asked(
+    request: Request, fact: Fact, operator: str, node: int, at: int, passed: int, rules: ManualRules
+) -> tuple[Request, Told]:
     if request.node:
         return request, _refused("the request_id is in use by an earlier command")
-    operator = operator_of(fact)
     limit = at + rules.expires_ms
     valid = {who: when for who, when in request.approvals.items() if who != operator and when <= limit}
     due = limit + 1 if limit >= passed else passed + rules.expires_ms + 1  # read late: so are its approvals

@@ -72,6 +72,17 @@ def test_blanks_around_a_name_make_no_other_person_of_it() -> None:
 
 
 @pytest.mark.rule("ST-09")
+def test_capitals_make_no_other_person_of_a_name() -> None:
+    order = run(command(operator="Li"), approval("wang"), approval("WANG"), approval("li"))
+    assert [decision for decision, _ in said(order, 3)] == ["accepted", "duplicate", "refused"]
+    assert order.view()["node"] == "picking"
+    early = run(approval("li"), approval("Wang"), command(operator="LI"), approval("wang"))
+    assert early.view()["node"] == "picking"
+    early.tell(approval("zhao"))
+    assert early.view()["node"] == "packed"
+
+
+@pytest.mark.rule("ST-09")
 def test_what_waits_is_shown_with_who_is_missing_and_until_when() -> None:
     order = run(command(), approval("wang"))
     assert order.view()["pending_approvals"] == [
