@@ -33,7 +33,7 @@ WATCHED: Final = 64
 def passes(row: Row | None, channel: str, message: Message, settings: Settings) -> bool:
     """Whether the message is an order that goes on as it came, with nothing to note but that its interface lives (if
     there are `watched` ones): nearly every one."""
-    if row is None or not row["plain"] or message.get("do") != "event" or channel in settings.qps:
+    if row is None or not row["plain"] or message.get("do") != "event" or settings.limit(channel):
         return False
     return not failed.is_found(row, message["fact"])
 

@@ -62,7 +62,7 @@ def held(row: Row | None) -> int:
 def limit_of(row: Row, channel: str, settings: Settings) -> int:
     """Orders a second, or 0 without a limit."""
     own: int | None = row["qps"]
-    return settings.qps.get(channel, 0) if own is None else own
+    return settings.limit(channel) if own is None else own
 
 
 def admit(out: Outcome, get: Get, channel: str, row: Row, message: Message, now: int, settings: Settings) -> Row:

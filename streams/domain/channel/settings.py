@@ -8,6 +8,7 @@ from typing import Final
 
 from .. import calendar
 from ..report.health import HealthReports
+from ..spelling import bare
 
 _HEALTH: Final = HealthReports(day=4, hour=6, grace_ms=600_000, late_ms=3_600_000, kept_days=20)
 
@@ -65,3 +66,13 @@ class Settings:
     without_api: tuple[str, ...] = ()
     depth_every_ms: int = 10_000
     health: HealthReports = _HEALTH
+    _spelled: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    """`qps` by the `bare` names of the channels."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_spelled", {bare(name): limit for name, limit in self.qps.items()})
+
+    def limit(self, channel: str) -> int:
+        """BRK-03: orders a second of a channel under any of its names, in whichever spelling; 0: no limit."""
+        limit = self.qps.get(channel)
+        return self._spelled.get(bare(channel), 0) if limit is None else limit

@@ -35,6 +35,8 @@ def test_a_channel_has_its_rule_under_each_of_its_names() -> None:
     settings = data.ledger()
     names = json.loads((data.FOLDER / "status" / "douyin.json").read_text())["names"]
     assert {settings.rule(name) for name in names} == {settings.rule("douyin")}
+    assert settings.rule("Douyin-Shop") == settings.rule("DOUYIN") == settings.rule("douyin")
+    assert settings.rule("WeChat Mini Program") == settings.rule("wechat_mini")
     minis = {name for name in settings.rules if settings.rule(name).needs == ("paid_in_full",)}
     assert "微信小程序" in minis
     assert minis == {*data.channels().qps}, "the gate and the ledger know the mini-program by the same names"
