@@ -274,6 +274,18 @@ def arrival_sentence(state: Mapping[str, Any], now: int) -> str:
     return f"{clock(at)}, {sentence(at, now)}{left}, {by}"
 
 
+def next_sentence(state: Mapping[str, Any], lane: str = "") -> str:
+    """`waits for the courier's pickup`; of an order that is closed or paid back, what is left to do about it."""
+    flags = state.get("flags") or []
+    if "refunded" in flags:
+        return "nothing: all was paid back"
+    if "closed" in flags:
+        due = (state.get("tiers") or {}).get("finance") == "refund_due"
+        return "closed: what was paid is to be paid back" if due else "nothing: closed"
+    waits = state.get("expected_next") or _WAITS_FOR.get(str(state.get("state")), "the order itself")
+    return f"waits{lane} for {waits}"
+
+
 def span(ms: int) -> str:
     """`1 h 52 min`, whole minutes, rounded down."""
     hours, minutes = divmod(ms // 60_000, 60)
@@ -283,9 +295,8 @@ def span(ms: int) -> str:
 def _due(console: Console, state: Mapping[str, Any], timers: list[Mapping[str, Any]]) -> None:
     from rich.markup import escape
 
-    waits = state.get("expected_next") or _WAITS_FOR.get(str(state.get("state")), "the order itself")
     lane = f" in lane {state['lane']}" if state.get("lane") else ""
-    console.print(f"[bold]next[/bold]  waits{escape(lane)} for {escape(waits)}")
+    console.print(f"[bold]next[/bold]  {escape(next_sentence(state, lane))}")
     if said := sla_sentence(state, time.time_ns() // 1_000_000):
         console.print(f"  {escape(said)}")
     if "conflict" in (state.get("flags") or []):

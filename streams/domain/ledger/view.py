@@ -26,6 +26,7 @@ def view(row: Row, settings: Settings) -> dict[str, Any]:
     done = row.get("done")
     found = verdict(row, settings)
     recognised = 0 if done is None else row["total"] - sum(taken_back(row).values())
+    waits = BACK if 0 < paid <= refunded else found.waits
     return {
         "currency": row["currency"],
         "paid_minor": paid,
@@ -35,7 +36,7 @@ def view(row: Row, settings: Settings) -> dict[str, Any]:
         "advances_minor": paid - refunded - recognised,
         "recognised_at": done,
         "ready_at": found.at if done is None else None,
-        "waits_for": found.waits if done is None else None,
+        "waits_for": waits if done is None else None,
         "bridge": bridge(row),
     }
 
@@ -62,6 +63,8 @@ def waits_for(state: Mapping[str, Any], settings: Settings) -> str | None:
     nothing is missing that the record tells of."""
     paid, total, told = state.get("paid_minor") or 0, state.get("total_minor"), state.get("entered_at") or {}
     needs = settings.rule(state.get("channel")).needs
+    if 0 < paid <= (state.get("refunded_minor") or 0):
+        return BACK
     if "paid" not in told or (total is not None and paid < total - settings.rounding_minor):
         return MONEY
     if PICKED in needs and (state.get("tiers") or {}).get("base") not in _WITH_COURIER:
@@ -70,7 +73,7 @@ def waits_for(state: Mapping[str, Any], settings: Settings) -> str | None:
         return WORD
     if "customer_signed" in told and "conflict" in (state.get("flags") or ()):
         return CONFLICT
-    return BACK if 0 < paid <= (state.get("refunded_minor") or 0) else None
+    return None
 
 
 def of_entries(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.domain.order.flags import is_unproven
+from streams.domain.order.flags import CLOSED, REFUNDED, is_unproven
 from streams.domain.order.state import OrderState
-from streams.domain.rules.nodes import BASE_NODE, LOGISTICS_SIGNED, NODE_RANK, NODES
+from streams.domain.rules.nodes import BASE_NODE, LOGISTICS_SIGNED, NODE_RANK, NODES, SETTLED
 
 TIERS: Final[dict[str, tuple[str, str, str]]] = {
     # node                  base (WMS)          business (customer)  finance (accounts)
@@ -38,6 +38,10 @@ TIERS: Final[dict[str, tuple[str, str, str]]] = {
 REVENUE_BLOCKED: Final = "revenue_blocked"
 """Finance tier of an order signed by the customer but by no courier: ST-05 e holds revenue and invoice back."""
 
+_OVER: Final = CLOSED | REFUNDED
+_UNTOUCHED: Final = frozenset({"NOT_RELEASED", "RELEASED", "ON_HOLD"})
+"""Base tiers of an order on which no warehouse has begun to work."""
+
 if missing := {node.name for node in NODES} ^ set(TIERS):
     raise ValueError(f"nodes without tiers, or tiers without a node: {sorted(missing)}")
 
@@ -51,9 +55,27 @@ def view(state: OrderState) -> dict[str, str]:
     """{base, business, finance} of the order. Of one that only the customer's side calls delivered, the base tier says
     how far warehouse and courier have told of it (FIN-13)."""
     tiers = _BY_NUMBER[state.node]
-    if not is_unproven(state):
-        return tiers
-    return {**tiers, "base": _BY_NUMBER[_proven(state)]["base"], "finance": REVENUE_BLOCKED}
+    if is_unproven(state):
+        tiers = {**tiers, "base": _BY_NUMBER[_proven(state)]["base"], "finance": REVENUE_BLOCKED}
+    return {**tiers, **_ended(state, tiers)} if state.flags & _OVER else tiers
+
+
+def _ended(state: OrderState, tiers: dict[str, str]) -> dict[str, str]:
+    """What is said in place of it of an order that is closed or paid back, wherever it stands: nobody prepares it or
+    waits for its payment. What a warehouse or a courier has done with the goods stays true, and so does a settlement.
+    """
+    ended = {"business": "refunded" if state.flags & REFUNDED else "closed"}
+    if tiers["base"] in _UNTOUCHED:
+        ended["base"] = "CANCELLED"
+    if state.rank == SETTLED:
+        return ended
+    if state.flags & REFUNDED:
+        ended["finance"] = "refunded"
+    elif state.paid_minor <= state.refunded_minor:
+        ended["finance"] = "not_due"
+    elif state.rank < LOGISTICS_SIGNED:
+        ended["finance"] = "refund_due"
+    return ended
 
 
 def _proven(state: OrderState) -> int:

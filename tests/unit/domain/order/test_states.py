@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import pytest
 
+from streams.commands.order_view import next_sentence
 from streams.domain.order.tiers import TIERS
 from streams.domain.rules import nodes
 from streams.domain.rules.nodes import NODES, STATES
-from tests.unit.domain.order.facts import HOUR, MINUTE, T0, Fact, created, fact, fold, mapped, paid, says, step, view
+from tests.unit.domain.order.facts import (
+    DAY,
+    HOUR,
+    MINUTE,
+    T0,
+    Fact,
+    created,
+    fact,
+    fold,
+    mapped,
+    paid,
+    refunded,
+    says,
+    step,
+    view,
+)
 
 SMOOTH = [
     ("created", None, "pending_payment", "pending_payment"),
@@ -136,6 +152,55 @@ def test_three_systems_mean_different_things_by_shipped() -> None:
 def test_every_node_has_three_tiers() -> None:
     assert list(TIERS) == [node.name for node in NODES]
     assert all(all(tiers) for tiers in TIERS.values())
+
+
+_CLOSED: Fact = says("orders", "订单关闭", T0 + 5 * HOUR, mapped(flags=["closed"], axis="trade:closed"))
+_LOADED: Fact = fact("wms", "loaded", T0 + 2 * HOUR)
+
+
+@pytest.mark.rule("ST-04")
+@pytest.mark.parametrize(
+    ("events", "tiers", "goes_on"),
+    [
+        ([_CLOSED], ("CANCELLED", "closed", "not_due"), "nothing: closed"),
+        ([paid(), _CLOSED], ("CANCELLED", "closed", "refund_due"), "closed: what was paid is to be paid back"),
+        ([paid(), refunded(T0 + HOUR, 30000)], ("CANCELLED", "refunded", "refunded"), "nothing: all was paid back"),
+        (
+            [paid(), fact("wms", "packed", T0 + HOUR), _CLOSED],
+            ("PACKED", "closed", "refund_due"),
+            "closed: what was paid is to be paid back",
+        ),
+        (
+            [paid(), _LOADED, refunded(T0 + DAY, 30000)],
+            ("LOADED", "refunded", "refunded"),
+            "nothing: all was paid back",
+        ),
+        ([_LOADED, _CLOSED], ("LOADED", "closed", "not_due"), "nothing: closed"),
+        (
+            [paid(), _LOADED, fact("couriers", "signed", T0 + DAY), _CLOSED],
+            ("DELIVERED", "closed", "revenue_pending"),
+            "nothing: closed",
+        ),
+        (
+            [paid(), fact("finance", "settled", T0 + DAY), refunded(T0 + 2 * DAY, 30000)],
+            ("DELIVERED", "refunded", "settled"),
+            "nothing: all was paid back",
+        ),
+    ],
+)
+def test_what_is_closed_or_paid_back_is_called_so_in_all_three_tiers(
+    events: list[Fact], tiers: tuple[str, str, str], goes_on: str
+) -> None:
+    seen = view(created(), *events)
+    assert tuple(seen["tiers"][name] for name in ("base", "business", "finance")) == tiers
+    assert next_sentence(seen) == goes_on
+
+
+@pytest.mark.rule("ST-04", "FIN-07")
+def test_a_partial_refund_that_its_platform_calls_closed_leaves_the_tiers_alone() -> None:
+    partly = view(created(), paid(), refunded(T0 + HOUR, 10000), _CLOSED)
+    assert partly["tiers"] == view(created(), paid())["tiers"]
+    assert next_sentence(partly).startswith("waits for")
 
 
 @pytest.mark.rule("ST-05")
