@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.domain.logistics.arrival import DEFAULT
 from streams.domain.order.arrival import sentence
+from streams.domain.order.tiers import REVENUE_BLOCKED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -274,6 +275,13 @@ def arrival_sentence(state: Mapping[str, Any], now: int) -> str:
     return f"{clock(at)}, {sentence(at, now)}{left}, {by}"
 
 
+def conflict_sentence(state: Mapping[str, Any]) -> str:
+    """What the flag `conflict` stands for: a delivery in doubt (ST-05), or a code of another order (ID-04)."""
+    if (state.get("tiers") or {}).get("finance") == REVENUE_BLOCKED:
+        return "revenue and invoice are blocked by the conflict until the courier has delivered or somebody resolves it"
+    return "a code it was told with belongs to another order" if "conflict" in (state.get("flags") or []) else ""
+
+
 def next_sentence(state: Mapping[str, Any], lane: str = "") -> str:
     """`waits for the courier's pickup`; of an order that is closed or paid back, what is left to do about it."""
     flags = state.get("flags") or []
@@ -299,9 +307,7 @@ def _due(console: Console, state: Mapping[str, Any], timers: list[Mapping[str, A
     console.print(f"[bold]next[/bold]  {escape(next_sentence(state, lane))}")
     if said := sla_sentence(state, time.time_ns() // 1_000_000):
         console.print(f"  {escape(said)}")
-    if "conflict" in (state.get("flags") or []):
-        console.print(
-            "  revenue and invoice are blocked by the conflict until the courier has delivered or somebody resolves it"
-        )
+    if said := conflict_sentence(state):
+        console.print(f"  {said}")
     for timer in timers:
         console.print(f"  {clock(timer.get('due'))} {escape(str(timer.get('kind', '')))}")

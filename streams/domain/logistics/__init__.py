@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from streams.domain.ids import WAYBILL_NO
 from streams.domain.order.meanings import REFRESH
 from streams.domain.status_map import says_closed
 
@@ -81,6 +82,8 @@ def concerns(fact: Fact) -> bool:
     kind = fact["event_type"]
     if kind in _ABOUT_ALL or says_closed(fact):
         return True
+    if kind == waybill.REJECTED:
+        return bool(fact["code_kind"] == WAYBILL_NO)
     return "waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command")
 
 

@@ -21,7 +21,7 @@ NOBODY: Final = "-"
 """Key of what concerns a courier that is not known yet."""
 
 PUSH, PROBE, REFRESH, FORGET = "push", "probe", "refresh", "forget"
-_TIMES: Final = ("created", "accepted", "shipped", "moved", "returned", "ended")
+_TIMES: Final = ("created", "accepted", "shipped", "moved", "returned", "ended", "foreign")
 
 UNACCEPTED, UNPICKED, SLOW, STALLED, COMPLAINED = "LOG-01", "LOG-02", "LOG-03/slow", "LOG-03", "LOG-11"
 """Alerts, by the beginning of their keys."""

@@ -13,6 +13,7 @@
     returned   last told to be back with its sender
     package    [first told at, id] of the package that it is for
     replaced   when the next waybill was made for the same package
+    foreign    when it was told to be bound to another order (ID-04)
 
 Under ORDER lie the complaints themselves, [[event id, waybill or ""], ...], and `cancelled`, with `ended`, the time of
 the last of them: either may come before any waybill is known, and counts for each it speaks of once that is.
@@ -42,6 +43,9 @@ ORDER: Final = ""
 PROBED: Final = "probe"
 """Source of what a probe brings back; where it does not say who carries the parcel, that is not known yet (LOG-06)."""
 
+REJECTED: Final = "_code_rejected"
+"""Identity's word that a code of the order is another's."""
+
 _AS_SAID: Final[Mapping[str, str]] = {}
 _CREATED: Final = frozenset({"orders", "wms"})
 _MOVING: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
@@ -60,6 +64,8 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
     Settings."""
     number = fact.get("waybill_no")
     kind = fact["event_type"]
+    if kind == REJECTED:
+        return _rejected(rows, fact["code"], fact["event_time"])
     if kind == "complaint":
         return _complained(rows, number or "", fact["event_id"], fact["event_time"])
     if kind == "cancel_marked":
@@ -123,7 +129,7 @@ def _replaced(rows: Rows) -> Rows:
         since = None
         if "package" in row and "created" in row:
             package, own = row["package"][1], row["created"]
-            peers = [one for one in rows.values() if "created" in one and "package" in one]
+            peers = [one for one in rows.values() if {"created", "package"} <= one.keys() and "foreign" not in one]
             made = [one["created"] for one in peers if one["package"][1] == package]
             since = min((at for at in made if at > own), default=None)
         if since != row.get("replaced"):
@@ -132,6 +138,14 @@ def _replaced(rows: Rows) -> Rows:
                 row["replaced"] = since
         found[number] = row
     return found
+
+
+def _rejected(rows: Rows | None, number: str, at: int) -> Rows | None:
+    """ID-04: its courier is asked and its keepers are told by the order that it is bound to."""
+    row = (rows or {}).get(number, {})
+    if "foreign" in row or (not row and len(rows or ()) >= WAYBILLS):
+        return rows
+    return _replaced({**(rows or {}), number: {**row, "foreign": at}})
 
 
 def _complained(rows: Rows | None, number: str, event_id: str, at: int) -> Rows:
@@ -183,8 +197,10 @@ def rests(row: Row) -> bool:
 
 
 def is_back(row: Row) -> bool:
-    """Whether nothing more will come of it: it was returned, or its package got another number, and it was not on its
-    way again since."""
+    """Whether nothing more will come of it here: it is another order's, or it was returned, or its package got another
+    number, and it was not on its way again since."""
+    if "foreign" in row:
+        return True
     moved = row.get("moved", 0)
     return ("returned" in row and row["returned"] >= moved) or ("replaced" in row and row["replaced"] >= moved)
 

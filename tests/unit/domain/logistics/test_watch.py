@@ -458,3 +458,30 @@ def test_which_number_replaces_which_does_not_depend_on_what_is_told_first() -> 
             rows = rules.step(rows, label, T0, data.logistics()).rows
         found.append({number: row.get("replaced") for number, row in (rows or {}).items()})
     assert all(one == {"W0": T0 + 1, "W1": T0 + 2, "W2": None} for one in found)
+
+
+def rejected(it: Watched, number: str, at: int) -> Watched:
+    """Identity's word that the waybill is another order's (ID-04)."""
+    return it.say("wms", "_code_rejected", at, None, code_kind="waybill_no", code=number, bound_to="G2")
+
+
+@pytest.mark.rule("ID-04", "LOG-01", "LOG-02", "LOG-06")
+def test_a_waybill_that_is_bound_to_another_order_is_neither_asked_for_nor_told_of_here() -> None:
+    it = rejected(Watched().say("wms", "loaded", 0), "W1", 1).say("wms", "package_scanned", HOUR).wait(3 * DAY)
+    assert it.requests("push") == it.requests("probe") == []
+    assert it.alerts("LOG-01") == it.alerts("LOG-02") == []
+
+
+@pytest.mark.rule("ID-04", "LOG-01")
+def test_what_was_told_of_a_waybill_is_over_once_it_turns_out_to_be_another_orders() -> None:
+    it = rejected(Watched().say("wms", "loaded", 0).wait(15 * MINUTE), "W1", 16 * MINUTE).wait(DAY)
+    assert it.alerts("LOG-01") == [("open", 10 * MINUTE + 1), ("close", 16 * MINUTE)]
+    assert len(it.requests("push")) == 1
+
+
+@pytest.mark.rule("ID-04", "LOG-02")
+def test_the_orders_own_waybill_is_watched_on_though_its_package_was_named_with_anothers() -> None:
+    it = Watched().say("wms", "loaded", 0, "W1", package_id="P1").say("wms", "loaded", 1, "W2", package_id="P1")
+    rejected(it, "W2", 2).wait(DAY + 2)
+    assert it.alerts("LOG-02") == [("open", DAY + 1)]
+    assert not rules.concerns({"event_type": "_code_rejected", "code_kind": "platform_txn_no", "code": "T1"})

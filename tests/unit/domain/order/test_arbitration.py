@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from streams.commands.order_view import conflict_sentence
 from streams.domain.order import parked, record, sla
 from streams.domain.order.meanings import MEANINGS, Meaning, check
 from streams.domain.rules import data
@@ -102,6 +103,16 @@ def test_a_customer_signature_without_the_couriers_is_a_conflict_that_blocks_rev
     assert before["tiers"] == {"base": "LOADED", "business": "received", "finance": "revenue_blocked"}
     assert (after["state"], after["flags"]) == ("customer_signed", [])
     assert after["tiers"] == {"base": "DELIVERED", "business": "received", "finance": "revenue_due"}
+    assert conflict_sentence(before).startswith("revenue and invoice are blocked")
+    assert conflict_sentence(after) == ""
+
+
+@pytest.mark.rule("ID-04")
+def test_a_code_of_another_order_is_a_conflict_that_blocks_no_revenue() -> None:
+    wrong = fact("wms", "_code_rejected", T0 + HOUR, code_kind="waybill_no", code="W", bound_to="G")
+    seen = view(created(), paid(), wrong)
+    assert (seen["flags"], seen["tiers"]["finance"]) == (["conflict"], "advance_received")
+    assert conflict_sentence(seen) == "a code it was told with belongs to another order"
 
 
 @pytest.mark.rule("FIN-13", "ST-04")
