@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.commands.common import Json, emit_json, moment_of, note, progress, settings_of, time_of
+from streams.commands.common import Json, emit_json, note, progress, settings_of, time_of
 from streams.errors import OmsError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DEAD_LETTERS = "dead-letters"
 _STEP = 200
+_LEAP_MS = 730 * 86_400_000
+"""An event so far beyond all before it is none of the story: taken in, it would end every wait of the others."""
 
 
 def replay(
@@ -38,7 +40,8 @@ def replay(
         typer.Option(
             "--received-at",
             metavar="TIME",
-            help="When the lines came in: events over a day later are refused. Default: now.",
+            help="When the lines came in: events over a day later are refused. Default: no clock is asked; events"
+            " more than two years after all before them are refused.",
             show_default=False,
         ),
     ] = None,
@@ -46,7 +49,7 @@ def replay(
 ) -> None:
     """Run the agents over input files without a broker and write one file per output topic."""
     end = time_of("--until", until)
-    summary = run(files, out, end, moment_of("--received-at", received_at))
+    summary = run(files, out, end, time_of("--received-at", received_at))
     if as_json:
         emit_json(summary)
     else:
@@ -56,21 +59,31 @@ def replay(
 
 
 def run(
-    files: list[Path], out: Path, until: int | None, received_at: int, agents: Sequence[Agent] | None = None
+    files: list[Path],
+    out: Path,
+    until: int | None,
+    received_at: int | None = None,
+    agents: Sequence[Agent] | None = None,
 ) -> dict[str, Any]:
     """Replay the files into `out` through `agents` (all without); times in ms UTC. Gives the counts: lines,
-    unreadable, seconds, records by topic."""
+    unreadable, seconds, records by topic. Without `received_at` only event time counts: the same bytes on any day."""
     from streams import catalogue, topology
     from streams.engine.local import LocalRunner
 
     registry = topology.load()
     settings = settings_of()
     agents = agents or catalogue.choose(None, settings.audit_raw, settings.maps_dir, settings.hash_salt)
-    runner = LocalRunner(agents, registry, received_at=received_at)
+
+    def received() -> int | None:
+        if received_at is not None:
+            return received_at
+        return runner.time + _LEAP_MS if runner.time else None
+
+    runner = LocalRunner(agents, registry, received_at=received)
     started = time.monotonic()
     lines = unreadable = 0
     with Outlet(runner, registry, out) as outlet, progress("replaying") as move:
-        for good in _feed(runner, registry, files, received_at):
+        for good in _feed(runner, registry, files, received):
             lines += 1
             unreadable += not good
             if lines % _STEP == 0:
@@ -87,7 +100,7 @@ def run(
     }
 
 
-def _feed(runner: LocalRunner, registry: Topology, files: list[Path], received_at: int) -> Any:
+def _feed(runner: LocalRunner, registry: Topology, files: list[Path], received: Callable[[], int | None]) -> Any:
     """Each line through all agents before the next one; yields whether it could be read.
 
     What is due by the time of a line goes through all agents before it: the runner by itself fires the timers first,
@@ -114,7 +127,7 @@ def _feed(runner: LocalRunner, registry: Topology, files: list[Path], received_a
         line, payload = entry
         value = line.value
         # An event that is refused moves no clock. One given by its bytes does so by itself.
-        if value and value["event_time"] > runner.time and contract.check(line.topic, value, received_at) is None:
+        if value and value["event_time"] > runner.time and contract.check(line.topic, value, received()) is None:
             runner.advance(value["event_time"])
         runner.send_bytes(line.topic, payload, line.key or code_of(line.value))
         runner.run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -115,7 +114,7 @@ def _run(files: list[Path], table: Settings, kinds: tuple[str, ...], until: int 
 
     with TemporaryDirectory(prefix="oms-backtest-") as folder:
         out = Path(folder)
-        summary = replay.run(files, out, until, time.time_ns() // 1_000_000, agents)
+        summary = replay.run(files, out, until, agents=agents)
         for record in _values(out / "risk-alerts.jsonl"):
             first(record["level"], record["order_guid"], record["at"])
         for row in _values(out / "audit-log.jsonl"):

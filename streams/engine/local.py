@@ -131,7 +131,7 @@ class LocalRunner:
         *,
         batch: int = 1,
         workers: int = 1,
-        received_at: int | None = None,
+        received_at: int | Callable[[], int | None] | None = None,
         fault: Fault | None = None,
         store: Callable[[str, int, int], Store] | None = None,
     ) -> None:

@@ -91,7 +91,7 @@ class Turn:
     """Runs turns of one agent over one transaction.
 
     ``wall()`` is the clock in ms: a live worker's, a replay's event time, or None. ``received_at`` is when records came
-    in, ms: None in a live worker means now.
+    in, ms, or what says so: None in a live worker means now.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Turn:
         wall: Callable[[], int | None],
         *,
         live: bool = True,
-        received_at: int | None = None,
+        received_at: int | Callable[[], int | None] | None = None,
         at_step: Callable[[str], None] | None = None,
         most_fired: int = MOST_FIRED,
     ) -> None:
@@ -110,7 +110,7 @@ class Turn:
         self.transaction = transaction
         self._wall = wall
         self._live = live
-        self._received_at = received_at
+        self._received_at = received_at if callable(received_at) else lambda: received_at
         self._at_step = at_step
         self._fatal: tuple[type[BaseException], ...] = (EngineError, RegistryError, *transaction.fatal)
 
@@ -144,7 +144,7 @@ class Turn:
         for task, sources in batch.parts:
             clock = perf_counter()
             most = self._most_fired - report.timers
-            received_at = wall if self._live else self._received_at
+            received_at = wall if self._live else self._received_at()
             task.begin(sink, wall, received_at, self._live, not sources, most, transaction.partitions)
             left, all_fired = _fold(task, sources, isolated)
             report.timers += most - task.may_fire

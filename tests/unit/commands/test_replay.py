@@ -120,6 +120,30 @@ def test_the_count_of_unreadable_lines_is_told(tmp_path: Path) -> None:
     assert (summary["lines"], summary["unreadable"], summary["records"]["dead-letters"]) == (2, 1, 1)
 
 
+def test_no_clock_is_asked_how_late_it_is(tmp_path: Path) -> None:
+    """A year's end that is still to come is played as one that has passed."""
+    at = 4_070_908_799_000  # 2098-12-31T23:59:59Z
+    lines = [line("orders", ORDER, event_time=at), line("payments", PAYMENT, event_time=at + 2_000)]
+    out = replayed(tmp_path, *lines)
+    assert rows(out, "dead-letters") == []
+    assert rows(out, "order-states")[-1]["value"]["entered_at"] == {"pending_payment": at, "paid": at + 2_000}
+
+
+def test_an_event_more_than_two_years_after_all_before_it_is_refused_and_moves_no_clock(tmp_path: Path) -> None:
+    start, day = 1_769_220_000_000, 86_400_000
+    within, beyond = start + 731 * day, start + 731 * day + 1
+    odd = line("payments", PAYMENT, event_id="odd", event_time=beyond)
+    out = replayed(tmp_path, line("orders", ORDER, event_time=start), odd, line("payments", PAYMENT))
+    (letter,) = rows(out, "dead-letters")
+    assert (letter["value"]["stage"], letter["value"]["topic"]) == ("contract", "payments")
+    assert rows(out, "order-states")[-1]["value"]["state"] == "paid"
+    assert max(row["value"]["at"] for row in rows(out, "audit-log")) < start + day
+    late = replayed(
+        tmp_path, line("orders", ORDER, event_time=start), line("payments", PAYMENT, event_id="odd", event_time=within)
+    )
+    assert rows(late, "dead-letters") == []
+
+
 def test_an_event_over_a_day_ahead_of_its_arrival_is_refused(tmp_path: Path) -> None:
     late = ("--received-at", "2026-01-25T10:00:00+08:00")
     early = ("--received-at", "2026-01-23T09:59:59+08:00")
