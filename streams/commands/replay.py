@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -109,11 +110,28 @@ def _feed(runner: LocalRunner, registry: Topology, files: list[Path], received: 
     from streams.commands.inputs import encoded_lines
     from streams.domain import streak
     from streams.domain.rules import data
-    from streams.lines import BadLine, code_of
+    from streams.lines import BadLine, Line, code_of
 
     contract = data.contract()
+
+    def advance(entry: tuple[Line, bytes] | BadLine) -> None:
+        """An event that is refused moves no clock. One given by its bytes does so by itself."""
+        if isinstance(entry, BadLine):
+            return
+        topic, value = entry[0].topic, entry[0].value
+        if value and value["event_time"] > runner.time and contract.check(topic, value, received()) is None:
+            runner.advance(value["event_time"])
+
+    lines = encoded_lines(files, registry)
+    # What is refused before the first event was refused when the story began, not in 1970.
+    first = []
+    for entry in lines:
+        first.append(entry)
+        advance(entry)
+        if runner.time or len(first) == _STEP:
+            break
     unread: str | None = None  # the file of which the last line could not be read
-    for entry in encoded_lines(files, registry):
+    for entry in chain(first, lines):
         if isinstance(entry, BadLine):
             name = Path(entry.file).name
             runner.send(DEAD_LETTERS, dead_line(entry, runner.time), name)
@@ -125,10 +143,7 @@ def _feed(runner: LocalRunner, registry: Topology, files: list[Path], received: 
             _tell_alerts(runner, streak.recovered(unread, runner.time))
             unread = None
         line, payload = entry
-        value = line.value
-        # An event that is refused moves no clock. One given by its bytes does so by itself.
-        if value and value["event_time"] > runner.time and contract.check(line.topic, value, received()) is None:
-            runner.advance(value["event_time"])
+        advance(entry)
         runner.send_bytes(line.topic, payload, line.key or code_of(line.value))
         runner.run()
         yield True

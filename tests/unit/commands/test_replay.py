@@ -112,6 +112,19 @@ def test_a_line_that_cannot_be_read_is_kept_with_its_place_and_the_replay_goes_o
     assert rows(out, "order-states")[-1]["value"]["state"] == "paid"
 
 
+@pytest.mark.rule("DQ-08")
+def test_lines_before_the_first_event_are_refused_when_the_story_begins(tmp_path: Path) -> None:
+    """Three in a row are an alarm of today: it must not be raised in 1970 and go up to the operations lead at once."""
+    out = replayed(tmp_path, "{", "{", "{", line("orders", ORDER), line("payments", PAYMENT), code=1)
+    assert {row["value"]["at"] for row in rows(out, "dead-letters")} == {1_769_220_000_000}
+    (alert,) = rows(out, "alerts")
+    assert (alert["value"]["rule"], alert["value"]["status"], alert["value"]["recipient"]) == (
+        "DQ-08",
+        "open",
+        "tech lead",
+    )
+
+
 def test_the_count_of_unreadable_lines_is_told(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("x\n" + line("orders", ORDER))
     result = oms("replay", tmp_path / "in.jsonl", "--out", tmp_path / "out", "--json")
