@@ -176,8 +176,10 @@ def _event_type(word: str, mapped: Mapped | None) -> str:
     """The event type that goes with the word; what the word means is decided where all words are (ST-03, LOG-05)."""
     if mapped is None:
         return "signed"
-    if mapped["known"]:
-        return "signed" if mapped["state"] == "logistics_signed" else _EVENT_OF_NODE.get(mapped["node"], "scanned")
+    if mapped["state"] == "logistics_signed":
+        return "signed"
+    if (known := _EVENT_OF_NODE.get(mapped["node"])) is not None:
+        return known
     return "exception" if any(negated in word for negated in _NEGATED) else "scanned"
 
 

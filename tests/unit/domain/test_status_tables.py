@@ -331,6 +331,8 @@ def test_tables_are_written_one_row_to_a_line() -> None:
         ("couriers", "jd", "已揽件", "shipped", "picked_up"),
         ("couriers", "deppon", "运输中", "shipped", "in_transit"),
         ("couriers", "zto", "配送中", "shipped", "out_for_delivery"),
+        ("couriers", "ems", "派件", "shipped", "out_for_delivery"),
+        ("couriers", "sf", "签收", "logistics_signed", "logistics_signed"),
         ("couriers", "jd", "妥投", "logistics_signed", "logistics_signed"),
         ("wms", "wms-hz", "打包完成", "paid", "packed"),
         ("wms", "wms-hz", "拣货中", "paid", "picking"),

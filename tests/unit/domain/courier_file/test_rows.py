@@ -115,7 +115,7 @@ def test_each_word_that_ends_a_delivery_is_a_signature(word: str) -> None:
     [
         *(("派送中", "out_for_delivery"), ("已揽收", "picked_up"), ("中转", "scanned"), ("中转滞留", "exception")),
         *(("待揽收", "waybill_accepted"), ("201", "picked_up"), ("拒收", "exception"), ("未签收", "exception")),
-        ("放门口鞋柜", "scanned"),
+        *(("放门口鞋柜", "scanned"), ("退件签收", "exception"), ("问题件", "scanned")),
     ],
 )
 def test_other_words_are_no_signature(word: str, event_type: str) -> None:
