@@ -14,6 +14,7 @@ from typing import Any, Final
 POOLS: Final = ("sales", "reserved", "quality_check", "in_transit")
 SALES: Final = 0
 RESERVED: Final = 1
+IN_TRANSIT: Final = 3
 
 MOST_UNITS: Final = 10**15
 """In a pool, above and below zero: no more can be counted, or told in one figure."""

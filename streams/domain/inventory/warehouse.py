@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .change import Change
 from .settings import Settings
-from .stock import MOST_UNITS, POOLS, RESERVED, SALES, changed_at
+from .stock import IN_TRANSIT, MOST_UNITS, POOLS, RESERVED, SALES, changed_at
 
 RECEIVED = "received"
 MOVED = "moved"
@@ -49,7 +49,8 @@ def received(change: Change, fact: Mapping[str, Any], settings: Settings) -> Cha
 
 def moved(change: Change, fact: Mapping[str, Any], settings: Settings) -> Change:
     """Goods went from one pool to another, of the same warehouse or of `to_warehouse`: never more than is there and not
-    promised. A transfer is two of them: into the pool in_transit where it leaves, and out of that where it arrives."""
+    promised. A transfer is two of them: into the pool in_transit where it leaves, and out of that where it arrives; the
+    second may name either warehouse (WMS-19)."""
     source, target = _pool(fact.get("pool")), _pool(fact.get("to_pool"))
     units, warehouse = fact["quantity"], fact["warehouse"]
     other = fact.get("to_warehouse") or warehouse
@@ -58,11 +59,36 @@ def moved(change: Change, fact: Mapping[str, Any], settings: Settings) -> Change
     if not settings.is_quantity(units):
         return change.refuse("a quantity that is not a whole number of units")
     wrong = _unmovable(change, warehouse, source, units, leaves=source != target)
+    left = [(warehouse, units)]
     if wrong is not None:
-        return change.refuse(wrong)
-    _bring(change, warehouse, source, -units, MOVED)
+        left = _on_the_way(change, warehouse, units) if source == IN_TRANSIT and other == warehouse else []
+        if not left:
+            return change.refuse(wrong)
+    for name, part in left:
+        _bring(change, name, source, -part, MOVED)
     _bring(change, other, target, units, MOVED)
     return change.finish()
+
+
+def _on_the_way(change: Change, arrived: str, units: int) -> list[tuple[str, int]]:
+    """Where goods come from that arrive at a warehouse which has fewer in transit itself: a transfer stands there under
+    the warehouse it left. The fullest first, ties by name; empty if there are not so many in transit at all."""
+    found: list[tuple[str, int]] = []
+    there = {name: _there(change, name, IN_TRANSIT) for name in change.stock.warehouses}
+    for name in sorted(there, key=lambda name: (name == arrived, -there[name], name)):
+        part = min(units, max(0, there[name]))
+        if part:
+            found.append((name, part))
+            units -= part
+    return [] if units else found
+
+
+def _there(change: Change, warehouse: str, pool: int) -> int:
+    """Units of a pool that a figure later than the change has not counted, or has, but knew of no other before."""
+    figure = _later(change, warehouse, pool)
+    if figure is None:
+        return change.stock.warehouses[warehouse][pool]
+    return 0 if change.at < figure.since else figure.level
 
 
 def _unmovable(change: Change, warehouse: str, source: int, units: int, *, leaves: bool) -> str | None:

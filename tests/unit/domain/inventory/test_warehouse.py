@@ -407,6 +407,37 @@ def test_a_transfer_leaves_one_warehouse_and_arrives_in_another() -> None:
     assert it.adds_up()
 
 
+@pytest.mark.rule("INV-02", "WMS-19")
+def test_goods_on_their_way_arrive_by_the_word_of_either_warehouse() -> None:
+    it = shop(10)
+    it.receive(5, at=1, warehouse="nb")
+    it.move(4, "sales", "in_transit", at=2)
+    it.fact("stock_moved", 3, warehouse="nb", pool="sales", to_pool="in_transit", quantity=3)
+    arrives = {"warehouse": "sh", "pool": "in_transit", "to_pool": "sales"}
+    it.fact("stock_moved", 4, **arrives, quantity=8)
+    assert it.refused == ["more than the 0 units of in_transit there"]
+    it.fact("stock_moved", 5, **arrives, quantity=5)  # from the fullest first
+    assert (pools(it), pools(it, "nb"), pools(it, "sh")) == ((6, 0, 0, 0), (2, 0, 0, 2), (5, 0, 0, 0))
+    it.fact("stock_moved", 6, **{**arrives, "warehouse": "nb"}, quantity=2)  # its own came back
+    assert (pools(it, "nb"), it.stock.available) == ((4, 0, 0, 0), 15)
+    it.fact("stock_moved", 7, **arrives, quantity=1)
+    assert it.refused[1:] == ["more than the 0 units of in_transit there"]
+    assert it.adds_up()
+
+
+@pytest.mark.rule("INV-10", "WMS-19")
+def test_goods_that_were_counted_on_their_way_do_not_arrive_twice() -> None:
+    it = shop(10)
+    it.move(4, "sales", "in_transit", at=2)
+    it.count(0, at=9, pool="in_transit")  # had arrived by then, which is told later
+    it.fact("stock_moved", 5, warehouse="sh", pool="in_transit", to_pool="sales", quantity=4)
+    assert (pools(it), pools(it, "sh")) == ((6, 0, 0, 0), (4, 0, 0, 0))
+    assert [alert["do"] for alert in it.out(messages.ALERTS)] == ["open", "close"]
+    it.fact("stock_moved", 6, warehouse="sh", pool="in_transit", to_pool="sales", quantity=1)
+    assert it.refused == ["more than the 0 units of in_transit there"]
+    assert it.adds_up()
+
+
 @pytest.mark.rule("INV-02")
 def test_goods_may_go_to_another_warehouse_at_once_though_they_are_promised() -> None:
     it = shop(3)
