@@ -15,17 +15,14 @@ from typing import Final
 
 from streams.domain.inventory import messages
 from streams.domain.order import money
-from streams.domain.order.returned import left_at
+from streams.domain.order.returned import BACK, left_at
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, PAID
-from streams.domain.status_map import RETURNED
 
 PAID_CLOSED: Final = "FIN-13/closed"
 SHIPPED_REFUNDED: Final = "WMS-02/refunded"
 """Alerts, by the beginning of their keys."""
-_BACK: Final = RETURNED - {"return:destroyed", "return:new_waybill", "return:or_forwarded"}
-"""Axes of a parcel that is with its sender."""
 
 
 def follow(guid: str, old: OrderState, new: OrderState, fact: Fact, sends: list[Send], at: int) -> None:
@@ -43,7 +40,7 @@ def follow(guid: str, old: OrderState, new: OrderState, fact: Fact, sends: list[
                 said["advice"] = "Have the parcel stopped or called back; if the customer keeps it, ask for the money."
             sends.append(_send(SHIPPED_REFUNDED, guid, said if is_now else {"do": "close"}, at))
         # Of several parcels one that is back does not say that all are: a person closes it.
-        elif is_now and len(new.waybills) <= 1 and (fact.get("mapped") or {}).get("axis") in _BACK:
+        elif is_now and len(new.waybills) <= 1 and (fact.get("mapped") or {}).get("axis") in BACK:
             sends.append(_send(SHIPPED_REFUNDED, guid, {"do": "close"}, at))
 
 

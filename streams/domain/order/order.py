@@ -30,6 +30,7 @@ from streams.domain.order import (
     parked,
     progress,
     pushes,
+    returned,
     risk,
     saga,
     shipped,
@@ -202,6 +203,8 @@ def _fold(
             changed = True
     if mapped is not None and mapped["known"]:
         changed |= flags.mark_all(new, fact["topic"], mapped.get("flags") or (), at)
+        if mapped.get("axis") in returned.BACK and fact["topic"] in returned.CARRY:
+            changed |= flags.mark(new, returned.CAME_BACK, at)
         if mapped.get("event") == atomic.INVOICED:
             if atomic.INVOICED not in state.marks:
                 events.append(atomic.record(new, fact, atomic.INVOICED))

@@ -1,4 +1,5 @@
-"""Which lines of an order were refunded whole, and whether their goods stayed in the warehouse (FIN-07, INV-07).
+"""Which lines of an order were refunded whole, and whether their goods stayed in the warehouse (FIN-07, INV-07);
+whether its parcel came back (INV-14).
 
 A line that was refunded before the goods left goes back to stock, one refunded after that was shipped and stays sold.
 It counts when that happened, not what was heard of first: payment platforms are quick to tell, warehouses are not.
@@ -12,12 +13,25 @@ from typing import Final
 from streams.domain.order.reserved import Group
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import LOGISTICS_SIGNED, SHIPPED
+from streams.domain.status_map import RETURNED
 
 Back = Mapping[int, bool | None]
 """Number of a line that was refunded whole -> whether its goods stayed in the warehouse. None: a row of before, which
 does not say when it was refunded; the line stays as it is."""
 
 NOTHING: Final[Back] = {}
+
+BACK: Final = RETURNED - {"return:destroyed", "return:new_waybill", "return:or_forwarded"}
+"""Axes of a parcel that is with its sender."""
+CAME_BACK: Final = "came_back"
+"""A mark, no flag, of an order of whose parcel courier or warehouse said so."""
+CARRY: Final = ("couriers", "wms")
+"""Topics of those who have parcels in their hands."""
+
+
+def is_back(state: OrderState) -> bool:
+    """Whether all that was sent is with the sender again: of several parcels one does not say so of the others."""
+    return CAME_BACK in state.marks and len(state.waybills) <= 1
 
 
 def left_at(state: OrderState) -> int | None:

@@ -7,7 +7,8 @@
       requested
     a line refunded           release   that line, unless it had left before (see returned)
     refused or expired        release   the other lines of an unpaid order
-    awaiting confirmation     virtual   the units stand in the virtual warehouse until the customer signs (INV-14)
+    awaiting confirmation     virtual   the units stand in the virtual warehouse until the customer signs, or they come
+                                        back or are paid back (INV-14)
 
 A SKU that was under no stock control when the order came may be by the payment: it is asked to confirm all the same.
 
@@ -136,7 +137,7 @@ def ask(guid: str, state: OrderState, at: int, why: str, sends: list[Send]) -> N
     assert stock is not None
     wanted = _wanted(state, stock)
     back = returned.lines(state, stock.groups) if state.refunded_minor else returned.NOTHING
-    shown = state.rank == LOGISTICS_SIGNED and not state.flags & _ENDED
+    shown = state.rank == LOGISTICS_SIGNED and not state.flags & _ENDED and not returned.is_back(state)
     groups = None
     for place, group in enumerate(stock.groups):
         new = group

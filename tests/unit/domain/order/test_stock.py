@@ -531,6 +531,40 @@ def test_delivered_units_stand_in_the_virtual_warehouse_until_the_customer_signs
 
 
 @pytest.mark.rule("INV-14")
+@pytest.mark.parametrize(
+    ("topic", "axis", "more", "leaves"),
+    [
+        ("couriers", "return:signed", {}, True),
+        ("wms", "return:in_warehouse", {}, True),
+        ("couriers", "return:in_transit", {}, False),  # on its way back it is in nobody's shelf
+        ("couriers", "return:destroyed", {}, False),
+        ("couriers", "return:signed", {"waybill_no": "W2"}, False),  # one of two parcels
+        ("orders", "return:done", {}, False),  # a platform's word about a case, not about goods
+    ],
+)
+def test_delivered_units_leave_the_virtual_warehouse_when_the_parcel_is_back(
+    topic: str, axis: str, more: dict[str, Any], leaves: bool
+) -> None:
+    run = Run()
+    run.tell(created(), HELD, paid(), CONFIRMED, fact("wms", "loaded", T0 + HOUR, waybill_no="W1"))
+    run.tell(fact("couriers", "signed", T0 + DAY, waybill_no="W1"))
+    kind = "status_changed" if topic == "orders" else "exception" if topic == "couriers" else "package_scanned"
+    mapped = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": axis}
+    said = fact(topic, kind, T0 + 2 * DAY, raw_status="back", mapped=mapped, **more)
+    assert [command["enter"] for command in run.tell(said)] == [False] * leaves
+    assert run.tell({**said, "event_id": "again"}) == []
+
+
+@pytest.mark.rule("INV-14")
+def test_a_parcel_that_came_back_never_enters_the_virtual_warehouse_whatever_is_heard_of_first() -> None:
+    run = Run()
+    mapped = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": "return:signed"}
+    run.tell(created(), HELD, paid(), CONFIRMED, fact("wms", "loaded", T0 + HOUR))
+    run.tell(fact("couriers", "exception", T0 + 2 * DAY, raw_status="back", mapped=mapped))
+    assert run.tell(fact("couriers", "signed", T0 + DAY)) == []
+
+
+@pytest.mark.rule("INV-14")
 def test_units_whose_deduction_is_told_late_enter_the_virtual_warehouse_then() -> None:
     run = Run()
     run.tell(created(), HELD, paid(), fact("couriers", "signed", T0 + HOUR))
