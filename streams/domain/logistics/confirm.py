@@ -67,6 +67,8 @@ _SETTLED: Final = frozenset(
         *("return:cancelled", "goods:received"),
     }
 )
+_STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
+"""Return axes that do not say that a parcel goes back."""
 _COMPLAINTS: Final = 16
 _TIMES: Final = ("signed", "confirmed", "damaged", "disputed", "auto")
 _WORDS: Final = frozenset({"buyer_confirmed", "confirmation_scanned"})
@@ -79,7 +81,7 @@ def concerns(fact: Fact, settings: Settings) -> bool:
         return True
     if settings.auto_complete and _completes(fact, settings):
         return True
-    return bool(fact.get("mapped")) and (rank_of(fact) >= _SIGNED or _is_disputed(fact))
+    return bool(fact.get("mapped")) and (rank_of(fact) >= _SIGNED or _is_disputed(fact) or _goes_back(fact))
 
 
 def _completes(fact: Fact, settings: Settings) -> bool:
@@ -93,6 +95,12 @@ def _is_disputed(fact: Fact) -> bool:
         return False
     axis = mapped.get("axis")
     return "closed" in mapped["flags"] or (axis is not None and axis.startswith(_AXES) and axis not in _SETTLED)
+
+
+def _goes_back(fact: Fact) -> bool:
+    """The courier's word that the parcel is on its way back, or back: as good as a complaint."""
+    axis = (fact.get("mapped") or {}).get("axis")
+    return fact.get("topic") == "couriers" and axis is not None and axis.startswith("return:") and axis not in _STAYS
 
 
 def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None, list[Send]]:
@@ -122,7 +130,7 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
                 new["objected"] = at
                 sends.append(_objection(fact["order_guid"], fact["result"], at))
             new["disputed"] = min(at, new.get("disputed", at))
-    elif kind == "complaint":
+    elif kind == "complaint" or _goes_back(fact):
         new["complained"] = sorted({*new.get("complained", ()), at})[:_COMPLAINTS]
     elif kind in ("ticket_opened", "ticket_closed"):
         _ticket(new, fact.get("ticket_code") or "", int(kind == "ticket_closed"), at)

@@ -239,6 +239,29 @@ def test_a_complaint_before_the_signature_is_answered_by_it(at: int, counts: boo
     assert timeouts(it) == ([] if counts else [OVER])
 
 
+@pytest.mark.rule("LOG-15", "INV-14")
+@pytest.mark.parametrize(
+    ("source", "field", "code", "at", "counts"),
+    [
+        ("cainiao", "subLogisticsStatus", "RETURN_SIGN", DAY, True),
+        ("cainiao", "subLogisticsStatus", "RETURN", DAY, True),
+        ("kuaidi100", None, "4", DAY, True),
+        ("kuaidi100", None, "4", -1, False),  # sent again, and signed
+        ("sf", None, "648", DAY, False),  # forwarded, or sent back: nobody knows
+    ],
+)
+def test_a_parcel_that_goes_back_after_its_signature_holds_the_timeout(
+    source: str, field: str | None, code: str, at: int, counts: bool
+) -> None:
+    word = data.status_maps().find("couriers", (source,), field, code)
+    assert word["known"]
+    said = {"topic": "couriers", "event_type": "exception", "mapped": word}
+    it = Asked().signed().wait(0)
+    if confirm.concerns(said, SETTINGS):
+        it.say("couriers", "exception", at, mapped=word)
+    assert timeouts(it.wait(20 * DAY)) == ([] if counts else [OVER])
+
+
 @pytest.mark.rule("LOG-15")
 @pytest.mark.parametrize(("closed", "due"), [(2 * DAY, OVER), (9 * DAY, 9 * DAY + 1), (None, None)])
 @pytest.mark.parametrize("is_swapped", [False, True])
