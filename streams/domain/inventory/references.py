@@ -12,12 +12,16 @@
                     null removes it
     activity_set    {"activity", "sku" or "skus": [...], "starts_at", "ends_at", "freeze_ratio": 1, "flash": false}
 
+Times are epoch milliseconds or, as in every input line, ISO 8601 with an offset. A quota or a channel's stock that
+names no channel is of the channel that its event names.
+
 `routes` checks it and says where it goes: one message per SKU, with what was set as `set`; the rest to its channel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -74,7 +78,21 @@ def _units(value: Any) -> str | None:
 
 
 def _time(value: Any) -> str | None:
-    return None if type(value) is int and 0 <= value < LATEST else "is not a time in milliseconds"
+    good = type(value) is int and 0 <= value < LATEST
+    return None if good else "is not a time in milliseconds, nor one of ISO 8601 with an offset"
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMES: Final = frozenset({"starts_at", "ends_at", "next_batch_at"})
+
+
+def _moment(value: Any) -> Any:
+    """A time in ISO 8601 as milliseconds, cut off below them; what is none, as it stands."""
+    try:
+        moment = datetime.fromisoformat(value) if type(value) is str else None
+    except ValueError:
+        return value
+    return value if moment is None or moment.tzinfo is None else (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _words(most: int) -> Check:
@@ -133,6 +151,7 @@ def routes(fact: Mapping[str, Any]) -> Routes | str:
         return f"value is {wrong}"
     if not isinstance(value, dict):
         return "value is not a JSON object"
+    value = {name: _moment(field) if name in _TIMES else field for name, field in value.items()}
     kind = fact["event_type"]
     if kind == "quota_set":
         return _quota(fact, value)
@@ -157,6 +176,8 @@ def _reference(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
     if type(kind) is not str or kind not in _REFERENCES:
         return "value has no kind that is known: " + ", ".join((*_REFERENCES, *invoices.KINDS))
     needed, checks = _REFERENCES[kind]
+    if kind == "channel_stock" and value.get("channel") is None:
+        value = {**value, "channel": fact.get("channel")}
     wrong = _wrong(value, needed, checks)
     if wrong is not None:
         return wrong
@@ -190,6 +211,8 @@ def _quota(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
     if "quota" not in value:
         return "value has no quota"
     wrong = _wrong(value, ("sku",), {"quota": _units})
+    if not any(value.get(name) for name in ("channel", "activity", "warehouse")):
+        value = {**value, "channel": fact.get("channel")}
     if wrong is None and not any(value.get(name) for name in ("channel", "activity", "warehouse")):
         wrong = "value names neither channel nor activity nor warehouse"
     if wrong is not None:

@@ -272,10 +272,10 @@ def test_goods_moved_before_a_count_and_told_after_it_change_only_the_pools_that
 # -- what operations set ----------------------------------------------------------------------------------------------
 
 
-def told(it: Shop, kind: str, value: dict[str, Any], at: int = 0) -> list[str | None]:
+def told(it: Shop, kind: str, value: dict[str, Any], at: int = 0, **envelope: Any) -> list[str | None]:
     """Through intake's check to the SKU; the refusals."""
     fact = {"event_type": kind, "event_id": f"{kind}-{at}", "event_time": T0 + at, "source": "ops", "topic": "ops"}
-    found = routes({**fact, "value": json.dumps(value)})
+    found = routes({**fact, **envelope, "value": json.dumps(value)})
     assert not isinstance(found, str), found
     return [it.fold(message).refusal for topic, key, message in found if (topic, key) == ("stock-commands", SKU)]
 
@@ -327,6 +327,28 @@ def test_quotas_and_activities_are_set_by_their_values() -> None:
     assert it.stock.activities == {"618": [T0, T0 + 9, 500, 0, T0]}
 
 
+@pytest.mark.rule("INV-03", "INV-13")
+def test_what_names_no_channel_is_of_the_one_that_its_event_names() -> None:
+    it = shop(9)
+    assert told(it, "quota_set", {"sku": SKU, "quota": 3}, channel="tmall") == [None]
+    assert told(it, "quota_set", {"sku": SKU, "quota": 2, "activity": "618"}, at=1, channel="tmall") == [None]
+    assert [*it.stock.quotas] == ["\0tmall\0", "618\0\0"]
+    assert told(it, "reference_set", {"kind": "channel_stock", "sku": SKU, "quantity": 3}, channel="jd") == [None]
+    assert it.state["channel_stock"] == {"jd": 3}
+
+
+@pytest.mark.rule("INV-03", "CUS-05")
+@pytest.mark.parametrize("end", ["2026-01-26T00:00:00+08:00", "2026-01-25T16:00:00Z", 1_769_356_800_000])
+def test_times_may_be_written_as_in_every_input_line(end: Any) -> None:
+    it = shop(9)
+    start = "2026-01-24T00:00:00.0009+08:00"
+    assert told(it, "activity_set", {"activity": "618", "sku": SKU, "starts_at": start, "ends_at": end}) == [None]
+    assert it.stock.activities["618"][:2] == [1_769_184_000_000, 1_769_356_800_000]
+    assert told(it, "reference_set", {"kind": "alternative", "sku": SKU, "next_batch_at": end}) == [None]
+    assert it.stock.alternatives is not None
+    assert it.stock.alternatives["next_batch_at"] == 1_769_356_800_000
+
+
 GOOD = {"kind": "stock", "sku": "s", "warehouse": "w", "quantity": 1}
 ACTIVITY = {"activity": "a", "sku": "s", "starts_at": T0, "ends_at": T0 + 9}
 
@@ -360,6 +382,9 @@ ACTIVITY = {"activity": "a", "sku": "s", "starts_at": T0, "ends_at": T0 + 9}
         ("activity_set", {**ACTIVITY, "skus": "s"}, "value has a skus that is not a list"),
         ("activity_set", {**ACTIVITY, "ends_at": T0}, "value ends before it starts"),
         ("activity_set", {**ACTIVITY, "starts_at": T0 - 9, "ends_at": T0 - 5}, "ends_at that is over already"),
+        ("activity_set", {**ACTIVITY, "ends_at": "2026-01-26T00:00:00"}, "ends_at that is not a time"),
+        ("activity_set", {**ACTIVITY, "ends_at": "tomorrow"}, "ends_at that is not a time"),
+        ("activity_set", {**ACTIVITY, "ends_at": "9999-12-31T00:00:00Z"}, "ends_at that is not a time"),
         ("activity_set", {**ACTIVITY, "freeze_ratio": float("nan")}, "freeze_ratio that is not a number"),
         ("activity_set", {**ACTIVITY, "freeze_ratio": -1}, "freeze_ratio that is not a number"),
         ("activity_set", {**ACTIVITY, "flash": 1}, "flash that is not true or false"),
