@@ -266,7 +266,8 @@ class Sku:
         if line is None:
             if not whole(units):
                 return ("refused", "bad_quantity"), False
-            line = Line(number, units, "none", at, 0, message.get("warehouse"))
+            line = Line(number, units, "none", at, 0)
+        line.warehouse = message.get("warehouse") or line.warehouse
         wanted, sells = line.warehouse, line.back if line.state == "returned" else line.units
         first = wanted if wanted in self.warehouses() else self.warehouses()[0]
         if line.state == "held":

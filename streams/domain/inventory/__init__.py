@@ -3,6 +3,7 @@
     messages   commands of orders, and replies        inventory  which rule a message is for
     stock      pools, held, available (INV-01, 02)    holds      an order's lines, Try to Confirm or Cancel
     reserve    Try (INV-04, INV-06)                   settle     Confirm, Cancel, expiry, return (INV-07, 08, 14, 17)
+    place      which warehouse sends what was sold (INV-10)
     vouchers   carts (INV-05)                         quotas     quotas and activities (INV-03, 09)
     breaker    oversell breaker (INV-11)              warehouse  received, moved, counted (INV-10)
     references what operations set                    options    what to offer instead (CUS-05)

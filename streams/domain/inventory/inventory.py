@@ -1,7 +1,7 @@
 """One message or timer of one SKU: which rule it is for, what it may read, and what comes of it.
 
-    stock-commands (by sku) -> skus, holds, vouchers, seen -> stock-ledger, inventory-states, oversell-breaks,
-                                                             replies on order-facts, findings on alert-facts
+stock-commands (by sku) -> skus, holds, vouchers, seen -> stock-ledger, inventory-states, oversell-breaks,
+                                                         replies on order-facts, findings on alert-facts
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from . import breaker, holds, messages, quotas, reserve, settle, vouchers, warehouse
+from . import breaker, holds, messages, place, quotas, reserve, settle, vouchers, warehouse
 from .change import ACTIVITY, FORGET, HOLD, HOLDS, SEEN, SKUS, VOUCHER, VOUCHERS, Change
 from .settings import Settings
 from .stock import Stock
@@ -51,6 +51,8 @@ def _command(get: Get, do: str, command: Message, settings: Settings) -> Change:
         return settle.confirm(change, hold, command, settings)
     if do == messages.RELEASE or do == messages.RETURN:
         return settle.release(change, hold, command, settings)
+    if do == messages.PLACE:
+        return place.place(change, hold, command, settings)
     if do == messages.VIRTUAL:
         return settle.virtual(change, hold, command, settings)
     return change.refuse("no such command")

@@ -8,6 +8,7 @@ line_no): a command said twice is answered twice and changes nothing the second 
     confirm   Confirm: the units are sold (INV-07). Stands alone: without a valid hold it tries again (INV-08)
     release   Cancel: the hold ends; after a confirm the same as `return`
     return    sold units come back to the sales pool (a refund before shipping)
+    place     the goods are sent from this warehouse: units sold from the books of others are booked there; no reply
     virtual   the units enter or leave the virtual warehouse of orders awaiting confirmation (INV-14); no reply
 
 Facts of warehouses, carts and operations travel on the same topic and have an `event_type` instead of `do`. Quantities
@@ -29,6 +30,7 @@ RESERVE: Final = "reserve"
 CONFIRM: Final = "confirm"
 RELEASE: Final = "release"
 RETURN: Final = "return"
+PLACE: Final = "place"
 VIRTUAL: Final = "virtual"
 EXPIRE: Final = "expire"
 """Never a command: the `do` of the reply that tells an expiry."""
@@ -76,8 +78,8 @@ class Reserve(TypedDict):
 
 
 class Confirm(TypedDict):
-    """`at`: event time of the payment. `lines` as in the reserve. `quiet`: the order knows the SKU as under no stock
-    control, and need not hear that it still is."""
+    """`at`: event time of the payment. `lines` as in the reserve. `warehouse`: who has the order by now. `quiet`: the
+    order knows the SKU as under no stock control, and need not hear that it still is."""
 
     do: Literal["confirm"]
     sku: str
@@ -104,6 +106,15 @@ class Release(TypedDict):
     warehouse: NotRequired[str | None]
 
 
+class Place(TypedDict):
+    do: Literal["place"]
+    sku: str
+    order_guid: str
+    lines: Lines
+    at: int
+    warehouse: str
+
+
 class Virtual(TypedDict):
     do: Literal["virtual"]
     sku: str
@@ -114,7 +125,7 @@ class Virtual(TypedDict):
 
 
 class Reply(TypedDict):
-    """One per command except `virtual`, and one per expiry.
+    """One per command except `place` and `virtual`, and one per expiry.
 
     `lines`: [line_no, outcome, reason or null] and, where units are missing (refused as out_of_stock, or oversold), a
     fourth item: the options to offer (CUS-05, see `options`). `held_ms`: how long the units that this reply freed or

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import breaker, messages, quotas
@@ -43,9 +44,10 @@ def confirm(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
         if line is not None and line.phase == HELD:
             held_ms = max(0, at - line.since)
             longest = max(held_ms, longest or 0)
-            line = _confirm_held(change, line_no, line, held_ms)
+            line = _confirm_held(change, line_no, _sent_from(line, command), held_ms)
         else:
-            line = _confirm_late(change, line_no, line, units, command.get("warehouse"))
+            line = line or Line(units, EXPIRED, at, at)
+            line = _confirm_late(change, line_no, _sent_from(line, command))
         line.number = max(line.number, number)
         touched = True
         new.lines[line_no] = line
@@ -58,7 +60,7 @@ def confirm(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
     if missing:
         breaker.count(change, missing, settings)
     if touched:
-        _keep(change, new, settings)
+        keep(change, new, settings)
     change.reply(messages.CONFIRM, number, answers, longest)
     return change.finish()
 
@@ -81,11 +83,15 @@ def _confirm_held(change: Change, line_no: int, line: Line, held_ms: int) -> Lin
     return sold
 
 
-def _confirm_late(change: Change, line_no: int, line: Line | None, units: int, warehouse: str | None) -> Line:
+def _sent_from(line: Line, command: Mapping[str, Any]) -> Line:
+    """The line with the warehouse that has the order by now: it may be another one than the order named."""
+    warehouse = command.get("warehouse")
+    return line if warehouse in (None, line.warehouse) else replace(line, warehouse=warehouse)
+
+
+def _confirm_late(change: Change, line_no: int, line: Line) -> Line:
     """INV-08: no valid hold any more, or none ever."""
     stock = change.touch()
-    if line is None:
-        line = Line(units, EXPIRED, change.at, change.at, warehouse=warehouse)
     kept = line.taken  # of a line returned in part: what stayed sold
     units = line.quantity - sum(part for _, part in kept)
     covered = min(units, max(0, stock.available))
@@ -135,7 +141,7 @@ def release(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
     if change.too_much:
         return change.refuse_lines(command, messages.TOO_MANY_UNITS)
     if touched:
-        _keep(change, new, settings)
+        keep(change, new, settings)
     if owed and not _is_owed(new):
         _calm(change)
     change.reply(command["do"], number, answers, longest)
@@ -198,14 +204,14 @@ def expire(change: Change, hold: Hold, settings: Settings) -> Change:
             assert change.order_guid is not None
             change.writes.append((HOLDS, key(change.sku, change.order_guid), None))
         else:
-            _keep(change, hold, settings)
+            keep(change, hold, settings)
         return change
     new = hold.copy()
     longest = max(at - new.lines[number].since for number in ended)
     number = max(new.lines[number].number for number in ended)
     for line_no in ended:
         new.lines[line_no] = _end(change, line_no, new.lines[line_no], EXPIRED)
-    _keep(change, new, settings)
+    keep(change, new, settings)
     change.reply(messages.EXPIRE, number, [[line_no, messages.EXPIRED, None] for line_no in ended], longest)
     return change.finish()
 
@@ -225,11 +231,12 @@ def virtual(change: Change, hold: Hold | None, command: Mapping[str, Any], setti
     if command["enter"] and change.stock.virtual > MOST_SUM:
         return change.refuse(f"more than {MOST_SUM} units await confirmation")
     if change.changed:
-        _keep(change, new, settings)
+        keep(change, new, settings)
     return change.finish()
 
 
-def _keep(change: Change, hold: Hold, settings: Settings) -> None:
+def keep(change: Change, hold: Hold, settings: Settings) -> None:
+    """Store the order's lines until they may be forgotten."""
     assert change.order_guid is not None
     due = next_due(hold, settings.ended_kept_ms, settings.confirmed_kept_ms)
     if due <= change.at:

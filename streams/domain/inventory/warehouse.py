@@ -43,7 +43,7 @@ def received(change: Change, fact: Mapping[str, Any], settings: Settings) -> Cha
         return change.refuse("no such pool")
     if not settings.is_quantity(fact["quantity"]):
         return change.refuse("a quantity that is not a whole number of units")
-    _bring(change, fact["warehouse"], pool, fact["quantity"], RECEIVED)
+    bring(change, fact["warehouse"], pool, fact["quantity"], RECEIVED)
     return change.finish()
 
 
@@ -65,8 +65,8 @@ def moved(change: Change, fact: Mapping[str, Any], settings: Settings) -> Change
         if not left:
             return change.refuse(wrong)
     for name, part in left:
-        _bring(change, name, source, -part, MOVED)
-    _bring(change, other, target, units, MOVED)
+        bring(change, name, source, -part, MOVED)
+    bring(change, other, target, units, MOVED)
     return change.finish()
 
 
@@ -74,7 +74,7 @@ def _on_the_way(change: Change, arrived: str, units: int) -> list[tuple[str, int
     """Where goods come from that arrive at a warehouse which has fewer in transit itself: a transfer stands there under
     the warehouse it left. The fullest first, ties by name; empty if there are not so many in transit at all."""
     found: list[tuple[str, int]] = []
-    there = {name: _there(change, name, IN_TRANSIT) for name in change.stock.warehouses}
+    there = {name: known_of(change, name, IN_TRANSIT) for name in change.stock.warehouses}
     for name in sorted(there, key=lambda name: (name == arrived, -there[name], name)):
         part = min(units, max(0, there[name]))
         if part:
@@ -83,7 +83,7 @@ def _on_the_way(change: Change, arrived: str, units: int) -> list[tuple[str, int
     return [] if units else found
 
 
-def _there(change: Change, warehouse: str, pool: int) -> int:
+def known_of(change: Change, warehouse: str, pool: int) -> int:
     """Units of a pool that a figure later than the change has not counted, or has, but knew of no other before."""
     figure = _later(change, warehouse, pool)
     if figure is None:
@@ -155,13 +155,23 @@ def _correction(units: int, level: int) -> int:
     return units - level if units or level > 0 else 0
 
 
-def _bring(change: Change, warehouse: str, pool: int, delta: int, reason: str) -> None:
-    """Goods come or go; if a later figure has seen them, its correction is another one now."""
-    change.shift(warehouse, pool, delta, reason)
-    figure = _later(change, warehouse, pool)
+def bring(
+    change: Change,
+    warehouse: str,
+    pool: int,
+    delta: int,
+    reason: str,
+    line_no: int | None = None,
+    at: int | None = None,
+) -> None:
+    """Goods come or go; if a later figure has seen them, its correction is another one now. `line_no`: of the order
+    they are for; `at`: when they did, ms, if not when it is told."""
+    change.shift(warehouse, pool, delta, reason, line_no)
+    at = change.at if at is None else at
+    figure = _later(change, warehouse, pool, at)
     if figure is None:
         return
-    if change.at < figure.since:  # seen by the figure before already: nothing is new for this one
+    if at < figure.since:  # seen by the figure before already: nothing is new for this one
         change.shift(warehouse, pool, -delta, CORRECTION)
         return
     now = figure._replace(level=figure.level + delta)
@@ -177,10 +187,10 @@ def _bring(change: Change, warehouse: str, pool: int, delta: int, reason: str) -
         _audit(change, warehouse, pool, now)
 
 
-def _later(change: Change, warehouse: str, pool: int) -> Figure | None:
-    """The newest figure of a pool if it is later than what is told now."""
+def _later(change: Change, warehouse: str, pool: int, at: int | None = None) -> Figure | None:
+    """The newest figure of a pool if it is later than what is told now, or happened `at`."""
     known = change.stock.figures.get(_name(warehouse, pool))
-    return Figure(*known) if known is not None and change.at < known[0] else None
+    return Figure(*known) if known is not None and (change.at if at is None else at) < known[0] else None
 
 
 def _keep(change: Change, name: str, figure: Figure) -> None:

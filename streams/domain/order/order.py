@@ -28,6 +28,7 @@ from streams.domain.order import (
     money,
     oversold,
     parked,
+    placed,
     progress,
     pushes,
     returned,
@@ -234,6 +235,8 @@ def _follow(
     shipped.follow(guid, state, new, sends, at)
     if new.marks or new.refunded_minor:
         contradicted.follow(guid, state, new, fact, sends, at)
+    if new.aside is not state.aside and new.stock is not None:
+        placed.follow(guid, state, new, sends, at)
     moved = new.nodes is not state.nodes or new.reached is not state.reached
     if moved and new.stock is not None:
         oversold.follow(guid, state, new, sends, at)

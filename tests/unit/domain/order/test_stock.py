@@ -511,6 +511,32 @@ def test_the_order_tells_how_long_units_were_held_for_it() -> None:
     assert run.view()["held_ms"] == MINUTE
 
 
+@pytest.mark.rule("INV-10")
+def test_the_stock_is_told_which_warehouse_sends_what_was_deducted() -> None:
+    run = Run()
+    run.tell(created(), HELD, paid())
+    (command,) = run.tell(fact("wms", "allocated", T0 + MINUTE + 1, warehouse="gz"))  # answered or not
+    assert command == {
+        "do": "place", "sku": "BAG", "order_guid": GUID, "lines": [[1, 2]], "at": T0 + MINUTE + 1, "warehouse": "gz",
+    }  # fmt: skip
+    run.tell(CONFIRMED)
+    assert run.tell(fact("wms", "label_printed", T0 + HOUR + 1, warehouse="gz")) == []
+    (command,) = run.tell(fact("wms", "loaded", T0 + 2 * HOUR, warehouse="hz"))
+    assert (command["do"], command["warehouse"]) == ("place", "hz")
+    assert run.tell(fact("wms", "package_scanned", T0 + 3 * HOUR, warehouse="returns")) == []
+
+
+@pytest.mark.rule("INV-10")
+def test_what_is_not_deducted_or_comes_back_is_placed_nowhere() -> None:
+    run = Run()
+    run.tell(created(), HELD)
+    assert run.tell(fact("wms", "allocated", T0 + 1, warehouse="gz")) == []
+    (confirm,) = run.tell(paid())
+    assert (confirm["do"], confirm["warehouse"]) == ("confirm", "gz")
+    run.tell(CONFIRMED, refunded(T0 + HOUR, 30000))
+    assert run.tell(fact("wms", "picking_started", T0 + 2 * HOUR, warehouse="hz")) == []
+
+
 @pytest.mark.rule("INV-14")
 @pytest.mark.parametrize("leaving", ["customer", "refund", "closed"])
 def test_delivered_units_stand_in_the_virtual_warehouse_until_the_customer_signs_or_sends_them_back(
