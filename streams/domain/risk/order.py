@@ -31,6 +31,7 @@ from streams.domain.risk import chats, promise, standing, tally, verdict
 from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
 from streams.domain.risk.settings import Settings
 from streams.domain.rules.nodes import NODES, SHIPPED
+from streams.domain.status_map import says_closed
 
 KEPT: Final = 64
 """Events of a kind that are remembered of one order; a sender that never stops must not grow the row without end."""
@@ -60,6 +61,8 @@ def step(get: Get, guid: str, fact: Fact, settings: Settings) -> Outcome:
     if handler is not None:
         handler(out, guid, new, fact, settings)
     standing.follow(new, fact)
+    if says_closed(fact) and not standing.is_part_refunded(new):
+        _cancelled(out, guid, new, fact, settings)
     if standing.is_trouble(new, fact):
         new.setdefault("trouble", fact["event_time"])
     _settle(out, guid, before, new, fact["event_time"], settings)

@@ -34,9 +34,15 @@ def follow(row: dict[str, Any], fact: Fact) -> None:
             row["rests"] = at
     if says_closed(fact):
         row["closed"] = min(at, row.get("closed", at))
-    # FIN-07: platforms call an order closed when a part of it was refunded; that ends nothing.
-    if "closed" in row and not 0 < sum(row.get("refunds", {}).values()) < row.get("total", 0):
+    if "closed" in row and not is_part_refunded(row):
         row["over"] = 1
+
+
+def is_part_refunded(row: Row) -> bool:
+    """FIN-07: platforms call an order closed when a part of it was refunded; that ends nothing."""
+    back: int = sum(row.get("refunds", {}).values())
+    total: int = row.get("total", 0)
+    return 0 < back < total
 
 
 def is_trouble(row: Row, fact: Fact) -> bool:

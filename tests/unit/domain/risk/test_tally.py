@@ -45,6 +45,20 @@ def test_orders_cancelled_within_2_hours_are_told_by_hour_and_city_tier() -> Non
     assert json.loads(reports(desk)[-1]["rows"])[1]["orders"] == 3
 
 
+@pytest.mark.rule("RSK-02")
+@pytest.mark.rule("RSK-09")
+@pytest.mark.parametrize(("after", "refunded", "counts"), [(2 * HOUR, 0, 1), (2 * HOUR + 1, 0, 0), (HOUR, 100, 0)])
+def test_a_paid_order_closed_by_a_word_of_its_channel_was_cancelled(after: int, refunded: int, counts: int) -> None:
+    desk = Desk().say(created(NIGHT, guid(1), customer_id="c-1", city_tier="3"), paid(NIGHT, guid(1)))
+    if refunded:  # FIN-07: the word is about the part
+        desk.say(fact("payments", "refund_settled", NIGHT + MINUTE, guid(1), amount_minor=refunded))
+    word = {"known": True, "state": None, "node": None, "flags": ["closed"]}
+    desk.say(fact("orders", "status_changed", NIGHT + after, guid(1), raw_status="TRADE_CLOSED", mapped=word))
+    desk.say(created(NIGHT + DAY, guid(2), customer_id="c-1"))
+    assert [report["report_id"] for report in reports(desk)] == ["RSK-09/2026-05-12"] * counts
+    assert desk.signals(guid(2)) == {"earlier_cancellation"} if counts else not desk.signals(guid(2))
+
+
 def failing(desk: Desk, at: int, times: int) -> Desk:
     return desk.say(*(fact("payments", "payment_failed", at + n) for n in range(times)))
 
