@@ -133,21 +133,23 @@ def _pattern_words(rows: Sequence[Row]) -> str:
 
 
 def _popup(out: Outcome, row: Row, message: Message, limits: Limits) -> None:
-    """RSK-09: an hour with `popup_factor` times the failed payments of a mean hour of the day before it."""
+    """RSK-09: an hour with `popup_factor` times the failed payments of a mean hour of the day before it; of those hours
+    that are known, or an even rate would be an alarm on the first day."""
     at, hour = message["at"], message["at"] // calendar.HOUR_MS
     counts = dict(row["hours"])
     counts[hour] = counts.get(hour, 0) + 1
     before = sum(count for when, count in counts.items() if hour - _HOURS <= when < hour)
+    known = min(_HOURS, hour - min(counts))
     raised = row["raised"]
     finding: dict[str, Any] = {"rule": "RSK-09", "at": at}
     if (
         before
         and counts[hour] >= limits.popup_least
-        and counts[hour] * _HOURS >= limits.popup_factor * before
+        and counts[hour] * known >= limits.popup_factor * before
         and raised != hour
     ):
         title = "payments fail far more often than usual"
-        detail = f"{counts[hour]} failed payments within the hour, {before} in the 24 hours before"
+        detail = f"{counts[hour]} failed payments within the hour, {before} in the {known} hours before"
         out.sends.append((ALERTS, _POPUP_ALERT, {**finding, "do": "open", "title": title, "detail": detail}))
         raised = hour
         out.timers.append((REPORT, POPUPS, (hour + 2) * calendar.HOUR_MS))

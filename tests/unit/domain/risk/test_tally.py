@@ -78,6 +78,17 @@ def test_an_hour_with_three_times_the_failed_payments_is_told(times: int, findin
     assert [value["do"] for _, key, value in desk.out if key == "RSK-09/popups"] == [*findings, *["close"][: len(said)]]
 
 
+@pytest.mark.rule("RSK-09")
+@pytest.mark.parametrize(("now", "findings"), [(29, []), (30, ["open"])])
+def test_a_mean_hour_is_one_of_those_that_are_known(now: int, findings: list[str]) -> None:
+    desk = Desk()
+    for number in range(20):  # two hours of 10
+        at = T0 + number // 10 * HOUR
+        desk.say(created(T0, guid(number)), fact("payments", "payment_failed", at, guid(number)))
+    failing(desk.say(created()), T0 + 2 * HOUR, now)
+    assert [value["do"] for _, key, value in desk.out if key == "RSK-09/popups"] == findings
+
+
 @pytest.mark.rule("RSK-12")
 def test_the_capture_rate_is_of_abnormal_orders_warned_of_before() -> None:
     desk = Desk(weighing(page_dwell=2.5))
