@@ -5,7 +5,8 @@
 
 How often and how far apart is the `retry` of the node label_pending (`rules/node_records.json`); none: nothing is
 tried again, and nobody told. Failures are counted since the label was last printed, whatever order they come in; a
-retry that waits is dropped when the label prints or the order goes on, and an alert closes then.
+retry that waits is dropped when the label prints or the order goes on, and an alert closes then. While an order is
+locked or frozen no label is asked for, and nobody is told to print it (RSK-04).
 
 A failure that is told when its retry is due already - the worker was away, and the label most likely printed behind
 it in the same backlog - has its retry the same time after now; one told days late has none.
@@ -18,7 +19,7 @@ from typing import Any, Final
 from streams.domain.inventory import messages
 from streams.domain.order import codes
 from streams.domain.order.asides import NONE, Label
-from streams.domain.order.flags import CLOSED, REFUNDED
+from streams.domain.order.flags import CLOSED, FROZEN, LOCKED, REFUNDED
 from streams.domain.order.node_records import NodeRecord, NodeRecords
 from streams.domain.order.pushes import warehouse_of
 from streams.domain.order.state import OrderState
@@ -37,6 +38,7 @@ MAX_FAILED: Final = 16
 _PENDING: Final = NODE_NUMBER["label_pending"]
 _PRINTED: Final = NODE_NUMBER["label_printed"]
 _OVER: Final = CLOSED | REFUNDED
+_HELD: Final = FROZEN | LOCKED
 
 
 def fail(state: OrderState, at: int, records: NodeRecords) -> bool:
@@ -63,7 +65,8 @@ def watch(guid: str, state: OrderState, at: int, now: int, records: NodeRecords,
     failed = [when for when in label.failed if printed is None or when > printed]
     gone = NODE_STEP[state.node] > NODE_STEP[_PENDING] or state.flags & _OVER
     retry = None if record is None or gone else record.retry
-    if label.is_raised and (retry is None or len(failed) <= retry.times):
+    held = bool(state.flags & _HELD)
+    if label.is_raised and (retry is None or len(failed) <= retry.times or held):
         said = {"do": "close", "rule": RULE, "at": at, "order_guid": guid}
         sends.append((messages.ALERTS, f"{RULE}/{guid}", said))
     if not failed or record is None or retry is None:
@@ -71,8 +74,10 @@ def watch(guid: str, state: OrderState, at: int, now: int, records: NodeRecords,
         return
     if len(failed) < len(label.failed):  # printed in between: what follows is a new label
         label = Label(failed)
-    due, raised = None, label.is_raised
-    if len(failed) > retry.times:
+    due, raised = None, label.is_raised and not held
+    if held:
+        pass
+    elif len(failed) > retry.times:
         if not raised:
             sends.append((messages.ALERTS, f"{RULE}/{guid}", _finding(guid, state, record, failed)))
             raised = True

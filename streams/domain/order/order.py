@@ -388,7 +388,9 @@ def _invoiced(state: OrderState | None, fact: Fact, now: int, settings: OrderSet
 def _weighed(state: OrderState | None, fact: Fact, now: int, settings: OrderSettings) -> Decision:
     if state is None:
         raise UnknownOrder("a risk score for an order that was never created")
-    new, row, changed, sends = risk.learn(state, fact, now, settings.tiers, settings.stock, settings.seen_memory_ms)
+    new, row, changed, sends = risk.learn(
+        state, fact, now, settings.tiers, settings.stock, settings.nodes, settings.seen_memory_ms
+    )
     return Decision(new, row, [], changed, sends)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.domain.order import audit, dedup, flags, saga, shipped
+from streams.domain.order import audit, dedup, flags, labels, saga, shipped
 from streams.domain.order.lanes import TierRules
+from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send, StockRules
 
@@ -20,7 +21,9 @@ Learned = tuple[OrderState, dict[str, Any], bool, list[Send]]
 """The state, the audit row (without `raw`), whether order-states differs, and what follows."""
 
 
-def learn(state: OrderState, fact: Fact, now: int, tiers: TierRules, rules: StockRules, memory_ms: int) -> Learned:
+def learn(
+    state: OrderState, fact: Fact, now: int, tiers: TierRules, rules: StockRules, nodes: NodeRecords, memory_ms: int
+) -> Learned:
     """Fold what the risk agent says; a lock moves an order that is not in the warehouse yet to the lane review_l3."""
     here, key = audit.text(state), dedup.event_key(fact["source"], fact["event_id"])
     rule = "RSK-04" if fact["locked"] or fact.get("operator") or _locked(state) else "RSK-03"
@@ -39,6 +42,7 @@ def learn(state: OrderState, fact: Fact, now: int, tiers: TierRules, rules: Stoc
     new.version += 1
     sends = saga.follow(state, new, fact, -1, now, tiers, rules)
     shipped.follow(fact["order_guid"], state, new, sends, fact["event_time"])
+    labels.watch(fact["order_guid"], new, fact["event_time"], now, nodes, sends)
     return new, audit.row(fact, rule, audit.ACCEPTED, here, audit.text(new), fact["reason"]), True, sends
 
 

@@ -97,6 +97,38 @@ def test_a_label_that_prints_in_time_is_not_asked_for_again_and_a_new_one_begins
     assert "ST-11" not in order.alerts()
 
 
+def risk(when: int, locked: bool) -> dict[str, Any]:
+    told = {"score": 4.05, "locked": locked, "reason": "of a test", "operator": None if locked else "li"}
+    said = fact("risk", "_risk", when, source="risk", **told)
+    return {name: value for name, value in said.items() if name != "digest"}
+
+
+@pytest.mark.rule("RSK-04")
+@pytest.mark.rule("ST-11")
+@pytest.mark.parametrize("lock_first", [True, False])
+def test_no_label_of_a_locked_order_is_asked_for_until_it_is_unlocked(lock_first: bool) -> None:
+    lock, fails = risk(FAILED - SECOND if lock_first else FAILED + SECOND, True), failed(FAILED)
+    order = run(*([lock, fails] if lock_first else [fails, lock]))
+    order.wait_until(FAILED + 10 * MINUTE)
+    assert retries(order) == []
+    order.tell(risk(FAILED + 10 * MINUTE, False))
+    order.wait_until(FAILED + 10 * MINUTE + 30 * SECOND - 1)
+    assert retries(order) == []
+    order.wait_until(FAILED + 10 * MINUTE + 30 * SECOND)
+    assert [attempt for attempt, _ in retries(order)] == [1]
+
+
+@pytest.mark.rule("RSK-04")
+@pytest.mark.rule("ST-11")
+@pytest.mark.parametrize("lock_first", [True, False])
+def test_nobody_is_to_print_the_label_of_a_locked_order_by_hand(lock_first: bool) -> None:
+    lock, fails = risk(FAILED + 5 * MINUTE, True), [failed(FAILED + n * 35 * SECOND) for n in range(4)]
+    order = run(*([lock, *fails] if lock_first else [*fails, lock]))
+    assert order.alerts().get("ST-11") in (None, "close")
+    order.tell(risk(FAILED + 10 * MINUTE, False))
+    assert order.alerts()["ST-11"] == "open"
+
+
 @pytest.mark.rule("ST-11")
 def test_a_label_that_fails_again_before_its_retry_still_gets_each_of_them() -> None:
     order = run(failed(FAILED), failed(FAILED + 5 * SECOND))
@@ -140,8 +172,6 @@ def test_a_failure_told_late_is_retried_from_now_and_history_is_not(late: int, a
     assert retries(order) == []
     order.wait_until(FAILED + late + DAY)
     assert [attempt for attempt, _ in retries(order)] == [1] * asked
-
-
 
 
 @pytest.mark.rule("ST-11")
