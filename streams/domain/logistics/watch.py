@@ -118,14 +118,26 @@ def settle(guid: str, number: str, before: Row | None, row: Row, at: int, settin
         if arrived or rests(row) or moved_at(row) != moved_at(before or {}):
             over += [SLOW, STALLED]
         row = _close(guid, number, row, over, at, sends)
-    complaints = row.get("complaints", ())
-    if ended and len(complaints) >= settings.complaints and COMPLAINED not in row.get("raised", ()):
+    if ended and (complaints := row.get("complaints")):
+        row = _complained(guid, number, row, complaints, at, settings, sends)
+    return row, sends
+
+
+def _complained(
+    guid: str, number: str, row: Row, complaints: list[list[Any]], at: int, settings: Settings, sends: list[Send]
+) -> Row:
+    """Each complaint from the second on is told: it counts into the investigation, or opens it again. Whichever is
+    told last, there is no such finding before the second complaint."""
+    told = len(complaints)
+    for heard in range(max(settings.complaints, row.get("told", 0) + 1), told + 1):
         detail = (
-            f"signed according to {row.get('courier')}, and {len(complaints)} complaints since; waybill {number}: "
+            f"signed according to {row.get('courier')}, and {heard} complaints; waybill {number}: "
             "ask the courier for the proof of delivery"
         )
-        row = _raise(guid, number, row, COMPLAINED, "signed but not received", detail, at, sends)
-    return row, sends
+        since = max(at, complaints[heard - 1][0])
+        row = _raise(guid, number, row, COMPLAINED, "signed but not received", detail, since, sends)
+        row["told"] = told
+    return row
 
 
 def call(kind: str, guid: str, number: str, courier: str | None, at: int, attempt: int) -> Send:

@@ -7,16 +7,17 @@
     moved      last movement                           ended      delivered
     pushed     how often it was pushed again           probed     when it was probed last
     asked      the pickup for which an arrival was asked   timed   how long it took was told
-    refreshed  when it was last looked up at once      complaints ids of the events
+    refreshed  when it was last looked up at once      complaints [at, event id] of each
     raised     alerts that are open about it              cancelled  when the order, or the waybill, was cancelled
+    told       complaints of which the alert knows
     lies       last told to lie at a pickup point, or by a word that may be a signature to be delivered (LOG-05)
     returned   last told to be back with its sender
     package    [first told at, id] of the package that it is for
     replaced   when the next waybill was made for the same package
     foreign    when it was told to be bound to another order (ID-04)
 
-Under ORDER lie the complaints themselves, [[event id, waybill or ""], ...], and `cancelled`, with `ended`, the time of
-the last of them: either may come before any waybill is known, and counts for each it speaks of once that is.
+Under ORDER lie the complaints themselves, [[event id, waybill or "", at], ...], and `cancelled`, with `ended`, the time
+of the last of them: either may come before any waybill is known, and counts for each it speaks of once that is.
 
 All times are event times in ms, the earliest or the latest of their kind, so the row is a function of the set of facts.
 """
@@ -151,8 +152,10 @@ def _rejected(rows: Rows | None, number: str, at: int) -> Rows | None:
 def _complained(rows: Rows | None, number: str, event_id: str, at: int) -> Rows:
     """About the waybill it names, or about every one of the order, those to come included."""
     before = (rows or {}).get(ORDER, {})
-    said = sorted({*map(tuple, before.get("complaints", ())), (event_id, number)})[:_COMPLAINTS]
-    kept: Row = {**before, "complaints": [[*one] for one in said], "ended": max(at, before.get("ended", at))}
+    said = {(one[0], one[1]): [*one] for one in before.get("complaints", ())}
+    said.setdefault((event_id, number), [event_id, number, at])
+    first = [said[name] for name in sorted(said)][:_COMPLAINTS]
+    kept: Row = {**before, "complaints": first, "ended": max(at, before.get("ended", at))}
     found = {
         name: row if name == ORDER else _counted(name, row, kept["complaints"]) for name, row in (rows or {}).items()
     }
@@ -205,11 +208,12 @@ def is_back(row: Row) -> bool:
     return ("returned" in row and row["returned"] >= moved) or ("replaced" in row and row["replaced"] >= moved)
 
 
-def _counted(number: str, row: Row, said: list[list[str]]) -> Row:
-    """The waybill's row with the complaints that speak of it."""
-    known = row.get("complaints", [])
-    about = sorted({*known, *(event_id for event_id, named in said if named in ("", number))})[:_COMPLAINTS]
-    return row if about == known else {**row, "complaints": about}
+def _counted(number: str, row: Row, said: list[list[Any]]) -> Row:
+    """The waybill's row with the complaints that speak of it. Rows of an older program have no times."""
+    known = [one if type(one) is list else [0, one] for one in row.get("complaints", ())]
+    ids = {one[1] for one in known}
+    new = [[one[2] if len(one) > 2 else 0, one[0]] for one in said if one[1] in ("", number) and one[0] not in ids]
+    return {**row, "complaints": sorted([*known, *new])[:_COMPLAINTS]} if new else row
 
 
 def rank_of(fact: Fact) -> int:

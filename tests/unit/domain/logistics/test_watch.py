@@ -253,8 +253,27 @@ def test_customer_service_looks_up_a_waybill_once_a_minute(after: int, asked: in
 def test_the_second_complaint_about_a_signed_waybill_opens_an_investigation() -> None:
     it = Watched().courier("picked_up", 0).courier("signed", HOUR).say("orders", "complaint", 2 * HOUR, None)
     assert not it.alerts("LOG-11")
-    it.say("orders", "complaint", 3 * HOUR, None).say("orders", "complaint", 4 * HOUR, None)
+    it.say("orders", "complaint", 3 * HOUR, None)
     assert it.alerts("LOG-11") == [("open", 3 * HOUR)]
+
+
+@pytest.mark.rule("LOG-11")
+def test_each_further_complaint_is_told_though_a_person_may_have_ended_the_investigation() -> None:
+    it = Watched().courier("picked_up", 0).courier("signed", HOUR)
+    for hours in (2, 3, 4, 5):
+        it.say("orders", "complaint", hours * HOUR, None, event_id=f"c{hours}")
+    it.say("orders", "complaint", 5 * HOUR, None, event_id="c5")
+    assert it.alerts("LOG-11") == [("open", 3 * HOUR), ("open", 4 * HOUR), ("open", 5 * HOUR)]
+    assert "4 complaints" in [value["detail"] for to, _, value in it.sent if to == rules.ALERTS][-1]
+
+
+@pytest.mark.rule("LOG-11")
+def test_an_investigation_begins_with_the_second_complaint_though_the_signature_is_told_after_it() -> None:
+    it = Watched().courier("picked_up", 0)
+    for hours in (2, 5):
+        it.say("orders", "complaint", hours * HOUR, None)
+    it.courier("signed", HOUR, told=6 * HOUR)
+    assert it.alerts("LOG-11") == [("open", 5 * HOUR)]
 
 
 @pytest.mark.rule("LOG-11")
