@@ -160,6 +160,9 @@ def test_case_19_what_is_in_dispute_waits_for_a_person(topic: str, kind: str, fi
     ("result", "state", "told"),
     [
         ("Intact", "customer_signed", []),
+        ("CONFIRMED", "customer_signed", []),
+        ("No_Answer", "logistics_signed", []),
+        ("无人接听", "logistics_signed", []),
         ("已收到", "customer_signed", []),
         ("破损", "logistics_signed", ["LOG-15"]),
         ("package_damaged", "logistics_signed", ["LOG-15"]),
