@@ -22,9 +22,12 @@ from streams.domain.notify.text import Message, fit
 from streams.notify.outbox import Waiting
 from streams.notify.settings import Target, shown
 
-TOO_FAST: Final = frozenset({130101, 130102, 45009, 9499, 11232, 90033})
+TOO_FAST: Final = frozenset({130101, 130102, 410100, 45009, 9499, 11232, 90033})
 """Codes by which DingTalk, WeCom and Feishu say that a robot sends too much."""
 TOO_FAST_MS: Final = 60_000
+REFUSED: Final = frozenset({430101, 430102, 430103, 430104, 40058, 44004, 45002})
+"""Codes by which DingTalk and WeCom refuse a message for what it says (a link, a word, its length), as a 4xx does: the
+next one may pass. Any other is taken for the state of the robot or its settings."""
 NOT_THERE: Final = frozenset({401, 403, 404, 407, 408, 425, 429})
 """With 5xx: it is the target's or its settings' state, not what the message says; the next message would fare alike."""
 
@@ -207,7 +210,8 @@ def outcome_of(target: Target, status: int, retry_after: str | None, body: bytes
         if code == 0:
             return TOOK
         too_fast = isinstance(code, int) and code in TOO_FAST
-        return Outcome(False, f"code {code!r:.40}", after_ms=TOO_FAST_MS if too_fast else None)
+        refused = isinstance(code, int) and code in REFUSED
+        return Outcome(False, f"code {code!r:.40}", refused, TOO_FAST_MS if too_fast else None)
     missed = [name for name, value in target.options["ok"].items() if str(answer.get(name)) != shown(value)]
     return TOOK if not missed else Outcome(False, f"answered another {missed[0]}", refused=True)
 

@@ -24,26 +24,49 @@ from streams.notify.requests import TOOK, Outcome, Request, mark, outcome_of, re
 from streams.notify.settings import Target, shown
 
 MOST_ANSWER: Final = 65_536
+_MOST_HEARD: Final = 10_000
+_Name = tuple[str, int, str, str]
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # its debug lines hold whole addresses
 
 
 class Sender:
-    """Sends; a pool of connections is shared by all targets. Safe from several threads."""
+    """Sends; a pool of connections is shared by all targets. Safe from several threads, each with its own targets."""
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(num_pools=32, maxsize=2)
+        self._told: dict[str, dict[int, set[_Name]]] = {}
+        """Of each gateway, by the places of its numbers, what they took of messages that not all of them took. In
+        memory: after a restart they may be told twice."""
 
     def send(self, target: Target, message: Message, about: Sequence[Waiting], now: int) -> Outcome:
-        """Never raises for what the target does. A gateway with several numbers took it if all of them did."""
+        """Never raises for what the target does. A gateway with several numbers took it if all of them did; one that is
+        refused keeps it from no other, and those who took it hear of it no more."""
         if target.prefix:
             message = Message(f"{target.prefix} {message.title}", f"{target.prefix} {message.text}")
         if target.kind == "email":
             return _mailed(target, message, about, now)
-        for request in requests_of(target, message, about, now):
+        requests = requests_of(target, message, about, now)
+        if len(requests) == 1:
+            return self._post(target, requests[0])
+        told, names = self._told.setdefault(target.name, {}), {each.name for each in about}
+        ended = TOOK
+        for place, request in enumerate(requests):
+            heard = told.setdefault(place, set())
+            if names and names <= heard:
+                continue
             outcome = self._post(target, request)
-            if not outcome.took:
-                return outcome
-        return TOOK
+            if outcome.took:
+                heard.update(names)
+                continue
+            ended = outcome
+            if not outcome.refused:
+                break
+        for heard in told.values():
+            if ended.took:
+                heard.difference_update(names)
+            elif len(heard) > _MOST_HEARD:
+                heard.intersection_update(names)
+        return ended
 
     def _post(self, target: Target, request: Request) -> Outcome:
         ends = time.monotonic() + target.timeout_s

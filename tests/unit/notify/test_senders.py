@@ -89,6 +89,29 @@ def test_a_robot_that_answers_200_with_a_code_did_not_take_it(web: HttpTarget, k
     assert not send(robot(kind, url=web.url)).took
 
 
+@pytest.mark.rule("OTH-05")
+@pytest.mark.parametrize(("kind", "code"), [("dingtalk", 430102), ("wecom", 40058)])
+def test_a_message_that_a_robot_refuses_for_its_words_says_nothing_of_the_next(
+    web: HttpTarget, kind: str, code: int
+) -> None:
+    web.answers = [Answer(body={"errcode": code})]
+    assert send(robot(kind, url=web.url)).refused
+
+
+@pytest.mark.rule("OTH-05")
+@pytest.mark.parametrize("status", [400, 503])
+def test_a_number_that_is_refused_keeps_a_message_from_no_other_and_brings_it_to_none_twice(
+    web: HttpTarget, status: int
+) -> None:
+    target, sender = made({"kind": "sms", "url": web.url, "to": ["1", "2", "3"]}), Sender()
+    web.answers = [Answer(), Answer(status), Answer()]
+    assert sender.send(target, MESSAGE, about(), T0).refused == (status == 400)
+    assert sender.send(target, MESSAGE, about(), T0) == TOOK
+    assert sorted(got.body["to"] for got in web.got) == ["1", "2", "2", "3"]
+    assert sender.send(target, MESSAGE, about("level-1"), T0) == TOOK
+    assert [got.body["to"] for got in web.got[4:]] == ["1", "2", "3"]
+
+
 def test_a_gateway_gets_its_own_form_for_each_number(web: HttpTarget) -> None:
     entry = {
         "kind": "sms", "url": web.url, "to": ["1", {"env": "TOKEN"}], "headers": {"X-Key": {"env": "SIGN"}},
