@@ -103,7 +103,9 @@ def test_chasing_twice_in_a_day(apart: int, fires: bool) -> None:
 
 
 @pytest.mark.rule("RSK-02")
-@pytest.mark.parametrize("text", ["什么时候发货", "亲，快点发货吧", "赶紧发", "尽快发货", "付了三天了还没发货"])
+@pytest.mark.parametrize(
+    "text", ["什么时候发货", "亲，快点发货吧", "赶紧发", "尽快发货", "付了三天了还没发货", "帮我催一催", "什么时候能到"]
+)
 def test_customers_chase_in_their_own_words(text: str) -> None:
     desk = Desk().say(created(), fact("service", "chat_message", T0, text="催单"))
     assert "repeated_chasing" in desk.say(fact("service", "chat_message", T0 + HOUR, text=text)).signals()
