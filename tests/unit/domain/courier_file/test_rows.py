@@ -213,6 +213,14 @@ def test_a_wrong_row_is_named_and_the_others_still_go() -> None:
 
 
 @pytest.mark.rule("LOG-08")
+def test_a_list_may_have_the_contracts_names_and_short_numbers_that_begin_with_a_letter() -> None:
+    head = ("waybill_no", "raw_status", "event_time")
+    value = event(head, ("ZTO731", "门卫代收", ROW[2]))
+    assert (value["waybill_no"], value["raw_status"], value["event_time"]) == ("ZTO731", "门卫代收", AT)
+    assert [row.outcome for row in judged(head, ("731", "门卫代收", ROW[2]))] == ["bad"]  # may be the row's number
+
+
+@pytest.mark.rule("LOG-08")
 def test_numbers_that_a_csv_file_has_cut_are_refused_until_one_shows_they_are_whole() -> None:
     head, when = ("运单号", "签收时间"), ROW[2]
     cut, whole = ("1234567890123450", when), ("1234567890123451", when)
