@@ -190,6 +190,15 @@ def test_a_locked_order_that_is_shipped_all_the_same_is_told_until_it_is_unlocke
 
 
 @pytest.mark.rule("RSK-04")
+def test_nobody_is_to_stop_a_parcel_that_its_customer_has() -> None:
+    shop, where = red(), {"channel": "douyin", "order_no": "A1"}
+    shop.say("wms", "loaded", PEAK + 6 * MINUTE, "wms-hz", **where, waybill_no="W6")
+    shop.say("orders", "buyer_confirmed", PEAK + 60 * MINUTE, "douyin", **where)
+    assert [status for status, _ in shipped_alerts(shop)] == ["open", "closed"]
+    assert "locked" in Played(shop.runner).states["A1"]["flags"]
+
+
+@pytest.mark.rule("RSK-04")
 def test_what_had_left_before_the_lock_is_no_finding() -> None:
     shop = red()
     shop.say("wms", "loaded", PEAK - MINUTE, "wms-hz", channel="douyin", order_no="A1", waybill_no="W1")

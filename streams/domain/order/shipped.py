@@ -1,7 +1,8 @@
 """RSK-04: no fulfilment step of a locked order may pass. One that left all the same did leave, and somebody is told.
 
 Goods that were on their way before the lock began are no finding, whatever is told first. The alert closes when the
-order is unlocked or ends. Nothing is kept for it: closing what is not open does no harm.
+order is unlocked or ends: it is closed, refunded, or its customer has it. Nothing is kept for it: closing what is not
+open does no harm.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from streams.domain.inventory import messages
 from streams.domain.order.flags import CLOSED, LOCKED, REFUNDED
 from streams.domain.order.state import OrderState
 from streams.domain.order.stock import Send
-from streams.domain.rules.nodes import LOGISTICS_SIGNED, SHIPPED
+from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, SHIPPED
 
 RULE: Final = "RSK-04"
 _OVER: Final = CLOSED | REFUNDED
@@ -26,8 +27,8 @@ def follow(guid: str, old: OrderState, new: OrderState, sends: list[Send], at: i
     if left is None:
         return
     key, said = f"{RULE}/shipped/{guid}", {"rule": RULE, "at": at, "order_guid": guid}
-    if new.flags & _OVER or not new.flags & LOCKED:
-        if old.flags & LOCKED and not old.flags & _OVER:
+    if _is_over(new) or not new.flags & LOCKED:
+        if old.flags & LOCKED and not _is_over(old):
             sends.append((messages.ALERTS, key, {**said, "do": "close"}))
     elif _left(old) is None and left >= _locked_since(new):
         finding = {
@@ -38,6 +39,10 @@ def follow(guid: str, old: OrderState, new: OrderState, sends: list[Send], at: i
             "channel": new.channel,
         }
         sends.append((messages.ALERTS, key, {**said, **finding}))
+
+
+def _is_over(state: OrderState) -> bool:
+    return bool(state.flags & _OVER) or state.rank >= CUSTOMER_SIGNED
 
 
 def _left(state: OrderState) -> int | None:
