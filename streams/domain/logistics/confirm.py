@@ -117,24 +117,35 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
             new["signed"] = at
             new.setdefault("waybill_no", fact.get("waybill_no"))
     elif kind in _WORDS or kind == "cancel_marked" or (topic == "orders" and rank >= _CONFIRMED):
-        new["confirmed"] = min(at, new.get("confirmed", at))
+        _confirm(new, fact, sends)
     elif kind == "voice_call_result":
         result = answer_of(fact)
         if result == DAMAGED and "damaged" not in new:
             new["damaged"] = at
             sends.append(_damage(fact["order_guid"], at))
         elif result == CONFIRMED:
-            new["confirmed"] = min(at, new.get("confirmed", at))
+            _confirm(new, fact, sends)
         elif result and result not in settings.unreached:
             if result != DAMAGED and "objected" not in new:
                 new["objected"] = at
-                sends.append(_objection(fact["order_guid"], fact["result"], at))
+                if new.get("confirmed", at) <= at:
+                    sends.append(_objection(fact["order_guid"], fact["result"], at))
             new["disputed"] = min(at, new.get("disputed", at))
     elif kind == "complaint" or _goes_back(fact):
         new["complained"] = sorted({*new.get("complained", ()), at})[:_COMPLAINTS]
     elif kind in ("ticket_opened", "ticket_closed"):
         _ticket(new, fact.get("ticket_code") or "", int(kind == "ticket_closed"), at)
     return (row if new == (row or {}) else new), sends
+
+
+def _confirm(row: Row, fact: Fact, sends: list[Send]) -> None:
+    """All is well, or there is nothing left to dispute about; what was said later than that stands."""
+    at = fact["event_time"]
+    row["confirmed"] = min(at, row.get("confirmed", at))
+    if row.get("objected", at) < at:
+        guid = fact["order_guid"]
+        said = {"do": "close", "rule": "LOG-15", "at": at, "order_guid": guid}
+        sends.append((ALERTS, f"LOG-15/disputed/{guid}", said))
 
 
 def _ticket(row: Row, code: str, place: int, at: int) -> None:

@@ -72,6 +72,20 @@ def test_the_link_goes_out_at_the_signature_and_holds_for_seven_days() -> None:
 
 
 @pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize("word", ["confirmation_scanned", "voice_call_result"])
+@pytest.mark.parametrize(("later", "said"), [(HOUR, ["open", "close"]), (-HOUR, ["open"])])
+def test_a_dispute_ends_when_the_customer_confirms_after_it(word: str, later: int, said: list[str]) -> None:
+    at = 30 * HOUR
+    answer = {"result": "reship"}, {"result": "confirmed"}
+    it = Asked().signed().say("service", "voice_call_result", at, **answer[0])
+    it.say("service", word, at + later, **answer[1])
+    assert [value["do"] for _, key, value in it.sent if key == "LOG-15/disputed/G1"] == said
+    it = Asked().signed().say("service", word, at + later, **answer[1])
+    it.say("service", "voice_call_result", at, **answer[0])
+    assert [value["do"] for _, key, value in it.sent if key == "LOG-15/disputed/G1"] == ([] if later > 0 else said)
+
+
+@pytest.mark.rule("LOG-15")
 def test_without_a_word_for_more_than_24_hours_the_customer_is_called_and_again_after_72() -> None:
     it = Asked().signed().wait(DAY)
     assert it.requests == [LINK]
