@@ -10,6 +10,7 @@ from streams.domain import alert, channel, identity, ids, streak
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code, request_code
 from streams.domain.inventory import references
 from streams.domain.ledger import periods
+from streams.domain.logistics.waybill import kept_name
 from streams.domain.order.meanings import ANSWER
 from streams.domain.protected.cleaning import clean
 from streams.domain.protected.seal import SEAL
@@ -24,6 +25,7 @@ _CONTRACT = data.contract()
 _PROTECTED = data.protected()
 _RISK = data.risk().limits
 _ANSWERS = data.answers()
+_COURIER_OF = data.logistics().courier_of
 
 
 def make(maps: StatusMaps | None = None) -> Agent:
@@ -135,6 +137,8 @@ def _fold(ctx: Context, maps: StatusMaps, unread: dict[str, int], value: dict[st
             ctx.refuse(routes)
             return
         for target, name, message in routes:
+            if target == references.COURIERS:  # one row of a courier, whatever it is called
+                name = kept_name(name, _COURIER_OF)
             ctx.emit(target, name, message)
         return
     elif route == "period":

@@ -242,7 +242,8 @@ def test_case_31_a_callback_to_a_retired_domain_is_told_until_it_is_put_right() 
     assert "retired domain old.cn" in alert["detail"]
     assert "1 of 1 exit addresses" in alert["detail"]
     assert "203.0.113" not in str(alert)
-    shop.ops("reference_set", T0 + HOUR, {**ours, "whitelist": ["203.0.113.0/24"], "callback": "https://oms.cn/zto"})
+    right = {**ours, "courier": "中通", "whitelist": ["203.0.113.0/24"], "callback": "https://oms.cn/zto"}
+    shop.ops("reference_set", T0 + HOUR, right)
     assert alerts(shop, "LOG-07/zto/interface")[-1][0] == "closed"
     shop.ops("reference_set", T0 + HOUR, {**ours, "whitelist": ["all"]})
     assert [letter["stage"] for letter in shop.out("dead-letters")] == ["contract"]
