@@ -10,7 +10,7 @@ before it, the end of the order, timers) depends on when a fact came. Fields tha
     addresses, chases                            [time, event], sorted
     node, rank, scan                             [number, since], furthest state, latest word of a courier
     rests                                        latest word that the parcel is at a pickup point, there, or back
-    refunds, closed                              {event: amount}; since when its channel calls it closed
+    received, refunds, closed                    {event: amount} each; since when its channel calls it closed
     told                                         events that were passed on to a counter
     over                                         customer_signed or closed: nothing fires any more
     due, late, overdue, called                   its timer; alerts that were raised, `late` since when it is open
@@ -25,6 +25,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from streams.domain import calendar
+from streams.domain.contract import LIMITS
+from streams.domain.order import money
 from streams.domain.order.dedup import event_key
 from streams.domain.order.meanings import CONFIRM_TIMEOUT, operator_of
 from streams.domain.risk import chats, promise, standing, tally, verdict
@@ -38,7 +40,6 @@ KEPT: Final = 64
 _KEPT_FIELDS: Final = (
     ("customer", "customer_id"),
     ("tier", "city_tier"),
-    ("total", "total_minor"),
     ("promised", "promised_delivery_at"),
 )
 
@@ -144,6 +145,9 @@ def _created(out: Outcome, guid: str, fact: Fact, settings: Settings) -> dict[st
         if fact.get(field) is not None:
             row[name] = fact[field]
     row["currency"] = fact.get("currency") or "CNY"
+    price, _, _ = money.price(fact, LIMITS.amount)
+    if price is not None:
+        row["total"] = price
     if fact.get("ip"):
         row["ip"] = hashed(fact["ip"], settings)
     dwell = fact.get("page_dwell_s")
@@ -194,6 +198,7 @@ def pair(times: list[int], window: int) -> int | None:
 
 def _paid(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
     at, limits = fact["event_time"], settings.limits
+    _deposit(out, guid, row, fact, settings)
     if _noted(row, "paid", at) is None:
         return
     minute = (at + calendar.SHANGHAI_OFFSET_MS) % calendar.DAY_MS // calendar.MINUTE_MS
@@ -201,6 +206,10 @@ def _paid(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Se
         fire(row, "night_payment", at, f"paid at {minute // 60:02}:{minute % 60:02}")
     _chat_after(row, settings)
     _pay_then_cancel(out, guid, row, settings)
+
+
+def _deposit(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    _moved(row, "received", fact)
 
 
 def _chat(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
@@ -254,9 +263,14 @@ def _refund_asked(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, sett
 
 
 def _refunded(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
-    known = row.get("refunds", {})
-    if len(known) < KEPT:
-        row["refunds"] = {**known, _event(fact): fact.get("amount_minor") or 0}
+    _moved(row, "refunds", fact)
+
+
+def _moved(row: dict[str, Any], name: str, fact: Fact) -> None:
+    """What the order itself would count of its money."""
+    known = row.get(name, {})
+    if len(known) < KEPT and money.refusal(row["currency"], fact) is None:
+        row[name] = {**known, _event(fact): fact.get("amount_minor") or 0}
 
 
 def _cancelled(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
@@ -310,6 +324,7 @@ _HANDLERS: Final[dict[str, Any]] = {
     "address_changed": _address,
     "payment_succeeded": _paid,
     "balance_paid": _paid,
+    "deposit_paid": _deposit,
     "chat_opened": _chat,
     "chat_message": _words,
     "ticket_opened": _words,

@@ -40,9 +40,15 @@ def follow(row: dict[str, Any], fact: Fact) -> None:
 
 def is_part_refunded(row: Row) -> bool:
     """FIN-07: platforms call an order closed when a part of it was refunded; that ends nothing."""
+    paid, back = _moved(row)
+    return 0 < back < paid
+
+
+def _moved(row: Row) -> tuple[int, int]:
+    """(paid, paid back), minor units; the price stands for what was paid while nobody told that."""
+    paid: int = sum(row.get("received", {}).values()) or row.get("total", 0)
     back: int = sum(row.get("refunds", {}).values())
-    total: int = row.get("total", 0)
-    return 0 < back < total
+    return paid, back
 
 
 def is_trouble(row: Row, fact: Fact) -> bool:
@@ -98,4 +104,5 @@ def late_at(row: Row, settings: Settings) -> int | None:
 
 def is_ended(row: Row) -> bool:
     """Whether nobody need hurry any more: it is over, or all its money is back and it is not to be sent (RSK-10)."""
-    return bool(row.get("over")) or 0 < row.get("total", 0) <= sum(row.get("refunds", {}).values())
+    paid, back = _moved(row)
+    return bool(row.get("over")) or 0 < paid <= back

@@ -246,6 +246,29 @@ def test_the_second_address_change_of_a_high_value_order_asks_for_a_call(total: 
     assert desk.findings("RSK-07") == called
 
 
+@pytest.mark.rule("RSK-07")
+def test_the_price_of_an_order_whose_total_nobody_told_is_that_of_its_lines() -> None:
+    frame = {"line_no": 1, "sku": "FRAME", "quantity": 2, "unit_price_minor": 250_000}
+    desk = Desk().say(created(total_minor=None, lines=[frame]))
+    desk.say(fact("orders", "address_changed", T0 + HOUR), fact("orders", "address_changed", T0 + 9 * HOUR))
+    assert desk.findings("RSK-07") == ["open"]
+
+
+@pytest.mark.rule("RSK-10")
+@pytest.mark.parametrize(
+    ("payments", "back", "findings"),
+    [
+        ([29_000], 29_000, []),  # less than the price was paid, and all of it is back
+        ([30_000, 30_000], 30_000, ["open"]),  # it was paid twice, and one is back
+        ([30_000], 29_999, ["open"]),
+    ],
+)
+def test_an_order_ends_when_all_that_was_paid_is_back(payments: list[int], back: int, findings: list[str]) -> None:
+    desk = Desk().say(created(), *(paid(T0 + n) | {"amount_minor": sum_} for n, sum_ in enumerate(payments)))
+    desk.say(fact("payments", "refund_settled", T0 + HOUR, amount_minor=back, currency="CNY"))
+    assert desk.pass_to(T0 + 2 * DAY).findings("RSK-10") == findings
+
+
 @pytest.mark.rule("RSK-10")
 @pytest.mark.parametrize(("after", "findings"), [(DAY, []), (DAY + 1, ["open"])])
 def test_paid_and_unshipped_for_more_than_24_hours(after: int, findings: list[str]) -> None:
