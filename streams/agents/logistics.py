@@ -26,7 +26,8 @@ logistics = Agent(
 WAYBILLS = logistics.table("waybills")
 CONFIRMATIONS = logistics.table("confirmations")
 DESTINATIONS = logistics.table("destinations", kept=0.2)
-"""[told at, province, city, carrier?] by order: read when a waybill comes up, is picked up and arrives."""
+"""[told at, province, city, carrier?, price?, currency?] by order: read when a waybill comes up, is picked up and
+arrives, and when money goes back."""
 
 TIMER: Final = "waybills"
 _ADDRESSED: Final = frozenset({"order_created", "address_changed"})
@@ -46,7 +47,13 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
     if rules.concerns(fact):
         before = ctx[WAYBILLS].get(guid)
         outcome = rules.step(
-            before, fact, ctx.now, _SETTINGS, partial(_destination, ctx, guid), partial(_carrier, ctx, guid)
+            before,
+            fact,
+            ctx.now,
+            _SETTINGS,
+            partial(_destination, ctx, guid),
+            partial(_carrier, ctx, guid),
+            partial(_price, ctx, guid),
         )
         if outcome.rows is not before:
             _store(ctx, WAYBILLS, guid, outcome.rows)
@@ -99,6 +106,10 @@ def _destination(ctx: Context, guid: str) -> rules.arrival.Place:
 
 def _carrier(ctx: Context, guid: str) -> str | None:
     return rules.arrival.carrier_of(ctx[DESTINATIONS].get(guid))
+
+
+def _price(ctx: Context, guid: str) -> tuple[int, str | None] | None:
+    return rules.arrival.price_of(ctx[DESTINATIONS].get(guid))
 
 
 def _store(ctx: Context, table: TableSpec, guid: str, row: Any) -> None:

@@ -249,6 +249,19 @@ def test_case_31_a_callback_to_a_retired_domain_is_told_until_it_is_put_right() 
     assert [letter["stage"] for letter in shop.out("dead-letters")] == ["contract"]
 
 
+@pytest.mark.rule("LOG-01")
+@pytest.mark.parametrize(("amounts", "pushed"), [([9900], 0), ([9000, 900], 0), ([9899], 1)])
+def test_a_waybill_whose_order_has_all_its_money_back_is_pushed_to_no_courier(amounts: list[int], pushed: int) -> None:
+    shop = Shop().order("douyin", "D1", T0).pay("douyin", "D1", T0)
+    shop.say("wms", "label_printed", T0 + HOUR, "wms-hz", channel="douyin", order_no="D1", waybill_no="W1")
+    for number, amount in enumerate(amounts):
+        back = {"amount_minor": amount, "currency": "CNY"}
+        at = T0 + HOUR + (number + 1) * MINUTE
+        shop.say("payments", "refund_settled", at, "wechatpay", channel="douyin", order_no="D1", **back)
+    shop.runner.advance(T0 + HOUR + 11 * MINUTE)
+    assert [row["kind"] for row in shop.out("logistics-requests")] == ["push"] * pushed
+
+
 # -- LOG-16: when will it arrive? -------------------------------------------------------------------------------------
 
 HOME = {"province": "浙江省", "city": "杭州市", "district": "西湖区", "street": "文三路99号", "receiver": "王五"}
@@ -277,7 +290,7 @@ def test_the_customer_is_told_an_arrival_by_what_others_of_the_lane_took() -> No
     assert state["customer_text"] == "parcel sent, arrives in about 2 days"
     for topic in ("lane-facts", "order-states", "alerts"):
         assert not any(word in str(shop.runner.output(topic)) for word in ("文三路", "王五", "13800001111", "西湖区"))
-    assert {len(row) for row in shop.runner.table("logistics", "destinations").values()} == {3}
+    assert {tuple(row[3:]) for row in shop.runner.table("logistics", "destinations").values()} == {(None, 9900, "CNY")}
     shop.runner.advance(T0 + 40 * 24 * HOUR)
     assert shop.runner.table("estimates", "lanes") == {}
     assert shop.runner.table("logistics", "destinations") == {}

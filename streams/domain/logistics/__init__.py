@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 _TOPICS: Final = frozenset({"couriers", "wms", "orders"})
-_ABOUT_ALL: Final = frozenset({"complaint", "cancel_marked"})
+_ABOUT_ALL: Final = frozenset({"complaint", "cancel_marked", "refund_settled"})
 """What is said of an order's waybills without naming them."""
 
 
@@ -77,6 +77,14 @@ def nobody() -> str | None:
     return None
 
 
+Price = Callable[[], "tuple[int, str | None] | None"]
+"""What the order costs, and in which currency; asked for only where money goes back."""
+
+
+def unknown() -> None:
+    """Of an order whose price nobody told."""
+
+
 def concerns(fact: Fact) -> bool:
     """Whether the fact may say something of a waybill; nearly all do not, and need no look at the rows."""
     kind = fact["event_type"]
@@ -94,12 +102,19 @@ def step(
     settings: Settings,
     destination: Destination = nowhere,
     carrier: Carrier = nobody,
+    price: Price = unknown,
 ) -> Outcome:
     """One fact about the order."""
     guid, at = fact["order_guid"], fact["event_time"]
     if fact["event_type"] == "manual_command":
         return _refresh(rows, fact, settings)
-    new = waybill.observe(rows, fact, settings.courier_of)
+    if fact["event_type"] == "refund_settled":
+        costs = price()
+        if costs is None or fact.get("currency") not in (None, costs[1] or fact.get("currency")):
+            return Outcome(rows)
+        new = waybill.refunded(rows, fact, costs[0])
+    else:
+        new = waybill.observe(rows, fact, settings.courier_of)
     out = Outcome(new)
     if new is rows or new is None:
         return out

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .. import calendar
+from ..contract import LIMITS
+from ..order import money
 from .waybill import Row
 
 Counts = Mapping[str, Any]
@@ -64,20 +66,29 @@ def place_of(address: Any) -> Place:
 
 
 def destination(row: list[Any] | None, fact: Mapping[str, Any]) -> list[Any] | None:
-    """[at, province, city, carrier?] after an order_created or address_changed: the latest address stands, and the
-    first carrier that the shop named. The object given if the fact says nothing new."""
+    """[at, province, city, carrier?, price?, currency?] after an order_created or address_changed: the latest address
+    stands, and the first carrier that the shop named. The object given if the fact says nothing new."""
     place, carrier, new = place_of(fact.get("address")), _word(fact.get("carrier")), row
     told = [fact["event_time"], *place]
     if place != NOWHERE and (row is None or told > row[:_TOLD]):
         new = [*told, *(row or ())[_TOLD:]]
-    if carrier and len(new or ()) <= _TOLD:
-        new = [*(new or (0, *NOWHERE)), carrier]
+    if carrier and carrier_of(new) is None:
+        new = [*(new or (0, *NOWHERE))[:_TOLD], carrier, *(new or ())[_TOLD + 1 :]]
+    if fact.get("event_type") == "order_created" and price_of(new) is None:
+        price, _, _ = money.price(dict(fact), LIMITS.amount)
+        if price:
+            new = [*(new or (0, *NOWHERE))[:_TOLD], carrier_of(new), price, fact.get("currency")]
     return new
 
 
 def carrier_of(row: list[Any] | None) -> str | None:
     """Who is to carry the order's parcels by the word of the shop; None if it did not say."""
     return row[_TOLD] if row is not None and len(row) > _TOLD else None
+
+
+def price_of(row: list[Any] | None) -> tuple[int, str | None] | None:
+    """What the order costs, minor units, and its currency if that was told; None if nobody told a price."""
+    return (row[_TOLD + 1], row[_TOLD + 2]) if row is not None and len(row) > _TOLD + 1 else None
 
 
 def _word(value: Any) -> str:

@@ -16,8 +16,9 @@
     replaced   when the next waybill was made for the same package
     foreign    when it was told to be bound to another order (ID-04)
 
-Under ORDER lie the complaints themselves, [[event id, waybill or "", at], ...], and `cancelled`, with `ended`, the time
-of the last of them: either may come before any waybill is known, and counts for each it speaks of once that is.
+Under ORDER lie the complaints themselves, [[event id, waybill or "", at], ...], what was refunded, {event id: [amount,
+at]}, and `cancelled`, with `ended`, the time of the last of them: each may come before any waybill is known, and counts
+for each it speaks of once that is.
 
 All times are event times in ms, the earliest or the latest of their kind, so the row is a function of the set of facts.
 """
@@ -38,6 +39,7 @@ Rows = dict[str, Row]
 WAYBILLS: Final = 64
 """Waybills of an order that are watched; a sender that makes up ever new ones must not make its row grow."""
 _COMPLAINTS: Final = 16
+_REFUNDS: Final = 64
 ORDER: Final = ""
 """Key of the row that is no waybill's."""
 
@@ -170,6 +172,21 @@ def _cancelled(rows: Rows | None, at: int) -> Rows | None:
     found = {name: {**row, "cancelled": min(since, row.get("cancelled", since))} for name, row in (rows or {}).items()}
     found[ORDER] = {**before, "cancelled": since, "ended": max(at, before.get("ended", at))}
     return rows if rows == found else found
+
+
+def refunded(rows: Rows | None, fact: Fact, price: int) -> Rows | None:
+    """LOG-01: what is not on its way when all the money has gone back is not to be sent."""
+    before = (rows or {}).get(ORDER, {})
+    known = before.get("refunds", {})
+    if fact["event_id"] in known or len(known) >= _REFUNDS:
+        return rows
+    at: int = fact["event_time"]
+    back = {**known, fact["event_id"]: [fact.get("amount_minor") or 0, at]}
+    kept = {**before, "refunds": back, "ended": max(at, before.get("ended", at))}
+    found: Rows = {**(rows or {}), ORDER: kept}
+    if sum(amount for amount, _ in back.values()) < price:
+        return found
+    return _cancelled(found, max(when for _, when in back.values()))
 
 
 def asked_of(row: Row) -> str | None:
