@@ -194,3 +194,12 @@ def test_what_a_rejected_one_takes_back_stays_taken() -> None:
     assert desk.asks[-1]["amount_minor"] == -7000, "10,000 less the 3,000 that are still to be taken back"
     desk.issue(RED_AT + HOUR, "R2").again().issue(AGAIN + DAY, "R1")
     assert (desk.reds, desk.red_minor, desk.status()) == ([("issued", "R1"), ("issued", "R2")], 10000, "red")
+
+
+@pytest.mark.rule("TAX-09", "FIN-07")
+@pytest.mark.parametrize("refunded", [0, 1])
+def test_a_red_invoice_takes_back_the_refunded_line_of_an_order_whose_lines_begin_at_0(refunded: int) -> None:
+    desk = Desk()
+    desk.sell("A", line(0, 6000), line(1, 4000)).until(SIGNED + HOUR).answer(SIGNED + HOUR)
+    desk.refund("A", 3000, RED_AT, line_no=refunded)
+    assert [(row["line_no"], row["amount_minor"]) for row in desk.asks[-1]["lines"]] == [(refunded, -3000)]

@@ -31,6 +31,7 @@ from streams.domain.ledger.settings import CONFIRMED, FEE, PICKED, Settings
 from streams.domain.order import claims, money
 from streams.domain.order.dedup import event_key
 from streams.domain.order.meanings import CONFIRM_TIMEOUT, RESOLVE
+from streams.domain.order.numbers import numbered
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, SHIPPED
 
 Fact = dict[str, Any]
@@ -107,7 +108,7 @@ def _created(fact: Fact, settings: Settings) -> Row:
             row["unexplained"] = worth - off - total
         off = worth - total
     off = min(off, worth)
-    numbers = [line.get("line_no") or n for n, line in enumerate(lines, 1)]
+    numbers = numbered([line.get("line_no") for line in lines])
     row["parts"] = [list(part) for part in zip(numbers, gross, split(off, gross), strict=True) if part[1]]
     if total > worth - off:
         row["other"] = total - worth + off

@@ -18,7 +18,7 @@
     shipped    RSK-04  locked, and shipped all the same verdicts   ST-09  what an approval says
     returned   INV-07  lines refunded before they left  oversold   INV-08  sold short, and shipped after all
     contradicted FIN-13, WMS-02  closed, and paid; refunded, and shipped
-    placed     INV-10  the warehouse that sends it
+    placed     INV-10  the warehouse that sends it      numbers    which line a number means
     view       the record of order-states
 """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from streams.domain.order.numbers import numbered
 from streams.domain.order.reserved import Group
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import LOGISTICS_SIGNED, SHIPPED
@@ -60,17 +61,31 @@ def _refunded(state: OrderState) -> dict[int, int | None]:
     for entry in state.money.values():
         if entry[0] is not None and entry[0] < 0 and entry[1] is not None:
             parts.setdefault(entry[1], []).append(entry)
-    worth = {line[0]: line[2] * line[3] for line in state.lines if line[2] and line[3] is not None}
+    worth = _worth(state)
     listed, paid = sum(worth.values()), state.paid_minor
     found: dict[int, int | None] = {}
     for number, refunds in parts.items():
-        full, amount = worth.get(number, 0), 0
+        if number not in worth:
+            continue
+        full, amount = worth[number], 0
         for told in sorted(refunds, key=_when):
             amount -= told[0] or 0
             # A discount is shared out and rounded, so the share may be off by one unit.
             if amount >= full or (0 < paid < listed and (amount + 1) * listed >= full * paid):
                 found[number] = told[2] if len(told) > 2 else None
                 break
+    return found
+
+
+def _worth(state: OrderState) -> dict[int, int]:
+    """Number of a line -> its price, minor units; without those that nobody told a price of: whether one of them was
+    refunded whole nobody can say. What was sold alone is worth the total, a gift nothing."""
+    lines = list(zip(numbered([line[0] for line in state.lines]), state.lines, strict=True))
+    found = {number: (units or 0) * (price or 0) for number, (_, _, units, price, gift) in lines if price is not None}
+    found |= {number: 0 for number, line in lines if line[4]}
+    sold = [number for number, line in lines if not line[4]]
+    if len(sold) == 1 and sold[0] not in found and state.total_minor:
+        found[sold[0]] = state.total_minor
     return found
 
 

@@ -28,6 +28,7 @@ from streams.domain.inventory import messages
 from streams.domain.order import returned
 from streams.domain.order.flags import CLOSED, REFUNDED
 from streams.domain.order.meanings import GIVEN_UP
+from streams.domain.order.numbers import numbered
 from streams.domain.order.reserved import (
     CONFIRM,
     DEDUCTED,
@@ -87,10 +88,8 @@ class StockRules:
 
 
 def by_sku(lines: Sequence[Sequence[Any]]) -> dict[str, Lines]:
-    """The lines of an order by SKU. Lines without a number, or with one number twice, go by their place."""
-    numbers: Sequence[Any] = [line[0] for line in lines]
-    if None in numbers or len(set(numbers)) < len(numbers):
-        numbers = range(1, len(lines) + 1)
+    """The lines of an order by SKU."""
+    numbers = numbered([line[0] for line in lines])
     found: dict[str, Lines] = {}
     for n, line in enumerate(lines):
         sku, quantity = line[1], line[2]

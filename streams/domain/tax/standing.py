@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from streams.domain.ledger.apportion import split
+from streams.domain.order.numbers import numbered
 
 from . import codes
 from .desk import INVOICES, ORDER_FACTS, Desk, Row
@@ -48,7 +49,8 @@ def skus(row: Row) -> list[str]:
 
 def _goods(order: Row) -> list[tuple[int, str, int, int]]:
     """(line_no, sku, units, what it is worth) of lines that are worth anything; without prices, by units."""
-    lines = [(line[0] or number, *line[1:]) for number, line in enumerate(order["lines"], 1)]
+    told = order["lines"]
+    lines = [(number, *line[1:]) for number, line in zip(numbered([line[0] for line in told]), told, strict=True)]
     found = [line for line in lines if not line[4]] or lines
     priced = any(line[3] for line in found)
     goods = [(line[0], line[1], line[2], line[2] * (line[3] or 0) if priced else line[2]) for line in found]

@@ -58,6 +58,15 @@ def test_the_price_decides_what_is_discount_and_what_is_freight(
     assert (row.get("parts"), row.get("other"), row.get("total")) == (parts, other, total)
 
 
+@pytest.mark.rule("FIN-03", "FIN-06")
+@pytest.mark.parametrize(
+    ("told", "numbers"), [([0, 1], [0, 1]), ([None, 1], [1, 2]), ([4, 4], [1, 2]), ([7, 3], [7, 3]), ([0], [0])]
+)
+def test_each_line_has_a_number_of_its_own(told: list[int | None], numbers: list[int]) -> None:
+    row = row_of(created(lines=[{**LINE, "line_no": number} for number in told], total_minor=None))
+    assert [number for number, _, _ in row["parts"]] == numbers
+
+
 @pytest.mark.rule("FIN-07", "ST-03")
 def test_ledger_and_order_count_the_same_money() -> None:
     unknown = mapped(known=False)

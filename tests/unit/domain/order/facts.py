@@ -85,7 +85,7 @@ def refunded(when: int, amount: int, **fields: Any) -> Fact:
     return fact("payments", "refund_settled", when, amount_minor=amount, **fields)
 
 
-def line(number: int, sku: str, quantity: int = 1, price: int = 15000) -> dict[str, Any]:
+def line(number: int | None, sku: str, quantity: int = 1, price: int | None = 15000) -> dict[str, Any]:
     return {"line_no": number, "sku": sku, "quantity": quantity, "unit_price_minor": price, "is_gift": False}
 
 
@@ -106,9 +106,7 @@ def answered(do: str, number: int, when: int, *lines: list[Any], sku: str = "BAG
     }
 
 
-def mapped(
-    state: str | None = None, node: str | None = None, *, known: bool = True, **more: Any
-) -> dict[str, Any]:
+def mapped(state: str | None = None, node: str | None = None, *, known: bool = True, **more: Any) -> dict[str, Any]:
     """What intake found for a raw status."""
     return {"known": known, "state": state, "node": node, "flags": [], "event": None, "axis": None} | more
 

@@ -267,6 +267,47 @@ def test_a_later_part_of_the_price_may_show_that_a_line_was_refunded_in_part_onl
         assert (sent_of(run, "BAG"), sent_of(run, "CUP")) == ("c", "c"), "its share is 70.00"
 
 
+@pytest.mark.rule("INV-07", "FIN-07")
+def test_a_part_of_the_price_of_a_line_without_a_number_is_no_return() -> None:
+    run = Run()
+    run.tell(created(lines=[line(None, "BAG"), line(None, "CUP")]), paid(amount=30000))
+    run.tell(refunded(T0 + HOUR, 500, line_no=2))
+    assert (sent_of(run, "BAG"), sent_of(run, "CUP")) == ("c", "c")
+    run.tell(refunded(T0 + 2 * HOUR, 14500, line_no=2))
+    assert (sent_of(run, "BAG"), sent_of(run, "CUP")) == ("c", "x")
+
+
+@pytest.mark.rule("INV-07", "FIN-07")
+@pytest.mark.parametrize("gift", [[], [{**line(2, "PEN", price=5000), "is_gift": True}]])
+def test_a_line_that_was_sold_alone_without_a_price_is_worth_the_total(gift: list[Any]) -> None:
+    run = Run()
+    run.tell(created(lines=[line(1, "BAG", price=None), *gift], total_minor=10000), paid(amount=10000))
+    run.tell(refunded(T0 + HOUR, 9999, line_no=1))
+    assert sent_of(run, "BAG") == "c"
+    run.tell(refunded(T0 + 2 * HOUR, 1, line_no=1))
+    assert sent_of(run, "BAG") == "x"
+
+
+@pytest.mark.rule("INV-07", "FIN-07")
+def test_no_part_of_an_order_returns_one_of_several_lines_without_prices() -> None:
+    run = Run()
+    lines = [line(1, "BAG", price=None), line(2, "CUP", price=None)]
+    run.tell(created(lines=lines, total_minor=10000), paid(amount=10000))
+    run.tell(refunded(T0 + HOUR, 5000, line_no=1))
+    assert (sent_of(run, "BAG"), sent_of(run, "CUP")) == ("c", "c")
+    run.tell(refunded(T0 + 2 * HOUR, 5000, line_no=2))
+    assert (sent_of(run, "BAG"), sent_of(run, "CUP")) == ("x", "x"), "all of it went back"
+
+
+@pytest.mark.rule("INV-07", "FIN-07")
+def test_what_a_gift_would_cost_makes_no_part_of_a_price_the_whole() -> None:
+    run = Run()
+    gift = {**line(2, "PEN", price=5000), "is_gift": True}
+    run.tell(created(lines=[line(1, "BAG", price=10000), gift], total_minor=10000), paid(amount=10000))
+    run.tell(refunded(T0 + HOUR, 6700, line_no=1))
+    assert sent_of(run, "BAG") == "c"
+
+
 @pytest.mark.rule("INV-07")
 def test_a_refund_of_before_its_time_was_kept_leaves_shipped_lines_as_they_are() -> None:
     run = Run()
