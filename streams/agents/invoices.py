@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any, Final
 
 from stdnum.cn import uscc
-from stdnum.exceptions import ValidationError
 
 from streams.agents.outcome import apply
 from streams.domain.outcome import Get
@@ -31,14 +30,19 @@ TABLES: Final = {name: invoices.table(name, kept=0.2) for name in desk.TABLES}
 PAGE: Final = "page"
 """Timer kind: the next page of the deduction list of a run."""
 _SETTINGS: Final = data.tax()
+_LETTERS: Final = frozenset("0123456789ABCDEFGHJKLMNPQRTUWXY")
+"""Of a unified social credit code: none that are taken for others."""
 
 
 def wrong_number(number: str) -> str | None:
-    """What is wrong with a unified social credit code (统一社会信用代码); it is read, never changed."""
-    try:
-        uscc.validate(number)
-    except ValidationError as error:
-        return f"is no unified social credit code: {type(error).__name__}"
+    """What is wrong with a unified social credit code (统一社会信用代码) of 18 characters; it is read, never changed.
+
+    Who registered whom, its first two characters, may be a letter (GB 32100: Y others, N agriculture, A army); uscc
+    takes only digits there, so that no more than its check digit is asked for."""
+    if not {*number} <= _LETTERS or not number[2:8].isdigit():
+        return "is no unified social credit code: InvalidFormat"
+    if uscc.calc_check_digit(number) != number[-1]:
+        return "is no unified social credit code: InvalidChecksum"
     return None
 
 
