@@ -70,6 +70,37 @@ def test_what_comes_late_closes_the_alert_at_the_next_run() -> None:
     assert [guids[row["order_guid"]] for row in json.loads(last["rows"]) if "order_guid" in row] == ["B"]
 
 
+@pytest.mark.rule("FIN-04", "FIN-07")
+@pytest.mark.parametrize(
+    ("back", "line_no", "minutes", "units", "told"),
+    [
+        (3000, 2, 30, 2, []),  # the three pieces of line 2 are sent by nobody
+        (3000, 2, 60, 2, [5]),  # refunded as the goods left, or after it
+        (2999, 2, 30, 2, [5]),  # a part of its price
+        (3000, None, 30, 2, [5]),  # nobody says of which line
+        (3000, 2, 30, 5, [2]),  # and they were sent all the same
+        (None, None, 0, 2, [5]),
+    ],
+)
+def test_units_of_a_line_that_was_refunded_before_the_goods_left_are_missed_by_nobody(
+    back: int | None, line_no: int | None, minutes: int, units: int, told: list[int]
+) -> None:
+    desk, about = Desk(), {"channel": "tmall", "order_no": "A"}
+    lines = [
+        {"line_no": n, "sku": "S", "quantity": units, "unit_price_minor": price, "is_gift": False}
+        for n, units, price in ((1, 2, 5000), (2, 3, 1000))
+    ]
+    desk.order("tmall", "A", T0, lines=lines, total_minor=13000)
+    desk.say("payments", "payment_succeeded", T0, "alipay", amount_minor=13000, currency="CNY", **about)
+    if back is not None:
+        money = {"amount_minor": back, "currency": "CNY", "line_no": line_no}
+        desk.say("payments", "refund_settled", T0 + minutes * calendar.MINUTE_MS, "alipay", **money, **about)
+    desk.say("wms", "loaded", T0 + HOUR, "wms-hz", waybill_no="W", quantity=units, **about).until(T0 + 4 * HOUR)
+    rows = json.loads(desk.reports("FIN-04")[-1]["rows"])
+    assert [row["sold"] for row in rows if "order_guid" in row] == told
+    assert len(desk.alerts("FIN-04")) == len(told)
+
+
 @pytest.mark.rule("FIN-05")
 @pytest.mark.parametrize(
     ("receipt", "severity"), [(9950, None), (9949, "warning"), (9500, "warning"), (9499, "critical")]

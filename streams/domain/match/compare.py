@@ -4,7 +4,8 @@ Money and parcels move late, so an order is compared from the moment when it has
 or one of the two for `age_ms`. A deposit alone is no sale yet, nor is an order that nobody paid or shipped; and one
 that was refunded in full before it left is a sale no more. From then on each further fact is compared as it comes.
 
-    sales      the price, and the units of all lines
+    sales      the price, and the units of all lines; without those of lines that were refunded whole before the goods
+               left, which nobody sends any more
     receipt    what finance has recorded as received, or, while it has recorded nothing, what payment platforms say
                came in; what was paid above the price and went back again does not count. Other refunds do not change
                it: they are documents of their own, and the goods were sold, shipped and paid all the same
@@ -17,6 +18,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from streams.domain.ledger.row import DEPOSIT, RECEIPT, REFUND
+from streams.domain.order import returned
 
 from .row import MOST, PARCELS, RECORDED, Fact, Row, observe
 from .settings import MatchReports
@@ -65,7 +67,7 @@ def compare(row: Row, settings: MatchReports) -> dict[str, Any] | None:
     limit = settings.amount_per_1000
     receipt = _kept(sums[RECORDED] or paid, sales, sums[REFUND])
     gap = 0 if sales is None else abs(sales - receipt)
-    sold, shipped = row["pieces"], units_shipped(row)
+    sold, shipped = row["pieces"] - _called_off(row, paid), units_shipped(row)
     pieces = 0 if shipped is None else abs(sold - shipped)
     level, cause = LISTED if pieces else FITS, None
     if exceeds(gap, sales or 0, limit) or pieces > settings.pieces:
@@ -85,6 +87,22 @@ def _kept(receipt: int, sales: int | None, refunded: int) -> int:
 def exceeds(gap: int, whole: int, per_1000: int) -> bool:
     """Whether `gap` is more than so many thousandths of the whole, unrounded."""
     return gap * 1000 > per_1000 * whole
+
+
+def _called_off(row: Row, paid: int) -> int:
+    """Units of lines that were refunded whole before the goods left."""
+    if "lines" not in row or "backs" not in row:
+        return 0
+    parts: dict[int, list[returned.Refund]] = {}
+    for key, number in row["backs"].items():
+        _, amount, at = row["money"][key]
+        parts.setdefault(number, []).append((amount, at))
+    prices = {number: price for number, _, price in row["lines"] if price is not None}
+    left = row.get("shipped")
+    gone = [n for n, at in returned.whole(prices, paid, parts).items() if left is None or (at or 0) < left]
+    units: int = sum(units for number, units, _ in row["lines"] if number in gone)
+    # If nothing was to be sent any more, what left all the same was sold.
+    return 0 if left is not None and units >= row["pieces"] else min(units, row["pieces"])
 
 
 def units_shipped(row: Row) -> int | None:

@@ -3,7 +3,9 @@
     at, channel, currency   of the order_created
     total                   the price, minor units; not there if neither a total nor prices were told
     pieces                  units of all lines, gifts too: the warehouse ships them
+    lines                   [number, units, price or None] per line, in minor units
     money                   {key of the event: [kind, amount, at]}
+    backs                   {key of a refund: number of the line that it names}
     parcels                 {kind NUL parcel NUL sku: [at, units or None]}, the last word of each
     shipped                 when it first was on its way, by the word of warehouse or courier
     links                   {key of the event, "sales" or name of the parcel: where its voucher can be seen}
@@ -24,8 +26,10 @@ from typing import Any, Final
 
 from streams.domain.contract import LIMITS
 from streams.domain.ledger.row import CREATED, DEPOSIT, FAILED, RECEIPT, REFUND
-from streams.domain.order import claims, money
+from streams.domain.order import claims, money, returned
 from streams.domain.order.dedup import event_key
+from streams.domain.order.numbers import numbered
+from streams.domain.order.state import line_of
 from streams.domain.rules.nodes import SHIPPED
 
 from .settings import MatchReports
@@ -98,7 +102,11 @@ def _created(fact: Fact, settings: MatchReports) -> Row:
     total, _, _ = money.price(fact, settings.money.most_minor)
     if total is not None:
         row["total"] = total
-    row["pieces"] = min(MOST, sum(line["quantity"] for line in fact.get("lines") or ()))
+    lines = fact.get("lines") or ()
+    row["pieces"] = min(MOST, sum(line["quantity"] for line in lines))
+    prices = returned.worth([line_of(line) for line in lines], total)
+    numbers = numbered([line.get("line_no") for line in lines])
+    row["lines"] = [[n, min(MOST, line["quantity"]), prices.get(n)] for n, line in zip(numbers, lines, strict=True)]
     return _linked(row, SALES, fact) if "raw" in fact else row
 
 
@@ -111,6 +119,8 @@ def _money(row: Row, fact: Fact, kind: str) -> Row:
         if refusal is not None or not meaning.money:
             return row
     new = {**row, "money": {**known, key: [kind, fact["amount_minor"], fact["event_time"]]}}
+    if kind == REFUND and "line_no" in fact:
+        new["backs"] = {**row.get("backs", {}), key: fact["line_no"]}
     return _linked(new, key, fact) if "raw" in fact else new
 
 

@@ -41,7 +41,7 @@ from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
 from streams.domain.order.meanings import CONFIRM_TIMEOUT, RECORDED, REFUND, REPEATED_PAYMENT, TIMED_OUT, Meaning
 from streams.domain.order.node_records import NodeRecords
-from streams.domain.order.state import Fact, OrderState
+from streams.domain.order.state import Fact, OrderState, line_of
 from streams.domain.order.stock import Send, StockRules
 from streams.domain.rules.nodes import BASE_NODE, CUSTOMER_SIGNED, LOGISTICS_SIGNED, NODES
 from streams.domain.status_map import may_be_signed
@@ -316,7 +316,7 @@ def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
         alias18=fact.get("alias18"),
         total_minor=total,
         currency=fact.get("currency") or settings.currency,
-        lines=[_line(line) for line in fact.get("lines") or ()],
+        lines=[line_of(line) for line in fact.get("lines") or ()],
         seen=dedup.remember(b"", key, fact.get("digest") or 0, at, settings.seen_memory_ms),
     )
     codes.collect(new, fact, 0)
@@ -343,11 +343,6 @@ def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
         reason = told.audit["reason"]
     row = audit.row(fact, "ST-01", audit.ACCEPTED, None, told.audit["after"], reason)
     return Decision(told.state, row, events + told.events, True, [*sends, *told.sends])
-
-
-def _line(line: dict[str, Any]) -> list[Any]:
-    gift = int(bool(line.get("is_gift")))
-    return [line.get("line_no"), line.get("sku"), line.get("quantity"), line.get("unit_price_minor"), gift]
 
 
 def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings) -> Decision:

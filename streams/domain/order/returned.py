@@ -7,8 +7,8 @@ It counts when that happened, not what was heard of first: payment platforms are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from streams.domain.order.numbers import numbered
 from streams.domain.order.reserved import Group
@@ -21,6 +21,8 @@ Back = Mapping[int, bool | None]
 does not say when it was refunded; the line stays as it is."""
 
 NOTHING: Final[Back] = {}
+Refund = tuple[int, "int | None"]
+"""(minor units, when)."""
 
 BACK: Final = RETURNED - {"return:destroyed", "return:new_waybill", "return:or_forwarded"}
 """Axes of a parcel that is with its sender."""
@@ -56,38 +58,44 @@ def lines(state: OrderState, groups: list[Group]) -> Back:
 
 
 def _refunded(state: OrderState) -> dict[int, int | None]:
-    """Numbers of the lines whose price, or share of what was paid, was refunded, and when that sum was reached."""
-    parts: dict[int, list[list[int | None]]] = {}
+    """Numbers of the lines that were refunded whole, and when, ms after the creation."""
+    parts: dict[int, list[Refund]] = {}
     for entry in state.money.values():
         if entry[0] is not None and entry[0] < 0 and entry[1] is not None:
-            parts.setdefault(entry[1], []).append(entry)
-    worth = _worth(state)
-    listed, paid = sum(worth.values()), state.paid_minor
+            at = entry[2] if len(entry) > 2 else None
+            parts.setdefault(entry[1], []).append((-entry[0], at))
+    return whole(worth(state.lines, state.total_minor), state.paid_minor, parts)
+
+
+def whole(worth: Mapping[int, int], paid: int, parts: Mapping[int, Sequence[Refund]]) -> dict[int, int | None]:
+    """Numbers of the lines whose price, or share of what was paid, was refunded, and when that sum was reached.
+    `parts`: the refunds of each line."""
+    listed = sum(worth.values())
     found: dict[int, int | None] = {}
     for number, refunds in parts.items():
         if number not in worth:
             continue
-        full, amount = worth[number], 0
-        for told in sorted(refunds, key=_when):
-            amount -= told[0] or 0
+        full, back = worth[number], 0
+        for amount, at in sorted(refunds, key=_when):
+            back += amount
             # A discount is shared out and rounded, so the share may be off by one unit.
-            if amount >= full or (0 < paid < listed and (amount + 1) * listed >= full * paid):
-                found[number] = told[2] if len(told) > 2 else None
+            if back >= full or (0 < paid < listed and (back + 1) * listed >= full * paid):
+                found[number] = at
                 break
     return found
 
 
-def _worth(state: OrderState) -> dict[int, int]:
+def worth(lines: Sequence[Sequence[Any]], total: int | None) -> dict[int, int]:
     """Number of a line -> its price, minor units; without those that nobody told a price of: whether one of them was
-    refunded whole nobody can say. What was sold alone is worth the total, a gift nothing."""
-    lines = list(zip(numbered([line[0] for line in state.lines]), state.lines, strict=True))
-    found = {number: (units or 0) * (price or 0) for number, (_, _, units, price, gift) in lines if price is not None}
-    found |= {number: 0 for number, line in lines if line[4]}
-    sold = [number for number, line in lines if not line[4]]
-    if len(sold) == 1 and sold[0] not in found and state.total_minor:
-        found[sold[0]] = state.total_minor
+    refunded whole nobody can say. What was sold alone is worth the total, a gift nothing. `lines` as in OrderState."""
+    named = list(zip(numbered([line[0] for line in lines]), lines, strict=True))
+    found = {number: (units or 0) * (price or 0) for number, (_, _, units, price, gift) in named if price is not None}
+    found |= {number: 0 for number, line in named if line[4]}
+    sold = [number for number, line in named if not line[4]]
+    if len(sold) == 1 and sold[0] not in found and total:
+        found[sold[0]] = total
     return found
 
 
-def _when(entry: list[int | None]) -> tuple[bool, int]:
-    return (True, entry[2] or 0) if len(entry) > 2 else (False, 0)
+def _when(refund: Refund) -> tuple[bool, int]:
+    return refund[1] is not None, refund[1] or 0

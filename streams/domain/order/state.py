@@ -164,6 +164,12 @@ class OrderState:
         return new
 
 
+def line_of(line: dict[str, Any]) -> list[Any]:
+    """A line of an order_created, as `lines` has it."""
+    gift = int(bool(line.get("is_gift")))
+    return [line.get("line_no"), line.get("sku"), line.get("quantity"), line.get("unit_price_minor"), gift]
+
+
 def to_row(state: OrderState) -> list[Any]:
     """The state as a list of JSON values, in the order of the fields; new fields go to the end."""
     row: list[Any] = [
