@@ -129,7 +129,7 @@ def _count(ctx: Context, before: dict[str, Any] | None, row: dict[str, Any]) -> 
 
 def _compare(ctx: Context, fact: dict[str, Any]) -> None:
     """FIN-08: a BI system has told a total; of the many copies of it the first that comes to this partition counts."""
-    key = variance.stated_key(fact["channel"], fact["period"])
+    key = variance.stated_key(fact["channel"], fact["period"], fact["currency"])
     known = ctx[STATED].get(key)
     if known is None or variance.version(fact) > variance.version(known):
         ctx[STATED][key] = variance.stated(fact)

@@ -29,8 +29,10 @@ class Desk(Shop):
         self.say("payments", kind, at, "wechatpay", **about)
         return self
 
-    def bi(self, amount: int, at: int, period: str = "2026-01", channel: str | None = "wechat_mini") -> Desk:
-        told = {"amount_minor": amount, "currency": "CNY", "period": period, "channel": channel}
+    def bi(
+        self, amount: int, at: int, period: str = "2026-01", channel: str | None = "wechat_mini", currency: str = "CNY"
+    ) -> Desk:
+        told = {"amount_minor": amount, "currency": currency, "period": period, "channel": channel}
         self.say("finance", "bi_total", at, "sycm", **told)
         self.runner.advance(at + HOUR)
         return self
@@ -96,6 +98,18 @@ def test_a_total_told_again_is_compared_anew_and_one_of_before_changes_nothing()
     said = len(desk.out("reports"))
     desk.bi(90000, T0 + HOUR)
     assert len(desk.out("reports")) == said
+
+
+@pytest.mark.rule("FIN-08")
+def test_totals_of_a_channel_in_two_currencies_are_compared_each_by_itself() -> None:
+    desk = Desk().sell("A").bi(20000, T0 + DAY).bi(0, T0 + DAY, currency="USD").bi(500, T0 + DAY + HOUR, currency="USD")
+    assert [(row["currency"], row["gmv_minor"], row["booked_minor"]) for row in desk.rows()] == [
+        ("CNY", 20000, 10000),
+        ("USD", 500, 0),
+    ]
+    assert desk.alerts() == [("FIN-08/2026-01/wechat_mini", "open"), ("FIN-08/2026-01/wechat_mini/USD", "open")]
+    desk.bi(10000, T0 + DAY + 2 * HOUR)
+    assert desk.alerts() == [("FIN-08/2026-01/wechat_mini", "closed"), ("FIN-08/2026-01/wechat_mini/USD", "open")]
 
 
 @pytest.mark.rule("FIN-08")

@@ -11,7 +11,7 @@ What is compared is the computed difference; the items of the bridge say what it
 
 `unexplained` is what the BI system sold more than the ledger knows of. Money moves and revenue is recognised late: what
 changes the books of a period within `kept_days` of its total changes its report, within `late_ms`. A total of the same
-channel and period that is told again, with a later time, takes the place of the one before.
+channel, period and currency that is told again, with a later time, takes the place of the one before.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ SERIES: Final = "variance"
 NAME: Final = "FIN-08"
 ITEMS: Final = ("orders", "gmv", "discounts", "refunds", "unrecognised", "fees", "booked")
 
+_OWN: Final = "CNY"
 _KEPT: Final = ("event_time", "source", "event_id", "channel", "currency", "period", "amount_minor")
 
 Fact = Mapping[str, Any]
@@ -103,8 +104,13 @@ def _key(channel: str, currency: str, day: int) -> str:
     return f"{channel}\0{currency}\0{day:06d}"
 
 
-def stated_key(channel: str, period: str) -> str:
-    return f"{channel}\0{period}"
+def stated_key(channel: str, period: str, currency: str) -> str:
+    return f"{channel}\0{period}" + _apart("\0", currency)
+
+
+def _apart(sign: str, currency: str) -> str:
+    """What tells totals of a channel and period apart that are in several currencies; of those in CNY nothing."""
+    return "" if currency == _OWN else sign + currency
 
 
 def stated(fact: Fact) -> dict[str, Any]:
@@ -115,7 +121,8 @@ def stated(fact: Fact) -> dict[str, Any]:
 def concerned(row: Row) -> tuple[str, str]:
     """Keys of the totals that a change of the order may concern: of its day and of its month."""
     channel, date = row.get("channel") or "", calendar.business_date(row["at"]).isoformat()
-    return stated_key(channel, date), stated_key(channel, date[:7])
+    currency = row["currency"]
+    return stated_key(channel, date, currency), stated_key(channel, date[:7], currency)
 
 
 def version(fact: Fact) -> list[Any]:
@@ -133,7 +140,7 @@ def part(fact: Fact, rows: Iterable[tuple[str, list[int]]], place: int, at: int)
     sums = [0] * len(ITEMS)
     for _, counted in rows:
         sums = [one + two for one, two in zip(sums, counted, strict=True)]
-    period = f"{fact['period']}/{fact['channel']}"
+    period = f"{fact['period']}/{fact['channel']}{_apart('/', fact['currency'])}"
     about = {"series": SERIES, "period": period, "due": fact["event_time"], "at": at, "place": f"ledger/{place}"}
     told = {name: fact[name] for name in ("channel", "currency", "amount_minor")}
     return {**about, "label": fact["period"], "version": version(fact), "told": told, "sums": sums}
@@ -163,12 +170,13 @@ def records(outcome: Outcome, period: str, at: int, settings: VarianceReports) -
         "unexplained_minor": gmv - found["gmv"],
     }
     said = "passes" if row["passes"] else "fails"
-    first = f"{told['channel']}, {label}: {said}, {difference} of {gmv} minor units are not booked ({row['rate']} %)"
-    return [record_of(NAME, label, [row], [first], at, about=told["channel"])]
+    about = f"{told['channel']}{_apart('/', told['currency'])}"
+    first = f"{about}, {label}: {said}, {difference} of {gmv} minor units are not booked ({row['rate']} %)"
+    return [record_of(NAME, label, [row], [first], at, about=about)]
 
 
 def tell(found: list[dict[str, Any]], told: Any, settings: VarianceReports) -> tuple[list[Send], Any]:
-    """What the alerts agent is to hear: an alert per channel and period, until a total told again passes."""
+    """What the alerts agent is to hear: an alert per channel, period and currency, until a total told again passes."""
     sends: list[Send] = []
     for record in found:
         [row] = json.loads(record["rows"])
