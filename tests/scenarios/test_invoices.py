@@ -161,6 +161,33 @@ def test_goods_without_a_good_code_block_the_invoice_until_it_is_set() -> None:
     assert not office.runner.table("invoices", "refs").keys() & {"sku/TEA\x0000000000"}
 
 
+@pytest.mark.rule("TAX-05", "TAX-09", "TAX-08")
+def test_goods_that_were_paid_back_need_no_tax_code_for_the_rest_to_be_invoiced() -> None:
+    office = Office().sell("A", line(1, 6000, "JAR"), line(2, 4000)).sell("B", line(1, 6000, "JAR"))
+    office.until(SIGNED + 3 * HOUR)
+    assert [(alert["status"], alert["detail"]) for alert in office.alerts("TAX-08")] == [
+        ("open", "it waits for sku/JAR")
+    ] * 2
+    office.refund("A", 6000, SIGNED + 4 * HOUR, line_no=1).refund("B", 6000, SIGNED + 4 * HOUR)
+    office.until(SIGNED + 5 * HOUR).answer(SIGNED + 5 * HOUR)
+    assert [row["amount_minor"] for row in office.asks] == [4000]
+    assert (office.status("A"), office.status("B")) == ("issued", "void")
+    assert [alert["status"] for alert in office.alerts("TAX-08")] == ["closed", "closed"]
+    office.set(SIGNED + 6 * HOUR, kind="tax_code", sku="JAR", tax_code=CODE, exempt=False, rate_per_10000=1300)
+    office.until(SIGNED + 8 * HOUR)
+    assert len(office.asks) == 1
+
+
+@pytest.mark.rule("TAX-03", "TAX-09")
+def test_a_refused_wish_is_no_matter_once_all_went_back() -> None:
+    office = Office().sell("A", invoice={"type": "enterprise", "name": "云帆"})
+    assert [alert["status"] for alert in office.alerts("TAX-03")] == ["open"]
+    office.refund("A", 9999, SIGNED + HOUR)
+    assert [alert["status"] for alert in office.alerts("TAX-03")] == ["open"]
+    office.refund("A", 1, SIGNED + 2 * HOUR)
+    assert [alert["status"] for alert in office.alerts("TAX-03")] == ["closed"]
+
+
 @pytest.mark.rule("TAX-06")
 @pytest.mark.parametrize(("total", "amounts"), [(1_000_000, [1_000_000]), (1_000_001, [600_000, 400_001])])
 def test_above_the_cap_it_is_split(total: int, amounts: list[int]) -> None:

@@ -25,7 +25,7 @@ from .integrity import ALTERED_CODE, checked
 from .integrity import ORDERS as ORDERS_HOP
 from .refunds import reds_again, refund
 from .split import Line, greedy
-from .standing import cap_of, is_paid, is_ready, lines, skus, status_of, tell, waits_for
+from .standing import cap_of, has_gone_back, is_paid, is_ready, lacks, lines, skus, status_of, tell, waits_for
 from .states import ACCEPTED, ASKABLE, BLOCKED, ENDED, GROUPED, NONE, REFUSED, REJECTED, WAITING
 
 
@@ -79,15 +79,21 @@ def late(desk: Desk, guid: str) -> None:
 
 def settle(desk: Desk, guid: str, row: Row) -> None:
     """Move the order on as far as it goes, and keep it. `row` is the caller's own."""
-    if row["status"] in (ACCEPTED, BLOCKED) and None not in row["refs"].values():
+    unsent, ready = (ACCEPTED, BLOCKED, WAITING), is_ready(row, desk.settings.rounding_minor)
+    if row["status"] in unsent and ready and "open" not in row and row["order"]["total"] is not None:
+        row["open"] = lines(row)
+    refund(desk, guid, row)
+    if row["status"] in (ACCEPTED, BLOCKED) and not lacks(row):
         was_blocked, row["status"] = row["status"] == BLOCKED, WAITING
         if was_blocked:
-            tell(desk, guid, row, "TAX-05", "its tax codes are right now")
-    if row["status"] == WAITING and is_ready(row, desk.settings.rounding_minor):
+            tell(desk, guid, row, "TAX-05", "the tax codes of what is to be invoiced are right now")
+    if row["status"] == WAITING and ready:
+        row["status"] = GROUPED
         if "open" not in row:
             row["open"] = lines(row)
-        row["status"] = GROUPED
-    refund(desk, guid, row)
+            refund(desk, guid, row)
+    if "alert" in row and has_gone_back(row["order"]):
+        close_refusal(desk, guid, row)
     if row["status"] == GROUPED and row["open"]:
         if _is_too_much(desk, guid, row):
             _refuse(desk, guid, row, "TAX-06", f"it would take more than {desk.settings.most_invoices} invoices")

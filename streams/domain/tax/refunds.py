@@ -7,18 +7,25 @@ later refund has no claim on it. It is asked for again by a person (RETRY_RED of
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from . import invoice
 from .desk import INVOICES, Desk, Row
 from .reds import allocate, overpaid
 from .standing import tell
-from .states import GROUPED, ISSUED, PARTLY_RED, RED, REJECTED
+from .states import ACCEPTED, BLOCKED, GROUPED, ISSUED, PARTLY_RED, RED, REJECTED, WAITING
+
+_SEEN_TO: Final = frozenset({GROUPED, ISSUED, PARTLY_RED, RED, REJECTED})
+_UNSENT: Final = frozenset({ACCEPTED, BLOCKED, WAITING})
+"""Of these too, once it is known what is to be invoiced."""
 
 
 def refund(desk: Desk, guid: str, row: Row) -> None:
     """TAX-09: each refund once: off what is open, or by a red invoice. While an invoice is under way it waits."""
     refunds = row["order"]["refunds"]
-    if len(refunds) == len(row.get("done", ())) or row["status"] not in (GROUPED, ISSUED, PARTLY_RED, RED, REJECTED):
+    if row["status"] not in _SEEN_TO and not (row["status"] in _UNSENT and "open" in row):
+        return
+    if len(refunds) == len(row.get("done", ())):
         return
     for key, (amount, line_no) in refunds.items():
         if key in row.get("done", ()):

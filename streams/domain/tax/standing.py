@@ -21,8 +21,21 @@ def is_ready(row: Row, rounding: int) -> bool:
     order = row["order"]
     if order["signed_at"] is None or not is_paid(order, rounding):
         return False
+    return bool(order["clear"] or has_gone_back(order))
+
+
+def has_gone_back(order: Row) -> bool:
+    """All that was paid for it."""
     back = sum(amount for amount, _ in order["refunds"].values())
-    return bool(order["clear"] or 0 < max(order["paid"], order["total"] or 0) <= back)
+    return bool(0 < max(order["paid"], order["total"] or 0) <= back)
+
+
+def lacks(row: Row) -> list[str]:
+    """What it waits to be told of: the goods that are still to be invoiced, and the place."""
+    gone: set[str] = set()
+    if "open" in row:
+        gone = {f"{codes.SKU}{sku}" for sku in skus(row)} - {f"{codes.SKU}{line[1]}" for line in row["open"]}
+    return sorted(ref for ref, value in row["refs"].items() if value is None and ref not in gone)
 
 
 def is_paid(order: Row, rounding: int) -> bool:
@@ -66,7 +79,7 @@ def cap_of(desk: Desk, row: Row) -> int:
 def waits_for(row: Row) -> str:
     """What an invoice that is late waits for."""
     if row["status"] in (ACCEPTED, BLOCKED):
-        return "it waits for " + ", ".join(sorted(ref for ref, value in row["refs"].items() if value is None))
+        return "it waits for " + ", ".join(lacks(row))
     if row["status"] == WAITING:
         return "it waits for the courier's signature, or a manual resolution"
     return f"it is {row['status']}"
