@@ -5,7 +5,10 @@ Everything heavy (Kafka, Avro, Faust, RocksDB) is imported by the commands when 
 
 from __future__ import annotations
 
+import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
@@ -34,18 +37,56 @@ from streams.commands import (
 )
 from streams.errors import OmsError
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+"""Of output that the shell sent to a file."""
+
 
 class OmsGroup(TyperGroup):
     """Turns an error its user can act on into one line on stderr and an exit code; a bug keeps its traceback."""
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _one_line():  # wrong options of `oms` itself
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _one_line():
             return super().invoke(ctx)
-        except Exception as error:
-            if not isinstance(error, _speaking_errors()):
-                raise
-            typer.echo(f"oms: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(getattr(error, "exit_code", 1)) from None
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if _is_wrong_use(error):
+            text, code = _usage(error), 2
+        elif isinstance(error, OSError) and error.errno in _NO_ROOM:
+            text, code = f"cannot write: {error.strerror}", 1
+        elif isinstance(error, _speaking_errors()):
+            text, code = str(error), getattr(error, "exit_code", 1)
+        else:
+            raise
+        with suppress(OSError):  # stderr itself is full: the exit code still says it
+            typer.echo(f"oms: {' '.join(text.split())}", err=True)
+        raise typer.Exit(code) from None
+
+
+def _is_wrong_use(error: Exception) -> bool:
+    """Typer's errors of wrong options and arguments, told by their names: newer versions bring a click of their own.
+    What shows the help, for want of any argument, is left to it."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return "UsageError" in names and "ClickException" in names and "NoArgsIsHelpError" not in names
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the call, and whose help says how it is right."""
+    names: list[str] = []
+    ctx = error.ctx
+    while ctx is not None and ctx.parent is not None:
+        names.insert(0, ctx.info_name)
+        ctx = ctx.parent
+    command = " ".join(("oms", *names))
+    return f"{error.format_message().rstrip('.')}; see {command} --help"
 
 
 def _speaking_errors() -> tuple[type[Exception], ...]:

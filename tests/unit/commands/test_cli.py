@@ -48,9 +48,35 @@ def test_the_version_is_shown() -> None:
     assert oms("--version").stdout.startswith("oms ")
 
 
-@pytest.mark.parametrize("arguments", [("nonsense",), ("replay",), ("worker", "--processes", "0"), ("topics", "read")])
-def test_wrong_use_is_exit_2(arguments: tuple[str, ...]) -> None:
-    assert oms(*arguments).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nonsense",), "nonsense"),
+        (("--nonsense",), "--nonsense"),
+        (("replay",), "oms replay --help"),
+        (("replay", "x", "--outt", "y"), "--outt"),
+        (("replay", "x", "--out"), "--out"),
+        (("worker", "--processes", "0"), "--processes"),
+        (("topics", "read"), "oms topics read --help"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(arguments: tuple[str, ...], said: str) -> None:
+    one_line(oms(*arguments), 2, said)
+
+
+@pytest.mark.parametrize("arguments", [(), ("topics",)])
+def test_a_command_without_its_verb_shows_its_help(arguments: tuple[str, ...]) -> None:
+    result = oms(*arguments)
+    assert (result.exit_code, result.stderr) == (2, "")
+    assert "Usage:" in result.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_output_that_does_not_fit_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "streams.cli", "maps", "show"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "oms: cannot write: No space left on device\n")
 
 
 @pytest.mark.parametrize("command", [("worker",), ("doctor",), ("topics", "diff"), ("publish", "x")])
