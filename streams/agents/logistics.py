@@ -86,7 +86,7 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
         return
     row = ctx[CONFIRMATIONS].get(key)
     if row is not None:
-        left, sends = confirm.fire(key, row, due, due, _SETTINGS)
+        left, sends = confirm.fire(key, row, due, ctx.now, _SETTINGS)
         if left != row:
             _store(ctx, CONFIRMATIONS, key, left)
         _time(ctx, ASK, key, None, confirm.next_due(left, _SETTINGS))

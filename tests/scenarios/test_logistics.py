@@ -72,6 +72,19 @@ def test_a_waybill_that_no_courier_takes_is_pushed_to_the_carrier_of_the_order()
     assert [(row["kind"], row["courier"]) for row in shop.out("logistics-requests")] == [("push", "zto")] * 3
 
 
+@pytest.mark.rule("LOG-08", "LOG-15")
+def test_a_customer_whose_signature_was_told_four_days_late_is_called_once() -> None:
+    shop = shipped()
+    shop.runner.advance(T0 + 4 * 24 * HOUR)
+    shop.order("douyin", "D2", T0 + 4 * 24 * HOUR)
+    shop.say("couriers", "signed", T0 + HOUR, "zto", waybill_no="W1", courier="zto")
+    shop.runner.advance(T0 + 6 * 24 * HOUR)
+    assert [(row["kind"], row["attempt"]) for row in shop.out("customer-requests")] == [
+        ("confirm_link", 1),
+        ("voice_call", 2),
+    ]
+
+
 @pytest.mark.rule("LOG-14", "LOG-15")
 def test_a_customer_who_says_nothing_gets_a_link_and_a_call_and_one_who_scans_none() -> None:
     shop = shipped().say("couriers", "signed", T0 + HOUR, "zto", waybill_no="W1", courier="zto")

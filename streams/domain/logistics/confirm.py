@@ -214,8 +214,8 @@ def next_due(row: Row | None, settings: Settings) -> int | None:
 def fire(guid: str, row: Row, at: int, now: int, settings: Settings) -> tuple[Row | None, list[Send]]:
     """The row (None: forgotten) and the requests after all that was due by `at`.
 
-    A delivery told so late (`now`) that its link would be void is history, and nobody is asked about it; of two calls
-    due at once one is made.
+    A delivery told so late (`now`) that its link would be void is history, and nobody is asked about it; told so late
+    that both calls are due, it has the second alone.
     """
     ready = sorted(item for item in due(row, settings) if item[0] <= at)
     what = [name for _, name in ready]
@@ -228,6 +228,8 @@ def fire(guid: str, row: Row, at: int, now: int, settings: Settings) -> tuple[Ro
     if sends or now - row["signed"] > settings.link_ms:
         return row, sends
     calls = [name for name in what if name != LINK][-1:]
+    if calls == [FIRST] and now - row["signed"] > settings.call_again_ms:
+        calls = []
     wanted = ([LINK] if LINK in what and not calls else []) + calls
     return row, [_request(guid, row, name, at, settings) for name in wanted]
 

@@ -43,9 +43,10 @@ class Asked:
     def signed(self, at: int = 0) -> Asked:
         return self.say("couriers", "signed", at, waybill_no="W1", courier="zto")
 
-    def wait(self, until: int) -> Asked:
+    def wait(self, until: int, now: int = 0) -> Asked:
+        """`now`: how far time has come already, ms after T0."""
         while (due := confirm.next_due(self.row, self.settings)) is not None and due <= T0 + until:
-            self.row, sends = confirm.fire("G1", self.row, due, due, self.settings)
+            self.row, sends = confirm.fire("G1", self.row, due, max(due, T0 + now), self.settings)
             self.sent += sends
         return self
 
@@ -93,6 +94,15 @@ def test_without_a_word_for_more_than_24_hours_the_customer_is_called_and_again_
     assert it.requests == [LINK, ("voice_call", 1, DAY + 1)]
     it.wait(20 * DAY)
     assert it.requests == [LINK, ("voice_call", 1, DAY + 1), ("voice_call", 2, 3 * DAY + 1)]
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(("told", "calls"), [(3 * DAY, [1, 2]), (3 * DAY + 1, [2]), (5 * DAY, [2])])
+def test_a_signature_told_days_late_has_its_customer_called_once(told: int, calls: list[int]) -> None:
+    """As the file of a courier without an interface does: its timers are all in the past by then."""
+    it = Asked().signed().wait(6 * DAY, told)
+    assert it.requests[0] == LINK
+    assert [attempt for kind, attempt, _ in it.requests if kind == "voice_call"] == calls
 
 
 @pytest.mark.rule("LOG-14", "LOG-15")
