@@ -68,9 +68,8 @@ def _fold(ctx: Context, maps: StatusMaps, unread: dict[str, int], value: dict[st
         ctx.refuse(wrong.reason, stage="contract")
         if wrong.rule == "DQ-15":
             _lineage_break(ctx, topic, value)
-        else:
-            # DQ-08: the ghost orders could be read, but for one field; to the shop that is the same silence.
-            _unusable(ctx, unread, wrong.reason, streak.REFUSED)
+        # DQ-08: the ghost orders could be read, but for one field (out_trade_no); to the shop that is the same silence.
+        _unusable(ctx, unread, wrong.reason, streak.REFUSED)
         _order_refused(ctx, value)
         return
     if ctx.memo.get(topic) != unread.get(topic, 0):
