@@ -30,6 +30,10 @@ _SPEAK_BY_STATUS: Final = ("couriers", "wms")
 """Topics whose event type is only the adapter's guess at the status: a status without a state is none either way.
 A buyer's confirmation, in contrast, stays one when the status beside it says nothing about the state."""
 
+_BOOKS: Final = "erp:"
+"""Axis of what an ERP says of its books. Its 已发货 moves nothing, but whoever asks what each system claims sees it
+(ST-04)."""
+
 _FIELD: Final = "\0"
 """Between a source and its field in the key of a claim."""
 
@@ -47,7 +51,8 @@ def read(fact: Fact) -> Reading:
     if mapped is not None:
         if not mapped["known"]:
             return _unknown(fact)
-        return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"), bool(mapped.get("flags")))
+        is_kept = bool(mapped.get("flags")) or (mapped.get("axis") or "").startswith(_BOOKS)
+        return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"), is_kept)
     if event_type == "voice_call_result" and answer_of(fact) == CONFIRMED:
         return VOICE_CONFIRMED, None
     if event_type == CONFIRM_TIMEOUT and "digest" not in fact:
@@ -69,7 +74,7 @@ def _unknown(fact: Fact) -> Reading:
 
 
 @lru_cache(maxsize=4096)
-def _mapped(topic: str, event_type: str, state: str | None, node: str | None, flagged: bool) -> Reading:
+def _mapped(topic: str, event_type: str, state: str | None, node: str | None, is_kept: bool) -> Reading:
     told = MEANINGS.get((topic, event_type), NOTE)
     number = NODE_NUMBER.get(node or "", 0)
     if number and state is None:
@@ -77,8 +82,8 @@ def _mapped(topic: str, event_type: str, state: str | None, node: str | None, fl
     if state is None:
         # A word on another axis, such as a refund's progress, is no claim about the order's state.
         if topic in _SPEAK_BY_STATUS:
-            return Meaning("ST-03", claims=flagged, money=told.money, mark=told.mark), None
-        return replace(told, claims=told.claims or flagged), None
+            return Meaning("ST-03", claims=is_kept, money=told.money, mark=told.mark), None
+        return replace(told, claims=told.claims or is_kept), None
     rank = RANK[state]
     shown = Meaning("ST-03", shown=rank, claims=True, money=told.money, mark=told.mark)
     if topic in AUTHORITY[state] and node not in UNPROVEN:

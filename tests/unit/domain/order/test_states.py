@@ -146,6 +146,8 @@ def test_three_systems_mean_different_things_by_shipped() -> None:
         ("shipped", "loaded"),
         ("shipped", "picked_up"),
     ]
+    claims = [next(one["claims"][name] for name in one["claims"] if name != "wechatpay") for one in after]
+    assert [(claim["raw"], claim["state"]) for claim in claims] == [("已发货", None), *[("已发货", "shipped")] * 3]
 
 
 @pytest.mark.rule("ST-04")
