@@ -229,6 +229,15 @@ def test_the_vector_of_three_orders_of_one_day_and_address() -> None:
     assert [office.status(f"N{n}") for n in range(3)] == ["issued"] * 3
 
 
+@pytest.mark.rule("TAX-07", "TAX-06")
+@pytest.mark.parametrize("names", ["ABD", "NOP", "XYZ"])
+def test_the_vector_holds_for_orders_signed_in_one_moment_whatever_their_numbers(names: str) -> None:
+    office = Office()
+    for name, price in zip(names, (600_000, 500_000, 20_000), strict=True):
+        office.sell(name, line(1, price))
+    assert [ask["amount_minor"] for ask in office.until(SIGNED + HOUR).asks] == [600_000, 520_000]
+
+
 @pytest.mark.rule("TAX-07")
 def test_orders_stand_on_an_invoice_in_the_order_of_their_signatures() -> None:
     office = Office().sell("LATER", signed=SIGNED + MINUTE).sell("FIRST").until(SIGNED + 2 * HOUR)

@@ -25,7 +25,7 @@ def close(desk: Desk, name: str) -> None:
     members = [(guid, row) for guid, row in members if row and row["status"] == GROUPED and row.get("group") == name]
     if not members:
         return
-    members.sort(key=lambda member: (member[1]["order"]["signed_at"], member[0]))
+    members.sort(key=_by_signature)
     lines = [
         Line(guid, number, sku, units, amount) for guid, row in members for number, sku, units, amount in row["open"]
     ]
@@ -49,6 +49,12 @@ def close(desk: Desk, name: str) -> None:
             note = "TAX-06" if len(parts) > 1 else "TAX-07" if len(members) > 1 else "TAX-08"
             standing.tell(desk, guid, row, note, None, invoice_id)
         orders.settle(desk, guid, row)
+
+
+def _by_signature(member: tuple[str, Row]) -> tuple[int, int, str]:
+    """First come, first served; of orders signed in one moment the largest, as a guid says nothing of an order."""
+    guid, row = member
+    return row["order"]["signed_at"], -sum(line[3] for line in row["open"]), guid
 
 
 def _request(
