@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 DEAD_LETTERS = "dead-letters"
 _STEP = 200
 _LEAP_MS = 730 * 86_400_000
-"""An event so far beyond all before it is none of the story: taken in, it would end every wait of the others."""
+"""An event that lies in the future, and so far beyond all before it, is none of the story: taken in, it would end every
+wait of the others."""
 
 
 def replay(
@@ -41,8 +42,8 @@ def replay(
         typer.Option(
             "--received-at",
             metavar="TIME",
-            help="When the lines came in: events over a day later are refused. Default: no clock is asked; events"
-            " more than two years after all before them are refused.",
+            help="When the lines came in: events over a day later are refused. Default: now, or two years after all"
+            " events before them.",
             show_default=False,
         ),
     ] = None,
@@ -67,7 +68,7 @@ def run(
     agents: Sequence[Agent] | None = None,
 ) -> dict[str, Any]:
     """Replay the files into `out` through `agents` (all without); times in ms UTC. Gives the counts: lines,
-    unreadable, seconds, records by topic. Without `received_at` only event time counts: the same bytes on any day."""
+    unreadable, seconds, records by topic. Without `received_at` the clock is asked only about events in the future."""
     from streams import catalogue, topology
     from streams.engine.local import LocalRunner
 
@@ -75,10 +76,12 @@ def run(
     settings = settings_of()
     agents = agents or catalogue.choose(None, settings.audit_raw, settings.maps_dir, settings.hash_salt)
 
-    def received() -> int | None:
+    today = time.time_ns() // 1_000_000
+
+    def received() -> int:
         if received_at is not None:
             return received_at
-        return runner.time + _LEAP_MS if runner.time else None
+        return max(today, runner.time + _LEAP_MS)
 
     runner = LocalRunner(agents, registry, received_at=received)
     started = time.monotonic()
@@ -101,7 +104,7 @@ def run(
     }
 
 
-def _feed(runner: LocalRunner, registry: Topology, files: list[Path], received: Callable[[], int | None]) -> Any:
+def _feed(runner: LocalRunner, registry: Topology, files: list[Path], received: Callable[[], int]) -> Any:
     """Each line through all agents before the next one; yields whether it could be read.
 
     What is due by the time of a line goes through all agents before it: the runner by itself fires the timers first,

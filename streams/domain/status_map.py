@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import takewhile
 from typing import Any, Final
 
 from streams.domain.rules.nodes import NODES, STATES
@@ -63,6 +64,14 @@ RETURNED: Final = frozenset(
 ANY: Final = "*"
 _LONG_NUMBER: Final = re.compile(r"\d{6,}")
 _NUMBER: Final = re.compile(r"-?\d+")
+_WHOLE: Final = frozenset(
+    {
+        *("order", "orders", "orderinfo", "trade", "trades", "tradeinfo", "data", "body", "payload", "raw", "content"),
+        *("response", "result", "logistics", "waybill", "shipment", "parcel", "package", "trace", "traces", "track"),
+    }
+)
+"""Parts of the path to a field, `bare`, that say no more than that it is of the order or its parcel."""
+_COMMON: Final = frozenset({"status", "state", "code"})
 Mapped = dict[str, Any]
 """{"known": bool, "state": atomic state|None, "node": fine node|None, "flags": [..], "event": atomic event|None,
 "axis": str|None}. `axis` tells what is no order state, as `name:value`: refund:success, ship:forbidden,
@@ -303,13 +312,21 @@ class StatusMaps:
         return found if found is not None else OURS.get(code.casefold(), UNKNOWN)
 
     def _in_field(self, topic: str, name: str, field: str, code: str) -> Mapped | None:
-        """What `code` means in a field whose name is spelled in another way, or is a path with the field in it."""
+        """What `code` means in a field whose name is spelled in another way, or is a path with the field in it. One of
+        a name that many things have must be the order's or its parcel's: `after_sale.status` is not its status."""
         fields_of = self._fields.get((topic, name), {})
-        for part in (field, *re.split(r"[^\w-]+", field)):
-            if (spelled := fields_of.get(bare(part))) is not None:
-                meanings = (self._rows.get((topic, name, known, code)) for known in spelled)
-                return next((mapped for mapped in meanings if mapped is not None), None)
+        parts = re.split(r"[^\w-]+", field)
+        own = sum(1 for _ in takewhile(_is_own, parts))
+        for number, part in enumerate((field, *parts)):
+            if (spelled := fields_of.get(bare(part))) is None or (number > own + 1 and bare(part) in _COMMON):
+                continue
+            meanings = (self._rows.get((topic, name, known, code)) for known in spelled)
+            return next((mapped for mapped in meanings if mapped is not None), None)
         return None
+
+
+def _is_own(part: str) -> bool:
+    return bare(part) in _WHOLE or part.isdecimal()
 
 
 def speakers(topic: str, value: Mapping[str, Any]) -> tuple[str | None, ...]:

@@ -137,6 +137,9 @@ def test_a_field_is_the_same_in_another_spelling(topic: str, source: str, field:
 @pytest.mark.rule("ST-03")
 def test_a_field_that_no_table_knows_and_the_wrong_one_say_nothing() -> None:
     assert find("orders", "tmall", "TRADE_CLOSED", "refund.status") == UNKNOWN
+    assert find("orders", "pinduoduo", "3", "data[0].order.status") == find("orders", "pinduoduo", "3", "status")
+    assert find("orders", "pinduoduo", "3", "after_sale.status") == UNKNOWN
+    assert find("orders", "pinduoduo", "3", "order.after_sale.status") == UNKNOWN
     assert find("orders", "tmall", "SUCCESS", "pay_result") == UNKNOWN
 
 
