@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from streams.agents.beside import FOR_THE_ORDER
+from streams.domain.ledger import periods
 from streams.domain.match import compare, report
 from streams.domain.match import row as rows
 from streams.domain.rules import data
@@ -45,6 +46,9 @@ def time_of(fact: dict[str, Any]) -> int:
 
 @match.fold
 def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
+    if fact["event_type"] == periods.CLOSED:
+        ctx.emit(report.FACTS, report.SERIES, report.closing(fact))
+        return
     if not rows.concerns(fact):
         return
     guid = fact["order_guid"]

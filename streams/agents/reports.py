@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from streams.domain.match import report as match
@@ -48,6 +48,10 @@ def fold(ctx: Context, key: bytes | None, part: dict[str, Any]) -> None:
     series = part["series"]
     if series == SERIES:  # counted in one place: the part is the report
         ctx.emit_latest("reports", part["report"]["report_id"], part["report"])
+        return
+    if series == match.SERIES and match.CLOSED in part:
+        before = ctx[TOLD].get(series)
+        _tell(ctx, series, before, *match.closed(before, part[match.CLOSED], part["at"]))
         return
     if series not in _SERIES:
         ctx.refuse(f"no report is made of parts of {str(series)[:100]!r}", stage="rule")
@@ -96,8 +100,12 @@ def _apply(ctx: Context, series: str, period: str, at: int, outcome: assembly.Ou
             ctx.emit_latest("reports", record["report_id"], record)
         if series in _TELL:
             before = ctx[TOLD].get(series)
-            sends, told = _TELL[series](found, before, settings)
-            if told != before:
-                ctx[TOLD][series] = told
-            for topic, key, finding in sends:
-                ctx.emit(topic, key, finding)
+            _tell(ctx, series, before, *_TELL[series](found, before, settings))
+
+
+def _tell(ctx: Context, series: str, before: Any, sends: Sequence[match.Send], told: Any) -> None:
+    """`before`, `told`: what people were told of the series by then, and are now."""
+    if told != before:
+        ctx[TOLD][series] = told
+    for topic, key, finding in sends:
+        ctx.emit(topic, key, finding)

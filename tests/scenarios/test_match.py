@@ -127,6 +127,32 @@ def test_what_becomes_worse_is_told_again() -> None:
     assert (alert["severity"], alert["status"]) == ("critical", "escalated"), "nobody saw to it for two hours"
 
 
+@pytest.mark.rule("FIN-05", "FIN-11")
+@pytest.mark.parametrize(
+    ("period", "closed", "status"),
+    [
+        ("2026-01", calendar.at(2026, 2, 2), "closed"),
+        ("2026-01", calendar.at(2026, 1, 30), "closed"),  # no later run of the watch opens it again
+        ("2026-02", calendar.at(2026, 2, 2), "closed"),
+        ("2025-12", calendar.at(2026, 2, 2), "escalated"),
+    ],
+)
+def test_what_differs_before_the_closing_is_no_matter_after_it(period: str, closed: int, status: str) -> None:
+    desk = Desk().sell("A", 9000).until(min(closed, calendar.at(2026, 2, 1, 1)))
+    desk.say("finance", "period_closed", closed, "kingdee", period=period).until(calendar.at(2026, 2, 4))
+    assert [alert["status"] for alert in desk.alerts("FIN-05")] == [status]
+
+
+@pytest.mark.rule("FIN-05", "FIN-11")
+def test_the_month_after_a_closed_one_is_watched() -> None:
+    february = calendar.at(2026, 2, 10)
+    desk = Desk().sell("A", 9000).until(calendar.at(2026, 1, 30))
+    desk.say("finance", "period_closed", calendar.at(2026, 2, 2), "kingdee", period="2026-01")
+    desk.sell("B", 9000, at=february).until(calendar.at(2026, 2, 26, 3))
+    told = {alert["alert_key"]: alert["status"] for alert in desk.alerts("FIN-05")}
+    assert told == {"FIN-05/2026-01/CNY/amount": "closed", "FIN-05/2026-02/CNY/amount": "open"}
+
+
 @pytest.mark.rule("FIN-10")
 def test_each_month_is_audited_for_as_long_as_something_is_open() -> None:
     desk = Desk().sell("A", 9900).sell("B", 9000).until(calendar.at(2026, 3, 1, 1))

@@ -49,9 +49,12 @@ _DIGITS: Final = 14
 _COLUMNS: Final = ("order_guid", "channel", "currency", "sales_minor", "receipt_minor", "sold", "shipped", "gap_minor")
 _MOST: Final = 10**_WIDTH - 1
 
+CLOSED: Final = "closed"
+"""Field of what is told of a closing (FIN-11)."""
+
 Send = tuple[str, str, dict[str, Any]]
 Told = Mapping[str, Any]
-"""{"period": the last run told of, "levels": {alert key: severity}}"""
+"""{"period": the last run told of, "levels": {alert key: severity}, "closed": the last month that was}"""
 
 # -- what an order adds to the tables ---------------------------------------------------------------------------------
 
@@ -271,14 +274,32 @@ def tell(found: list[dict[str, Any]], told: Told | None, settings: MatchReports)
         return [], told
     known = {} if told is None else told["levels"]
     levels, details = dict[str, str](), dict[str, str]()
+    over = "" if told is None else told.get(CLOSED, "")
     for row in json.loads(record["rows"]):
+        if row["month"] <= over:
+            continue
         for name, one, other in (("amount", "sales_minor", "receipt_minor"), ("units", "sold", "shipped")):
             if (level := row[f"{name}_level"]) is not None:
                 key = f"{WATCH}/{row['month']}/{row['currency']}/{name}"
                 levels[key] = level
                 details[key] = f"{one} {row[one]}, {other} {row[other]}: {row[f'{name}_rate']} %"
     sends = [*_changes(known, levels, details, record)]
-    return sends, {"period": record["period"], "levels": levels}
+    return sends, {**(told or {}), "period": record["period"], "levels": levels}
+
+
+def closing(fact: Mapping[str, Any]) -> dict[str, Any]:
+    """What a partition tells, in place of a part, of a closing that reaches it; all of them tell the same."""
+    return {"series": SERIES, CLOSED: fact["period"], "at": fact["event_time"]}
+
+
+def closed(told: Told | None, month: str, at: int) -> tuple[list[Send], Told]:
+    """FIN-05: `month` is closed, and those before it: nobody watches them any more, and what was told of them ends."""
+    known: Told = told or {"period": "", "levels": {}}
+    month = max(month, known.get(CLOSED, ""))
+    over = [key for key in sorted(known["levels"]) if key.split("/")[1] <= month]
+    about = {"rule": WATCH, "at": at, "do": "close", "detail": f"{month} is closed"}
+    levels = {key: level for key, level in known["levels"].items() if key not in over}
+    return [(ALERTS, key, about) for key in over], {**known, "levels": levels, CLOSED: month}
 
 
 def _changes(
