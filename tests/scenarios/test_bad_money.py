@@ -27,6 +27,11 @@ def in_another_currency(desk: Desk) -> str:
     return "payment_succeeded"
 
 
+def recorded_in_another_currency(desk: Desk) -> str:
+    desk.paid().about("finance", "receipt_recorded", T0, "kingdee", amount_minor=30_000, currency="USD")
+    return "receipt_recorded"
+
+
 def paid_too_little(desk: Desk) -> str:
     desk.paid(T0, 29_000)
     return "payment_succeeded"
@@ -54,6 +59,12 @@ CASES: dict[str, tuple[Callable[[Desk], str], Outcome, dict[str, int], list[str]
         in_another_currency,
         ("refused", "FIN-07", "amount in USD for an order in CNY"),
         {},
+        ["money in another currency"],
+    ),
+    "a receipt recorded in another currency": (
+        recorded_in_another_currency,
+        ("refused", "FIN-07", "amount in USD for an order in CNY"),
+        {"cash": 30_000, "customer_advances": -30_000},
         ["money in another currency"],
     ),
     "a payment that is not the price": (

@@ -41,7 +41,7 @@ CREATED: Final = "order_created"
 RECEIPT, DEPOSIT, REFUND = "receipt", "deposit", "refund"
 RECEIPTS: Final = (RECEIPT, DEPOSIT)
 
-FAILED: Final = "payment_failed"
+FAILED, RECORDED = "payment_failed", "receipt_recorded"
 _MONEY: Final[Mapping[str, str]] = {
     "payment_succeeded": RECEIPT,
     "balance_paid": RECEIPT,
@@ -52,7 +52,7 @@ _MONEY: Final[Mapping[str, str]] = {
 _KINDS: Final = frozenset(
     {*_MONEY, FAILED, CREATED, "cancel_marked", "buyer_confirmed", "confirmation_scanned", "voice_call_result"}
     | {CONFIRM_TIMEOUT, "picked_up", "scanned", "out_for_delivery", "signed", "manual_command", "exception"}
-    | {"complaint"}
+    | {"complaint", RECORDED}
 )
 _MOVES: Final = frozenset({"picked_up", "scanned", "out_for_delivery"})
 _MAPPED: Final = frozenset({"shipped", "logistics_signed", "customer_signed"})
@@ -88,6 +88,8 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
         return _money(row, fact, settings)
     if kind == FAILED:
         return _failed(row, fact), None
+    if kind == RECORDED:
+        return _recorded(row, fact)
     return _follow(row, fact, settings), None
 
 
@@ -141,6 +143,16 @@ def _failed(row: Row, fact: Fact) -> Row:
     if key in refused or key in row.get("money", {}):
         return row
     return {**row, "refused": {**refused, key: fact.get("digest") or 0}}
+
+
+def _recorded(row: Row, fact: Fact) -> tuple[Row, str | None]:
+    """What finance has recorded as received is no money of its own, and compared elsewhere (FIN-04); but what is in
+    another currency nobody compares."""
+    wrong = money.refusal(row["currency"], fact)
+    key, refused = event_key(fact["source"], fact["event_id"]).hex(), row.get("refused", {})
+    if wrong is None or key in refused:
+        return row, None
+    return {**row, "refused": {**refused, key: fact.get("digest") or 0}}, wrong
 
 
 def _follow(row: Row, fact: Fact, settings: Settings) -> Row:
