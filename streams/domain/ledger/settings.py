@@ -75,8 +75,9 @@ class Settings:
         """FIN-06: the kind of a fee. A sender without a word for it may have said it in the original payload: that
         counts where it names one kind and no other.
         """
-        if word or not raw:
-            return self.fees.get(word or "", FEE)
+        told = (word or "").strip().casefold()
+        if told or not raw:
+            return self.fees.get(told, FEE)
         text = raw.casefold()
         # The bare "fee" stands in every other word for one.
         named = {kind for said, kind in self.fees.items() if said != FEE and said in text}
@@ -120,7 +121,7 @@ def _rule(name: str, entry: Mapping[str, Any]) -> Rule:
 def _fees(entry: Mapping[str, Any]) -> Mapping[str, str]:
     if unknown := sorted({*entry} - {*FEES}):
         raise LedgerError(f"fees of unknown kinds: {', '.join(unknown)}")
-    words = [(word, kind) for kind, said in entry.items() for word in (kind, *said)]
+    words = [(word.casefold(), kind) for kind, said in entry.items() for word in (kind, *said)]
     found = dict(words)
     if wrong := sorted(word for word, kind in words if found[word] != kind):
         raise LedgerError(f"words of two kinds of fees: {', '.join(wrong)}")

@@ -106,6 +106,8 @@ def test_a_word_of_a_platform_names_the_kind_of_its_fee() -> None:
         (None, "佣金 3.00, 运费险 1.50", "fee"),
         ("平台服务费", "佣金", "fee"),
         ("佣金", "运费险", "commission"),
+        ("Commission", None, "commission"),
+        (" ", "运费险", "freight_insurance"),
     ],
 )
 def test_a_fee_without_a_word_is_what_its_payload_calls_it(word: str | None, raw: str | None, kind: str) -> None:
