@@ -33,7 +33,7 @@ def price(fact: Fact, most_minor: int) -> tuple[int | None, list[int], int]:
 def refusal(currency: str, fact: Fact) -> str | None:
     """Why the amount cannot be added to the sums of an order in `currency`; None if it can. The ledger asks, too."""
     told = fact.get("currency")
-    if told is not None and told != currency:
+    if told is not None and told != currency and told.upper() != currency.upper():  # "cny" is no other
         return f"amount in {told} for an order in {currency}"
     return None
 

@@ -90,6 +90,12 @@ def test_an_amount_in_another_currency_is_refused_and_moves_nothing() -> None:
 
 
 @pytest.mark.rule("FIN-07")
+def test_the_same_currency_in_other_letters_is_no_other() -> None:
+    found = view(created(), paid(amount=30000, currency="cny"))
+    assert (found["state"], found["paid_minor"], found["currency"]) == ("paid", 30000, "CNY")
+
+
+@pytest.mark.rule("FIN-07")
 def test_what_finance_recorded_in_another_currency_is_refused() -> None:
     usd = fact("finance", "receipt_recorded", T0 + 1, amount_minor=5, currency="USD")
     cny = fact("finance", "receipt_recorded", T0 + 2, amount_minor=5, currency="CNY")
