@@ -26,6 +26,9 @@ CLOSED, FROZEN, LOCKED, INVOICE_RED, CONFLICT, GAP, PARTIALLY_REFUNDED, REFUNDED
     1 << n for n in range(len(FLAGS))
 )
 
+HELD: Final = LOCKED | FROZEN
+"""Nobody is to ship it: locked by its risk or by a system, or frozen by its platform."""
+
 MARKED: Final = {"closed": ("orders",), "invoice_red": ("orders", "finance")}
 """Flags that stay once they were told, and the topics that may tell them."""
 

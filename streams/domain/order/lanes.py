@@ -2,7 +2,8 @@
 
     L1  normal                   -> wms          straight to the warehouse
     L2  presale, custom          -> review_l2    a person signs as well
-    L3  large, risky or locked   -> review_l3    the risk model, then a person
+    L3  large, risky, locked or  -> review_l3    the risk model, then a person
+        frozen
 
 L3 goes before L2, L2 before L1; a new signal may change the tier, and with it the lane. An order enters its lane when
 it is complete - paid, its stock answered for, and the request for an invoice, if there is one, taken or refused
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.domain.order.asides import is_invoice_silent
-from streams.domain.order.flags import CLOSED, LOCKED, REFUNDED
+from streams.domain.order.flags import CLOSED, HELD, REFUNDED
 from streams.domain.order.reserved import is_silent
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import NODE_NUMBER, NODE_STEP, PAID
@@ -45,7 +46,7 @@ class TierRules:
 
 def tier_of(state: OrderState, rules: TierRules) -> int:
     """1 to 3."""
-    if state.flags & LOCKED or state.risk is not None:  # RSK-08
+    if state.flags & HELD or state.risk is not None:  # RSK-08
         return 3
     large = rules.large_minor.get(state.currency)
     if large is not None and _amount(state) >= large:

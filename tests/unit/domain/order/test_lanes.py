@@ -25,8 +25,10 @@ from tests.unit.domain.order.facts import (
 )
 
 UNMANAGED = answered("reserve", 1, T0, [1, "unmanaged"])
+FREEZE = says("orders", "IN_FROZEN", T0 + 2 * MINUTE, mapped(flags=["frozen"]))
+THAW = says("orders", "WAIT_SELLER_SEND_GOODS", T0 + 5 * MINUTE, mapped("paid", "paid"))
 LOCK = says("orders", "LOCKED", T0 + 2 * MINUTE, mapped(flags=["locked"]))
-UNLOCK = says("orders", "OK", T0 + 3 * MINUTE, mapped(flags=["frozen"]))
+UNLOCK = says("orders", "OK", T0 + 3 * MINUTE, mapped("paid", "paid"))
 
 
 @pytest.mark.rule("BRK-05")
@@ -65,6 +67,26 @@ def test_the_tier_of_an_order(fields: dict[str, Any], tier: str) -> None:
 def test_a_lock_makes_any_order_l3_for_as_long_as_it_lasts() -> None:
     assert view(created(), LOCK)["tier"] == "L3"
     assert view(created(sales_type="presale"), LOCK, UNLOCK)["tier"] == "L2"
+
+
+@pytest.mark.rule("BRK-05", "ST-04")
+def test_an_order_that_its_platform_has_frozen_is_not_released_to_the_warehouse() -> None:
+    run = Run(data.order_settings())
+    run.tell(created(), UNMANAGED, paid(), FREEZE)
+    frozen = run.view()
+    assert (frozen["flags"], frozen["tier"], frozen["node"]) == (["frozen"], "L3", "risk_review")
+    assert (frozen["lane"], frozen["tiers"]["base"]) == ("review_l3", "ON_HOLD")
+    run.tell(THAW)
+    assert (run.view()["lane"], run.view()["tiers"]["base"]) == ("wms", "RELEASED")
+
+
+@pytest.mark.rule("RSK-04")
+def test_a_frozen_order_whose_goods_leave_is_told_until_it_is_free() -> None:
+    run = Run(data.order_settings())
+    run.tell(created(), UNMANAGED, paid(), FREEZE, fact("wms", "loaded", T0 + 4 * MINUTE), THAW)
+    told = [value for _, key, value in run.sent if key.startswith("RSK-04/shipped/")]
+    assert [value["do"] for value in told] == ["open", "close"]
+    assert told[0]["title"] == "frozen order shipped"
 
 
 @pytest.mark.rule("BRK-05")
