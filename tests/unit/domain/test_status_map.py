@@ -288,7 +288,6 @@ def test_the_whole_status_vocabulary_is_known(topic: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("topic", "source", "chinese", "english"),
     [
-        ("couriers", "zto", "已签收", "signed"),
         ("couriers", "whoever", "本人签收", "signed_by_self"),
         ("couriers", "cainiao", "他人代签", "signed_by_other"),
         ("couriers", "yto", "门卫代收", "received_by_gatekeeper"),
