@@ -146,7 +146,7 @@ def _replaced(rows: Rows) -> Rows:
 def _rejected(rows: Rows | None, number: str, at: int) -> Rows | None:
     """ID-04: its courier is asked and its keepers are told by the order that it is bound to."""
     row = (rows or {}).get(number, {})
-    if "foreign" in row or (not row and len(rows or ()) >= WAYBILLS):
+    if row.get("foreign", at + 1) <= at or (not row and len(rows or ()) >= WAYBILLS):
         return rows
     return _replaced({**(rows or {}), number: {**row, "foreign": at}})
 
