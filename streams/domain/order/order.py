@@ -236,7 +236,7 @@ def _follow(
     if new.marks or new.refunded_minor:
         contradicted.follow(guid, state, new, fact, sends, at)
     if new.aside is not state.aside and new.stock is not None:
-        placed.follow(guid, state, new, sends, at)
+        placed.follow(guid, state, new, fact, sends, at)
     moved = new.nodes is not state.nodes or new.reached is not state.reached
     if moved and new.stock is not None:
         oversold.follow(guid, state, new, sends, at)

@@ -568,6 +568,16 @@ def test_the_stock_is_told_which_warehouse_sends_what_was_deducted() -> None:
 
 
 @pytest.mark.rule("INV-10")
+def test_a_warehouse_that_has_one_of_the_skus_is_told_for_that_one() -> None:
+    run = Run()
+    run.tell(two_skus(), HELD, answered("reserve", 1, T0, [2, "held"], sku="CUP"), paid(), CONFIRMED)
+    run.tell(answered("confirm", 2, T0 + MINUTE, [2, "confirmed"], sku="CUP"))
+    for when, sku, warehouse in ((2, "CUP", "gz"), (3, "BAG", "gz"), (4, "BAG", "hz")):
+        said = fact("wms", "allocated", T0 + when * MINUTE, warehouse=warehouse, sku=sku)
+        assert [(one["sku"], one["warehouse"]) for one in run.tell(said)] == [(sku, warehouse)]
+
+
+@pytest.mark.rule("INV-10")
 def test_what_is_not_deducted_or_comes_back_is_placed_nowhere() -> None:
     run = Run()
     run.tell(created(), HELD)
