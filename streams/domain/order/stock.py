@@ -233,13 +233,15 @@ def _command(
 ) -> Group:
     """Send one command about these places of the group."""
     number = group.round + 1
+    if do == CONFIRM and all(group.told[n] != RETURNED for n in picked):
+        at = paid_at(state)  # units that came back are sold by a later payment, which is the news in hand
     value: dict[str, Any] = {
         "do": messages.CONFIRM if do == CONFIRM else messages.RESERVE,
         "sku": group.sku,
         "order_guid": guid,
         "lines": [group.lines[n] for n in picked],
         "channel": state.channel,
-        "at": paid_at(state) if do == CONFIRM else at,
+        "at": at,
         "round": number,
     }
     if do == RELEASE:

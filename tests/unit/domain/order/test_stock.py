@@ -344,7 +344,19 @@ def test_a_platforms_closed_before_a_partial_refund_takes_the_stock_again() -> N
     run.tell(answered("return", 3, T0 + HOUR, [1, "returned"]))
     commands = run.tell(refunded(T0 + 2 * HOUR, 100))
     assert asked(commands) == [("reserve", "BAG", 4), ("confirm", "BAG", 5)]
-    assert [command["at"] for command in commands] == [T0 + 2 * HOUR, T0 + MINUTE]
+    assert [command["at"] for command in commands] == [T0 + 2 * HOUR, T0 + 2 * HOUR]
+
+
+@pytest.mark.rule("INV-07", "INV-11")
+def test_an_order_that_is_paid_again_after_its_refund_is_sold_at_the_time_of_that_payment() -> None:
+    run = Run()
+    run.tell(created(), HELD, paid(), CONFIRMED, refunded(T0 + HOUR, 30000))
+    run.tell(answered("return", 3, T0 + HOUR, [1, "returned"]))
+    commands = run.tell(paid(T0 + 2 * HOUR, platform_txn_no="another"))
+    assert [(command["do"], command["at"]) for command in commands] == [
+        ("reserve", T0 + 2 * HOUR),
+        ("confirm", T0 + 2 * HOUR),
+    ]
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------
