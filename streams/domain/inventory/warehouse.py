@@ -61,7 +61,7 @@ def moved(change: Change, fact: Mapping[str, Any], settings: Settings) -> Change
     wrong = _unmovable(change, warehouse, source, units, leaves=source != target)
     left = [(warehouse, units)]
     if wrong is not None:
-        left = _on_the_way(change, warehouse, units) if source == IN_TRANSIT and other == warehouse else []
+        left = _on_the_way(change, warehouse, other, units) if source == IN_TRANSIT != target else []
         if not left:
             return change.refuse(wrong)
     for name, part in left:
@@ -70,12 +70,14 @@ def moved(change: Change, fact: Mapping[str, Any], settings: Settings) -> Change
     return change.finish()
 
 
-def _on_the_way(change: Change, arrived: str, units: int) -> list[tuple[str, int]]:
-    """Where goods come from that arrive at a warehouse which has fewer in transit itself: a transfer stands there under
-    the warehouse it left. The fullest first, ties by name; empty if there are not so many in transit at all."""
+def _on_the_way(change: Change, teller: str, arrived: str, units: int) -> list[tuple[str, int]]:
+    """Where goods stand that are told to arrive by a warehouse which has fewer in transit itself. Under the one they
+    left, if it is the one they come to that tells it: the fullest first, ties by name. Under the one they come to, if
+    the other tells it, and named both when they left. Empty if there are not so many in transit."""
     found: list[tuple[str, int]] = []
-    there = {name: known_of(change, name, IN_TRANSIT) for name in change.stock.warehouses}
-    for name in sorted(there, key=lambda name: (name == arrived, -there[name], name)):
+    names = [name for name in change.stock.warehouses if arrived in (teller, name)]
+    there = {name: known_of(change, name, IN_TRANSIT) for name in names}
+    for name in sorted(there, key=lambda name: (name == teller, -there[name], name)):
         part = min(units, max(0, there[name]))
         if part:
             found.append((name, part))

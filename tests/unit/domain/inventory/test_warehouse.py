@@ -450,6 +450,21 @@ def test_goods_on_their_way_arrive_by_the_word_of_either_warehouse() -> None:
     assert it.adds_up()
 
 
+@pytest.mark.rule("INV-02", "WMS-19")
+def test_a_transfer_may_name_both_warehouses_each_time() -> None:
+    it = shop(10)
+    both: dict[str, Any] = {"warehouse": "hz", "to_warehouse": "sh", "quantity": 4}
+    it.fact("stock_moved", 1, **both, pool="sales", to_pool="in_transit")
+    assert (pools(it), pools(it, "sh")) == ((6, 0, 0, 0), (0, 0, 0, 4))
+    it.fact("stock_moved", 2, **{**both, "to_warehouse": "nb"}, pool="in_transit", to_pool="sales")
+    assert it.refused == ["more than the 0 units of in_transit there"]
+    it.fact("stock_moved", 2, **both, pool="in_transit", to_pool="in_transit")
+    assert len(it.refused) == 2
+    it.fact("stock_moved", 3, **both, pool="in_transit", to_pool="sales")
+    assert (pools(it), pools(it, "sh")) == ((6, 0, 0, 0), (4, 0, 0, 0))
+    assert it.adds_up()
+
+
 @pytest.mark.rule("INV-10", "WMS-19")
 def test_goods_that_were_counted_on_their_way_do_not_arrive_twice() -> None:
     it = shop(10)
