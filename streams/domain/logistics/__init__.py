@@ -88,7 +88,7 @@ def unknown() -> None:
 def concerns(fact: Fact) -> bool:
     """Whether the fact may say something of a waybill; nearly all do not, and need no look at the rows."""
     kind = fact["event_type"]
-    if kind in _ABOUT_ALL or says_closed(fact):
+    if kind in _ABOUT_ALL or says_closed(fact) or waybill.leaves(fact):
         return True
     if kind == waybill.REJECTED:
         return bool(fact["code_kind"] == WAYBILL_NO)

@@ -17,8 +17,8 @@
     foreign    when it was told to be bound to another order (ID-04)
 
 Under ORDER lie the complaints themselves, [[event id, waybill or "", at], ...], what was refunded, {event id: [amount,
-at]}, and `cancelled`, with `ended`, the time of the last of them: each may come before any waybill is known, and counts
-for each it speaks of once that is.
+at]}, what left without its number, [[package or "", at], ...], and `cancelled`, with `ended`, the time of the last of
+them: each may come before any waybill is known, and counts for each it speaks of once that is.
 
 All times are event times in ms, the earliest or the latest of their kind, so the row is a function of the set of facts.
 """
@@ -76,6 +76,8 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
     if says_closed(fact):  # perhaps of a partial refund (FIN-07): what leaves all the same is watched again
         rows = _cancelled(rows, fact["event_time"])
     topic = fact["topic"]
+    if not number and leaves(fact):
+        return _left(rows, fact.get("package_id") or "", fact["event_time"])
     if not number or (topic not in _CREATED and topic != "couriers"):
         return rows
     row = (rows or {}).get(number)
@@ -113,15 +115,41 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
     package = fact.get("package_id")
     if package and ("package" not in new or [at, package] < new["package"]):
         new["package"] = [at, package]
-    if rows and row is None and ORDER in rows:
-        of_order = rows[ORDER]
+    of_order = rows.get(ORDER) if rows else None
+    if of_order is not None and row is None:
         new = _counted(number, new, of_order.get("complaints", []))
         if "cancelled" in of_order:
             _first(new, "cancelled", of_order["cancelled"])
+    if of_order is not None and "left" in of_order:
+        new = _shipped(new, of_order["left"])
     if new == row:
         return rows
     known = {**(rows or {}), number: new}
     return _replaced(known) if "package" in new else known
+
+
+def leaves(fact: Fact) -> bool:
+    """Whether the warehouse says that goods left."""
+    return fact.get("topic") == "wms" and (fact["event_type"] == "loaded" or rank_of(fact) == _SHIPPED)
+
+
+def _left(rows: Rows | None, package: str, at: int) -> Rows:
+    """LOG-02: goods left, and the warehouse names their package, or the order alone."""
+    before = (rows or {}).get(ORDER, {})
+    left = sorted({*map(tuple, before.get("left", ())), (package, at)})[:WAYBILLS]
+    kept: Row = {**before, "left": [[*one] for one in left], "ended": max(at, before.get("ended", at))}
+    found = {name: row if name == ORDER else _shipped(row, kept["left"]) for name, row in (rows or {}).items()}
+    found[ORDER] = kept
+    return rows if rows is not None and rows == found else found
+
+
+def _shipped(row: Row, left: list[list[Any]]) -> Row:
+    """The waybill's row, shipped when its package left; one of which no package is known goes with any."""
+    own = row["package"][1] if "package" in row else ""
+    at = min((when for package, when in left if not package or not own or package == own), default=None)
+    if at is None or at >= row.get("shipped", at + 1):
+        return row
+    return {**row, "shipped": at}
 
 
 def _replaced(rows: Rows) -> Rows:

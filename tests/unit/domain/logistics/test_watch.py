@@ -249,6 +249,31 @@ def test_customer_service_looks_up_a_waybill_once_a_minute(after: int, asked: in
     assert len(it.requests("refresh")) == asked
 
 
+@pytest.mark.rule("LOG-02")
+@pytest.mark.parametrize(
+    ("loaded", "unpicked"),
+    [({}, {"W1", "W2"}), ({"package_id": "P2"}, {"W2"}), ({"package_id": "P3"}, set[str]())],
+)
+@pytest.mark.parametrize("label_first", [True, False])
+def test_goods_leave_with_their_package_or_order_though_the_number_of_the_waybill_is_not_named(
+    loaded: dict[str, str], unpicked: set[str], label_first: bool
+) -> None:
+    it = Watched()
+    if not label_first:
+        it.say("wms", "loaded", HOUR, None, **loaded)
+    for number in ("1", "2"):
+        told = HOUR + MINUTE if not label_first else 0
+        it.say("wms", "label_printed", 0, f"W{number}", package_id=f"P{number}", told=told)
+        it.courier("waybill_accepted", 1, waybill_no=f"W{number}", told=told + 1)
+    if label_first:
+        it.say("wms", "loaded", HOUR, None, **loaded)
+    it.wait(HOUR + DAY)
+    assert not it.alerts("LOG-02")
+    it.wait(HOUR + DAY + 1)
+    told_of = {key.rpartition("/")[2] for to, key, _ in it.sent if to == rules.ALERTS and key.startswith("LOG-02")}
+    assert told_of == unpicked
+
+
 @pytest.mark.rule("LOG-11")
 def test_the_second_complaint_about_a_signed_waybill_opens_an_investigation() -> None:
     it = Watched().courier("picked_up", 0).courier("signed", HOUR).say("orders", "complaint", 2 * HOUR, None)
