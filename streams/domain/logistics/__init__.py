@@ -46,7 +46,7 @@ __all__ = [
     "step",
 ]
 
-_TOPICS: Final = frozenset({"couriers", "wms", "orders"})
+_TOPICS: Final = frozenset({"wms", "orders"})
 _ABOUT_ALL: Final = frozenset({"complaint", "cancel_marked", "refund_settled"})
 """What is said of an order's waybills without naming them."""
 
@@ -92,6 +92,8 @@ def concerns(fact: Fact) -> bool:
         return True
     if kind == waybill.REJECTED:
         return bool(fact["code_kind"] == WAYBILL_NO)
+    if fact.get("topic") == "couriers":
+        return True
     return "waybill_no" in fact and (fact.get("topic") in _TOPICS or kind == "manual_command")
 
 

@@ -78,6 +78,8 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
     topic = fact["topic"]
     if not number and leaves(fact):
         return _left(rows, fact.get("package_id") or "", fact["event_time"])
+    if not number and topic == "couriers":
+        number = _only(rows, fact.get("package_id"))
     if not number or (topic not in _CREATED and topic != "couriers"):
         return rows
     row = (rows or {}).get(number)
@@ -126,6 +128,14 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
         return rows
     known = {**(rows or {}), number: new}
     return _replaced(known) if "package" in new else known
+
+
+def _only(rows: Rows | None, package: str | None) -> str | None:
+    """The waybill of which a courier speaks who names its package or the order alone; None if it may be any of them."""
+    known = [(name, row.get("package")) for name, row in (rows or {}).items() if name != ORDER]
+    exact = [name for name, own in known if package and own is not None and own[1] == package]
+    found = exact or [name for name, own in known if not package or own is None]
+    return found[0] if len(found) == 1 else None
 
 
 def leaves(fact: Fact) -> bool:

@@ -274,6 +274,20 @@ def test_goods_leave_with_their_package_or_order_though_the_number_of_the_waybil
     assert told_of == unpicked
 
 
+@pytest.mark.rule("LOG-01", "LOG-02")
+@pytest.mark.parametrize(("named", "ended"), [({}, set[str]()), ({"package_id": "P2"}, {"W2"})])
+def test_a_courier_who_names_the_package_or_the_order_speaks_of_the_only_waybill_it_can_be(
+    named: dict[str, str], ended: set[str]
+) -> None:
+    one = Watched().say("wms", "loaded", 0, package_id="P2").courier("signed", HOUR, waybill_no=None, **named)
+    assert one.rows is not None
+    assert "ended" in one.rows["W1"]
+    assert not one.wait(3 * DAY).alerts("LOG-02")
+    two = Watched().say("wms", "loaded", 0, package_id="P1").say("wms", "loaded", 0, "W2", package_id="P2")
+    two.courier("signed", HOUR, waybill_no=None, **named)
+    assert {name for name, row in (two.rows or {}).items() if "ended" in row} == ended
+
+
 @pytest.mark.rule("LOG-11")
 def test_the_second_complaint_about_a_signed_waybill_opens_an_investigation() -> None:
     it = Watched().courier("picked_up", 0).courier("signed", HOUR).say("orders", "complaint", 2 * HOUR, None)
