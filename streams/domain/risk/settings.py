@@ -81,7 +81,7 @@ class Limits:
     chat_orders_ms: int = 7 * calendar.DAY_MS
     label_window_ms: int = calendar.HOUR_MS
     label_surge_percent: int = 47
-    label_samples: int = 3
+    label_samples: int = 1
     dwell_s: int = 180
     coupons: int = 3
     discount_percent: int = 50

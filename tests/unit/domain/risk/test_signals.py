@@ -62,10 +62,11 @@ def test_the_mean_is_that_of_the_hour_before(later: int, fires: bool) -> None:
     assert ("label_surge" in desk.say(print_(T0 + later, 5000)).signals()) is fires
 
 
-def test_the_mean_is_that_of_the_same_warehouse_and_needs_three_prints() -> None:
+@pytest.mark.parametrize(("before", "fires"), [(0, False), (1, True), (2, True)])
+def test_the_mean_is_that_of_the_same_warehouse_of_as_many_prints_as_there_were(before: int, fires: bool) -> None:
     desk = Desk().say(created(), created(guid=OTHER), *(print_(T0, 1000, OTHER, "SH") for _ in range(3)))
-    desk.say(*(print_(T0, 1000, OTHER, "HZ") for _ in range(2)))
-    assert not desk.say(print_(T0, 9000, warehouse="HZ")).signals()
+    desk.say(*(print_(T0, 1000, OTHER, "HZ") for _ in range(before)))
+    assert ("label_surge" in desk.say(print_(T0, 1470, warehouse="HZ")).signals()) is fires
 
 
 @pytest.mark.parametrize(("seconds", "fires"), [(180, False), (180.5, True)])
