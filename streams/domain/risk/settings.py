@@ -101,7 +101,7 @@ class Limits:
     likely_late: int = UNIT
     promise_ms: Mapping[str, int] = field(default_factory=dict)
     popup_factor: int = 3
-    popup_least: int = 10
+    popup_least: int = 3
     tally_kept_ms: int = 400 * calendar.DAY_MS
 
 

@@ -79,6 +79,14 @@ def test_an_hour_with_three_times_the_failed_payments_is_told(times: int, findin
 
 
 @pytest.mark.rule("RSK-09")
+@pytest.mark.parametrize(("now", "findings"), [(2, []), (3, ["open"])])
+def test_two_failed_payments_are_no_alarm_however_few_there_were_before(now: int, findings: list[str]) -> None:
+    desk = Desk().say(created(), fact("payments", "payment_failed", T0), created(guid=guid(2)))
+    failing(desk, T0 + HOUR, now)
+    assert [value["do"] for _, key, value in desk.out if key == "RSK-09/popups"] == findings
+
+
+@pytest.mark.rule("RSK-09")
 @pytest.mark.parametrize(("now", "findings"), [(29, []), (30, ["open"])])
 def test_a_mean_hour_is_one_of_those_that_are_known(now: int, findings: list[str]) -> None:
     desk = Desk()
