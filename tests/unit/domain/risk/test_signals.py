@@ -79,6 +79,9 @@ def test_more_than_180_seconds_on_the_payment_page(seconds: float, fires: bool) 
     [
         ({"coupon_count": 3}, True),
         ({"coupon_count": 2}, False),
+        ({"discounts": [{"text": "券", "amount_minor": 1}] * 3}, True),
+        ({"discounts": [{"text": "券", "amount_minor": 1}] * 2}, False),
+        ({"discounts": [{"text": "券", "amount_minor": 1}] * 3, "coupon_count": 1}, False),
         ({"discounts": [{"amount_minor": 15000}]}, True),
         ({"discounts": [{"amount_minor": 14999}]}, False),
         ({"discounts": [{"amount_minor": 10000}, {"amount_minor": 5000}]}, True),
