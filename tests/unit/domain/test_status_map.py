@@ -95,6 +95,7 @@ def test_a_pickup_callback_201_is_a_pickup_though_the_courier_has_a_table_that_s
         ("couriers", "yto-express", "SIGNED", "logistics_signed"),
         ("orders", "JD.com", "LOCKED", "paid"),
         ("orders", "TikTok Shop", "130", "customer_signed"),
+        ("couriers", "sf-express", "50", "shipped"),
     ],
 )
 def test_a_platform_has_its_table_however_its_name_is_spelled(topic: str, name: str, code: str, state: str) -> None:
