@@ -154,9 +154,11 @@ def _left(rows: Rows | None, package: str, at: int) -> Rows:
 
 
 def _shipped(row: Row, left: list[list[Any]]) -> Row:
-    """The waybill's row, shipped when its package left; one of which no package is known goes with any."""
-    own = row["package"][1] if "package" in row else ""
-    at = min((when for package, when in left if not package or not own or package == own), default=None)
+    """The waybill's row, shipped when its package left; one of which no package is known goes with any that left since
+    it was made."""
+    own, made = row["package"][1] if "package" in row else "", row.get("created", 0)
+    about = [when for package, when in left if when >= made and (not package or not own or package == own)]
+    at = min(about, default=None)
     if at is None or at >= row.get("shipped", at + 1):
         return row
     return {**row, "shipped": at}

@@ -274,6 +274,17 @@ def test_goods_leave_with_their_package_or_order_though_the_number_of_the_waybil
     assert told_of == unpicked
 
 
+@pytest.mark.rule("LOG-02")
+@pytest.mark.parametrize("told", [DAY, DAY + HOUR])
+def test_what_left_before_a_waybill_was_made_did_not_leave_under_it(told: int) -> None:
+    it = Watched().say("wms", "label_printed", 0).courier("signed", 2 * HOUR)
+    it.say("wms", "loaded", HOUR, None, told=told)
+    it.say("wms", "label_printed", DAY, "W2", told=told).courier(
+        "waybill_accepted", DAY + 1, waybill_no="W2", told=told
+    )
+    assert not it.wait(5 * DAY).alerts("LOG-02")
+
+
 @pytest.mark.rule("LOG-01", "LOG-02")
 @pytest.mark.parametrize(("named", "ended"), [({}, set[str]()), ({"package_id": "P2"}, {"W2"})])
 def test_a_courier_who_names_the_package_or_the_order_speaks_of_the_only_waybill_it_can_be(
