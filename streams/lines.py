@@ -10,8 +10,11 @@ stands: a capture of undecodable records can be played again.
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
 import io
+import os
+import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -65,8 +68,29 @@ class BadLine:
     raw: bytes
 
 
+def require_files(paths: Iterable[Path | str]) -> None:
+    """OmsError for the first that is no file one could read, before anything is done with the others. What is no plain
+    file (`-`, a pipe) is not opened: it can be read only once."""
+    for path in paths:
+        if str(path) == "-":
+            continue
+        problem = None
+        try:
+            if stat.S_ISDIR(os.stat(path).st_mode):
+                problem = os.strerror(errno.EISDIR)
+            elif not os.access(path, os.R_OK):
+                problem = os.strerror(errno.EACCES)
+        except OSError as error:
+            problem = error.strerror
+        if problem is not None:
+            raise OmsError(f"cannot read {path}: {problem}", exit_code=2)
+
+
 def read_lines(paths: Iterable[Path | str]) -> Iterator[Line | BadLine]:
-    """The lines of the files in file order. Raises OmsError if a file cannot be opened or its gzip data is broken."""
+    """The lines of the files in file order. Raises OmsError if one of the files cannot be opened, before the first
+    line, or if gzip data is broken."""
+    paths = list(paths)
+    require_files(paths)
     for path in paths:
         name = str(path)
         try:

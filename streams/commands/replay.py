@@ -71,7 +71,9 @@ def run(
     unreadable, seconds, records by topic. Without `received_at` the clock is asked only about events in the future."""
     from streams import catalogue, topology
     from streams.engine.local import LocalRunner
+    from streams.lines import require_files
 
+    require_files(files)  # before the outputs of an earlier replay are overwritten
     registry = topology.load()
     settings = settings_of()
     agents = agents or catalogue.choose(None, settings.audit_raw, settings.maps_dir, settings.hash_salt)

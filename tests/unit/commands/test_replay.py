@@ -404,3 +404,27 @@ def test_a_folder_with_a_line_that_is_none_is_one_clear_line(tmp_path: Path, tex
         result = oms(*command, "--from", tmp_path)
         assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
         assert ".jsonl:1: " in result.output
+
+
+@pytest.mark.rule("DQ-08")
+def test_lines_that_cannot_be_read_before_the_first_event_have_its_time(tmp_path: Path) -> None:
+    out = replayed(tmp_path, "junk", "junk", "junk", line("orders", ORDER), code=1)
+    assert [row["value"]["at"] for row in rows(out, "dead-letters")] == [1769220000000] * 3
+    (alarm,) = [row["value"] for row in rows(out, "alerts")]
+    assert (alarm["rule"], alarm["count"], alarm["opened_at"]) == ("DQ-08", 3, 1769220000000)
+
+
+def test_files_in_which_no_event_tells_the_time_lose_no_line(tmp_path: Path) -> None:
+    out = replayed(tmp_path, "junk", "junk", "junk", code=1)
+    assert [row["value"]["offset"] for row in rows(out, "dead-letters")] == [1, 2, 3]
+    assert [row["value"]["count"] for row in rows(out, "alerts")] == [3]
+
+
+@pytest.mark.parametrize("second", ["none.jsonl", "."])
+def test_a_file_that_is_not_there_costs_nothing_of_an_earlier_replay(tmp_path: Path, second: str) -> None:
+    out = replayed(tmp_path, line("orders", ORDER))
+    before = contents(out)
+    result = oms("replay", tmp_path / "in.jsonl", tmp_path / second, "--out", out)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert "cannot read" in result.stderr
+    assert contents(out) == before
