@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.commands.common import note
+from streams.commands.common import Json, emit_json, note
 from streams.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Turn real data sets into input events.")
@@ -30,22 +30,22 @@ SortBy = Annotated[Sort, typer.Option("--sort", help="time: by event time; sourc
 
 
 @app.command("olist")
-def olist(src: Source, out: Out, limit: Limit = None, sort: SortBy = Sort.TIME) -> None:
+def olist(src: Source, out: Out, limit: Limit = None, sort: SortBy = Sort.TIME, as_json: Json = False) -> None:
     """The Olist marketplace tables (a folder of CSV files)."""
     from streams.convert.olist import convert
 
-    _write(out, lambda: convert(src, limit=limit, sort=sort.value))
+    _write(out, lambda: convert(src, limit=limit, sort=sort.value), as_json)
 
 
 @app.command("tmall")
-def tmall(src: Source, out: Out, limit: Limit = None, sort: SortBy = Sort.TIME) -> None:
+def tmall(src: Source, out: Out, limit: Limit = None, sort: SortBy = Sort.TIME, as_json: Json = False) -> None:
     """The Tmall order report (one CSV file, or the folder with it)."""
     from streams.convert.tmall import convert
 
-    _write(out, lambda: convert(src, limit=limit, sort=sort.value))
+    _write(out, lambda: convert(src, limit=limit, sort=sort.value), as_json)
 
 
-def _write(out: Path, lines: Callable[[], Iterable[dict[str, Any]]]) -> None:
+def _write(out: Path, lines: Callable[[], Iterable[dict[str, Any]]], as_json: bool) -> None:
     from streams.convert.common import ConvertError, write
 
     try:
@@ -54,4 +54,7 @@ def _write(out: Path, lines: Callable[[], Iterable[dict[str, Any]]]) -> None:
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"{error.filename or out}: {error.strerror}") from None
-    note(f"wrote {count:,} events to {out}")
+    if as_json:
+        emit_json({"events": count, "out": str(out)})
+    else:
+        note(f"wrote {count:,} events to {out}")

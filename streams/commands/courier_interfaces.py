@@ -29,7 +29,9 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
 
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except (UnicodeDecodeError, yaml.YAMLError):
         raise UsageError(f"{path} cannot be read as YAML") from None
     couriers = document.get("couriers") if isinstance(document, dict) else None
     if not isinstance(couriers, dict) or not couriers or document.keys() - _TOP:

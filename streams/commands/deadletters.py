@@ -69,6 +69,7 @@ def replay(
         Path | None, typer.Option("--out", metavar="FILE", help="With --from: input lines to write.")
     ] = None,
     broker: Broker = None,
+    as_json: Json = False,
 ) -> None:
     """Send refused records again, bytes and key as they came; events already processed are recognised by their id."""
     from streams import topology
@@ -82,7 +83,10 @@ def replay(
     registry = topology.load(registry=settings_of(broker=broker).registry)
     chosen = _chosen(_letters(folder, broker), topic, partition, offset)
     done, left = _to_file(chosen, registry, out) if out else _to_broker(chosen, registry, broker)
-    note(f"{done:,} records {'written to ' + str(out) if out else 'sent again'}, {left:,} cannot be sent")
+    if as_json:
+        emit_json({"written" if out else "sent": done, "left": left})
+    else:
+        note(f"{done:,} records {'written to ' + str(out) if out else 'sent again'}, {left:,} cannot be sent")
     if left or (not done and not every):
         raise typer.Exit(1)
 

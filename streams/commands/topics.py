@@ -45,6 +45,7 @@ def read(
     last: Annotated[bool, typer.Option("--last", help="Only the newest value of each key; no tombstones.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Go on at the end, until Ctrl-C.")] = False,
     broker: Broker = None,
+    _: Annotated[bool, typer.Option("--json", help="What it writes are JSON lines, with or without it.")] = False,
 ) -> None:
     """A topic as JSON lines, read_committed and decoded; ends at the end unless --follow."""
     import orjson

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import subprocess
 import sys
 import time
@@ -131,6 +132,8 @@ def test_a_data_set_becomes_input_lines(tmp_path: Path) -> None:
     result = oms("convert", "tmall", report, "--out", out)
     assert result.exit_code == 0, result.output
     assert len(gzip.decompress(out.read_bytes()).splitlines()) == 3
+    told = oms("convert", "tmall", report, "--out", out, "--json")
+    assert json.loads(told.stdout) == {"events": 3, "out": str(out)}
     one_line(oms("convert", "tmall", tmp_path / "none", "--out", out), 2, "none")
     one_line(oms("convert", "olist", tmp_path, "--out", out), 2, str(tmp_path))
     one_line(oms("convert", "tmall", report, "--out", tmp_path / "no" / "out"), 2, "out")

@@ -361,6 +361,8 @@ def test_dead_letters_of_a_replay_become_input_lines_again(tmp_path: Path) -> No
     one = tmp_path / "one.jsonl"
     assert oms("deadletters", "replay", "--topic", "payments", "--from", out, "--out", one, "--all").exit_code == 0
     assert one.read_text().splitlines() == [second]
+    told = oms("deadletters", "replay", "--all", "--from", out, "--out", one, "--json")
+    assert json.loads(told.stdout) == {"written": 3, "left": 0}
 
 
 @pytest.mark.rule("ST-03")

@@ -100,3 +100,8 @@ def test_the_command_names_what_is_wrong_and_ends_with_one(tmp_path: Path) -> No
     assert CliRunner().invoke(app, ["couriers", "check", str(path)]).exit_code == 0
     path.write_text("couriers:\n  sf: {whitelst: [203.0.113.7]}\n", encoding="utf-8")
     assert CliRunner().invoke(app, ["couriers", "check", str(path)]).exit_code == 2
+    result = CliRunner().invoke(app, ["couriers", "check", str(tmp_path / "none.yaml")])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"oms: cannot read {tmp_path / 'none.yaml'}: No such file or directory\n",
+    )
