@@ -185,6 +185,9 @@ def _close_alert(ctx: Context, fact: Fact) -> None:
     if not target:
         ctx.refuse(f"{alert.CLOSE_COMMAND} needs the alert key as target")
         return
+    name = channel.channel_of(target)
+    if name is not None:  # BRK-01: the alert is the channel's ticket; closed, it must not leave the channel shut unseen
+        ctx.emit("channel-facts", name, {**fact, "event_type": "ticket_closed", "ticket_code": target})
     at, event = fact["event_time"], f"ops/{fact['source']}/{fact['event_id']}"
     ctx.emit("alert-facts", target, {"do": "close", "by": alert.PERSON, "at": at, "last_event": event})
 

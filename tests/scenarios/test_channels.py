@@ -94,6 +94,18 @@ def test_case_5_three_paid_orders_that_are_not_created_suspend_only_that_channel
 
 
 @pytest.mark.rule("BRK-01")
+def test_whoever_closes_the_alert_of_a_suspension_opens_the_channel() -> None:
+    """Its alert is its ticket: closed, it would leave nobody who knows that orders are held."""
+    shop = suspended().order("douyin", "D1", T0 + 3 * MINUTE)
+    shop.ops("manual_command", T0 + 10 * MINUTE, command="alert_close", target="BRK-01/douyin", operator="li")
+    assert shop.created("douyin") == ["D1"]
+    assert [row["action"] for row in shop.breaks("BRK-01")] == ["open", "close"]
+    [alert] = Played(shop.runner).alerts("BRK-01")
+    assert (alert["status"], alert["closed_by"]) == ("closed", "person")
+    assert not Played(shop.runner).dead
+
+
+@pytest.mark.rule("BRK-01")
 def test_case_5_closing_the_ticket_lets_all_that_was_held_follow_in_order_and_none_is_lost() -> None:
     shop = suspended()
     for number in range(20):

@@ -20,9 +20,21 @@ from typing import Any, Final
 from . import backlog, failed, gate, health, outcome, pushes, requests, silence, suspension, values
 from .outcome import GATES, Get, Message, Outcome, Row
 from .settings import Settings
-from .values import COMMANDS, concerns, key_of
+from .values import COMMANDS, channel_of, concerns, key_of
 
-__all__ = ["COMMANDS", "MISSED", "Outcome", "Settings", "concerns", "due", "key_of", "passes", "step", "time_of"]
+__all__ = [
+    "COMMANDS",
+    "MISSED",
+    "Outcome",
+    "Settings",
+    "channel_of",
+    "concerns",
+    "due",
+    "key_of",
+    "passes",
+    "step",
+    "time_of",
+]
 
 MISSED: Final = "paid_without_order"
 """Identity's word of a payment whose order has not come; `waited`: how long it lay unread, ms."""

@@ -109,7 +109,8 @@ def close_ticket(out: Outcome, channel: str, row: Row | None, fact: Message, now
     """Service closes a ticket; if it is that of the suspension, the channel opens. Other tickets are not ours."""
     if row is None or row["since"] is None or values.channel_of(fact.get("ticket_code")) != channel:
         return row
-    if fact["ticket_code"] != row["ticket"]:
+    code = fact["ticket_code"]
+    if code != row["ticket"] and (code != _alert(channel) or fact["event_time"] < row["since"]):
         out.refused = f"channel {channel} is suspended by another ticket than the one that was closed"
         return row
     return _opened(out, channel, row, now, "its ticket was closed")

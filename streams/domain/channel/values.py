@@ -90,11 +90,12 @@ def ticket(channel: str, at: int) -> str:
 
 
 def channel_of(ticket_code: Any) -> str | None:
-    """The channel whose suspension a ticket is about, or None for any other ticket."""
+    """The channel whose suspension a ticket is about, or None for any other ticket. It goes by its own code or, as all
+    that a list of alerts shows, by the key of its alert."""
     if type(ticket_code) is str and ticket_code.startswith(_TICKET):
-        channel, _, at = ticket_code[len(_TICKET) :].rpartition("/")
-        if at.isdecimal():
-            return word(channel)
+        named = ticket_code[len(_TICKET) :]
+        channel, _, at = named.rpartition("/")
+        return word(channel if channel and at.isdecimal() else named)
     return None
 
 

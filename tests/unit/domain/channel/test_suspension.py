@@ -148,6 +148,13 @@ def test_another_ticket_of_the_channel_does_not_open_it() -> None:
     assert after("mm").say(T0 + MINUTE, old).refused == []
 
 
+@pytest.mark.parametrize(("at", "is_open"), [(1999, False), (2000, True)])
+def test_the_key_of_the_alert_stands_for_the_ticket_of_the_suspension_that_is(at: int, is_open: bool) -> None:
+    closed = ops("ticket_closed", T0 + at, source="desk", ticket_code="BRK-01/douyin")
+    world = after("mmm").say(T0 + MINUTE, order("douyin", "A", T0)).say(T0 + 2 * MINUTE, closed)
+    assert (world.held(), len(world.refused)) == (([], 0) if is_open else (["A"], 1))
+
+
 def test_more_is_let_go_than_one_turn_should_hold_and_still_in_order() -> None:
     world = World(replace(SETTINGS, drain=3))
     for number in range(3):
@@ -237,7 +244,8 @@ def test_an_open_channel_writes_nothing_for_an_order() -> None:
 
 def test_facts_find_the_channel_they_are_about() -> None:
     assert key_of(ops("ticket_closed", T0, source="desk", ticket_code="BRK-01/a/b/17")) == "a/b"
-    assert key_of(ops("ticket_closed", T0, source="desk", ticket_code="BRK-01/a/x")) == "desk"
+    assert key_of(ops("ticket_closed", T0, source="desk", ticket_code="BRK-01/a/x")) == "a/x"
+    assert key_of(ops("ticket_closed", T0, source="desk", ticket_code="BRK-02/a/17")) == "desk"
     assert key_of(ops("ticket_closed", T0, source="desk", channel="c", ticket_code="T-1")) == "c"
     assert key_of(ops("manual_command", T0, source="console", command="resume_channel", target="a")) == "a"
     assert key_of(ops("manual_command", T0, source="console", command="unlock", target="a")) == "console"
