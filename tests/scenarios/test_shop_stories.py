@@ -134,7 +134,8 @@ def test_an_oversold_order_is_somebodys_business_until_it_is_served() -> None:
     ]
     waits = Shop([received("BAG", 1), *sold])
     assert len(waits.is_open("INV-08")) == 1
-    sent = [received("BAG", 5, HOUR), of("1", "wms", "loaded", 2 * HOUR, waybill_no="W1")]
+    assert Shop([received("BAG", 1), *sold, received("BAG", 1, HOUR)]).is_open("INV-08") == [], "both are there now"
+    sent = [of("1", "wms", "loaded", 2 * HOUR, waybill_no="W1")]
     assert len(Shop([received("BAG", 1), *sold, *sent]).is_open("INV-08")) == 1, "the one that was there may have left"
     signed = [*sent, of("1", "orders", "buyer_confirmed", 3 * HOUR)]
     assert Shop([received("BAG", 1), *sold, *signed]).is_open("INV-08") == []

@@ -15,11 +15,16 @@ from .options import advice, options
 from .settings import Settings
 
 RULE = "INV-11"
+_SHORT = 256
+"""Orders of a SKU whose alerts close by themselves as units come in: the row must not grow without end."""
 
 
 def oversold(change: Change, line_no: int, units: int) -> None:
-    """One line was sold beyond availability: somebody has to call the customer (INV-08, CUS-05)."""
-    sku, guid = change.sku, change.order_guid
+    """One line was sold beyond availability: somebody has to call the customer (INV-08, CUS-05), until the order gives
+    its units back, is sent all the same, or all that is owed is covered."""
+    sku, guid, stock = change.sku, change.order_guid, change.touch()
+    if guid is not None and guid not in stock.short and len(stock.short) < _SHORT:
+        stock.short = [*stock.short, guid]
     change.alert(
         f"INV-08/{sku}/{guid}",
         {

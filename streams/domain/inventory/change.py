@@ -79,6 +79,10 @@ class Change:
         if self.changed:
             stock = self.stock
             stock.settle()
+            if stock.short and not stock.owed:
+                for guid in stock.short:  # INV-08: there is a unit for each of them now
+                    self.alert(f"INV-08/{self.sku}/{guid}", {"do": "close", "rule": "INV-08"})
+                stock.short = []
             stock.version += 1
             stock.updated_at = max(stock.updated_at, self.at)
             self.writes.append((SKUS, self.sku, stock))

@@ -158,6 +158,8 @@ def _forgotten(change: Change, units: int, warehouse: str | None) -> Line:
 
 def _calm(change: Change) -> None:
     """Nobody need call the customer about oversold units any more (INV-08)."""
+    if change.order_guid in change.stock.short:
+        change.touch().short = [guid for guid in change.stock.short if guid != change.order_guid]
     change.alert(f"INV-08/{change.sku}/{change.order_guid}", {"do": "close", "rule": "INV-08"})
 
 

@@ -61,6 +61,8 @@ class Stock:
     """Channel -> [quantity it shows, at, units free to sell then] (INV-13)."""
     figures: dict[str, list[Any]] = field(default_factory=dict)
     """Warehouse NUL pool -> the newest Figure of it, as a list (INV-10)."""
+    short: list[str] = field(default_factory=list)
+    """Orders of which somebody was told that their units are not there, since all that was owed was last covered."""
 
     sales: int = 0
     aside: int = 0
@@ -99,6 +101,7 @@ class Stock:
             self.counts,
             self.channel_stock,
             self.figures,
+            self.short,
             self.sales,
             self.aside,
         )
@@ -181,6 +184,7 @@ def to_row(stock: Stock) -> list[Any]:
         stock.counts,
         stock.channel_stock,
         stock.figures,
+        stock.short,
     ]
 
 

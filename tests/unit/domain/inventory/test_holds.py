@@ -196,6 +196,31 @@ def test_a_refund_of_oversold_units_pays_the_debt_and_closes_the_alert() -> None
     assert [alert["do"] for alert in it.out(messages.ALERTS)] == ["open", "close"]
 
 
+@pytest.mark.rule("INV-08")
+def test_goods_that_come_in_close_the_alerts_once_all_that_is_owed_is_covered() -> None:
+    """Whoever was to call the customers would offer them a later delivery of goods that are there."""
+    it = shop(1)
+    it.confirm("G1", 2, at=1)
+    it.confirm("G2", 1, at=2)
+    it.receive(1, at=3)
+    assert it.figures == (-1, 0, 1)
+    assert [alert["do"] for alert in it.out(messages.ALERTS)] == ["open", "open"]
+    it.receive(1, at=4)
+    assert [alert["do"] for alert in it.out(messages.ALERTS)] == ["open", "open", "close", "close"]
+    it.receive(1, at=5)
+    assert len(it.out(messages.ALERTS)) == 4
+
+
+@pytest.mark.rule("INV-08")
+def test_a_hold_that_ends_covers_what_was_sold_beyond_it() -> None:
+    it = shop(1)
+    it.reserve("G1", 1)
+    it.confirm("G2", 1, at=1)
+    assert [alert["do"] for alert in it.out(messages.ALERTS)] == ["open"]
+    it.release("G1", 1, at=2)
+    assert [alert["do"] for alert in it.out(messages.ALERTS)] == ["open", "close"]
+
+
 @pytest.mark.rule("INV-08", "INV-07")
 def test_returned_units_are_sold_again_by_a_later_payment_and_not_by_the_first_one_told_twice() -> None:
     it = shop(3)
