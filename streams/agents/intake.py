@@ -26,6 +26,9 @@ _PROTECTED = data.protected()
 _RISK = data.risk().limits
 _ANSWERS = data.answers()
 _COURIER_OF = data.logistics().courier_of
+_WORD = _CONTRACT.limits.word
+_SPEAKERS = 1_000
+"""Interfaces of which rows are kept."""
 
 
 def make(maps: StatusMaps | None = None) -> Agent:
@@ -47,7 +50,8 @@ def make(maps: StatusMaps | None = None) -> Agent:
     )
     tables = maps or data.status_maps()
     unread: dict[str, int] = {}
-    """Topic -> how many of its records this process could not use, on whichever partition."""
+    """Interface -> how many of its records this process could not use, on whichever partition. A topic, for those that
+    could not be read; a source on its topic, for those that break the contract."""
 
     @agent.fold
     def fold(ctx: Context, key: bytes | None, value: dict[str, Any]) -> None:
@@ -55,7 +59,7 @@ def make(maps: StatusMaps | None = None) -> Agent:
 
     @agent.on_undecodable
     def undecodable(ctx: Context, key: bytes | None, value: bytes, error: str) -> None:
-        _unusable(ctx, unread, error, streak.UNDECODABLE)
+        _unusable(ctx, unread, ctx.source, error, streak.UNDECODABLE)
 
     return agent
 
@@ -69,13 +73,13 @@ def _fold(ctx: Context, maps: StatusMaps, unread: dict[str, int], value: dict[st
         if wrong.rule == "DQ-15":
             _lineage_break(ctx, topic, value)
         # DQ-08: the ghost orders could be read, but for one field (out_trade_no); to the shop that is the same silence.
-        _unusable(ctx, unread, wrong.reason, streak.REFUSED)
+        # They go by who speaks: good records of others on the topic must not hide them.
+        _unusable(ctx, unread, _speaker(topic, value["source"], unread), wrong.reason, streak.REFUSED)
         _order_refused(ctx, value)
         return
-    if ctx.memo.get(topic) != unread.get(topic, 0):
-        # After a start it is not known whether the last record was good: said once more, it does no harm.
-        _emit(ctx, streak.recovered(topic, ctx.now))
-        ctx.memo[topic] = unread.get(topic, 0)
+    _usable(ctx, unread, topic)  # after a start it is not known whether the last record was good: it does no harm
+    if unread and (speaker := f"{topic}/{value['source']}") in unread:
+        _usable(ctx, unread, speaker)
     fact = fact_of(topic, value, crc32(payload))
     if topic in _PROTECTED.changes:
         fact, cleaned = clean(_PROTECTED.changes[topic], fact, _number(fact), fact["event_time"])
@@ -192,11 +196,23 @@ def _close_alert(ctx: Context, fact: Fact) -> None:
     ctx.emit("alert-facts", target, {"do": "close", "by": alert.PERSON, "at": at, "last_event": event})
 
 
-def _unusable(ctx: Context, unread: dict[str, int], error: str, title: str) -> None:
+def _speaker(topic: str, source: str, unread: dict[str, int]) -> str:
+    """The interface of a record that breaks the contract; the topic, where a sender makes up ever new names."""
+    name = f"{topic}/{source}"
+    return name if name in unread or (0 < len(source) <= _WORD and len(unread) < _SPEAKERS) else topic
+
+
+def _unusable(ctx: Context, unread: dict[str, int], interface: str, error: str, title: str) -> None:
     """DQ-08: the payload itself is in dead-letters already; here the streak is counted."""
-    topic = ctx.source
-    unread[topic] = unread.get(topic, 0) + 1
-    _emit(ctx, streak.failed(topic, f"partition {ctx.partition}", error, ctx.now, title))
+    unread[interface] = unread.get(interface, 0) + 1
+    _emit(ctx, streak.failed(interface, f"partition {ctx.partition}", error, ctx.now, title))
+
+
+def _usable(ctx: Context, unread: dict[str, int], interface: str) -> None:
+    """A good record breaks the row of its interface."""
+    if ctx.memo.get(interface) != unread.get(interface, 0):
+        _emit(ctx, streak.recovered(interface, ctx.now))
+        ctx.memo[interface] = unread.get(interface, 0)
 
 
 def _emit(ctx: Context, said: streak.Said) -> None:

@@ -1,7 +1,8 @@
 """DQ-08: payloads that cannot be read or used, in a row, whoever meets them: one alert per interface they came by.
 
 The interface is the topic, or the file of a replay, and not one of its partitions: a sender that keys nothing has its
-records spread over all of them, and the third that cannot be read in a row would be the first of its partition.
+records spread over all of them, and the third that cannot be read in a row would be the first of its partition. Of a
+record that could be read and breaks the contract it is known who sent it: then it is that source on the topic.
 """
 
 from __future__ import annotations

@@ -313,12 +313,12 @@ def test_the_third_record_in_a_row_that_breaks_the_contract_raises_the_alarm_too
 ) -> None:
     """The ghost orders: every payment could be read, and lacked one field."""
     bad = [line("payments", PAYMENT, event_id=f"g-{number}", **{lacks: None}) for number in range(3)]
-    good = line("payments", PAYMENT)
+    good, other = line("payments", PAYMENT), line("payments", PAYMENT, event_id="a-1", source="alipay")
     out = replayed(tmp_path, line("orders", ORDER), *bad[:2], good, bad[2])
     assert [row for row in rows(out, "alerts") if row["value"]["rule"] == "DQ-08"] == []
-    out = replayed(tmp_path, line("orders", ORDER), *bad[:1], line("orders", ORDER), *bad[1:], good)
+    out = replayed(tmp_path, line("orders", ORDER), *bad[:1], line("orders", ORDER), bad[1], other, bad[2], good)
     (alert,) = [row["value"] for row in rows(out, "alerts") if row["value"]["rule"] == "DQ-08"]
-    assert (alert["alert_key"], alert["count"], alert["recipient"]) == ("DQ-08/payments", 3, "tech lead")
+    assert (alert["alert_key"], alert["count"], alert["recipient"]) == ("DQ-08/payments/wechatpay", 3, "tech lead")
     assert told in alert["detail"]
     assert len(rows(out, "dead-letters")) == 3
 
