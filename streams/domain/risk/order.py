@@ -354,6 +354,9 @@ def _settle(out: Outcome, guid: str, before: Row | None, new: dict[str, Any], at
     if new.get("overdue") == 1 and (ended or new.get("rank", 0) >= SHIPPED):
         new["overdue"] = 2
         out.calm("RSK-10", guid, at)
+    if new.get("called") == 1 and new.get("rank", 0) >= SHIPPED > (before or {}).get("rank", 0):
+        new["called"] = 2  # nothing can be asked before it is shipped any more
+        out.calm("RSK-07", guid, at)
     if "near" in new:
         promise.settle(out, guid, new, at, settings.limits, ended)
     if ended:

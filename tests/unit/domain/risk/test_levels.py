@@ -269,6 +269,17 @@ def test_an_order_ends_when_all_that_was_paid_is_back(payments: list[int], back:
     assert desk.pass_to(T0 + 2 * DAY).findings("RSK-10") == findings
 
 
+@pytest.mark.rule("RSK-07")
+def test_the_call_before_the_shipment_is_no_matter_any_more_once_the_goods_have_left() -> None:
+    desk = Desk().say(created(customer_id="C1", total_minor=500_000), paid())
+    desk.say(fact("orders", "address_changed", T0 + HOUR), fact("orders", "address_changed", T0 + 2 * HOUR))
+    desk.say(fact("wms", "loaded", T0 + 3 * HOUR), fact("couriers", "picked_up", T0 + 4 * HOUR))
+    assert desk.findings("RSK-07") == ["open", "close"]
+    late = Desk().say(created(customer_id="C1", total_minor=500_000), paid(), fact("wms", "loaded", T0 + HOUR))
+    late.say(fact("orders", "address_changed", T0 + 2 * HOUR), fact("orders", "address_changed", T0 + 3 * HOUR))
+    assert late.findings("RSK-07") == ["open"], "the parcel is on its way to where nobody may be"
+
+
 @pytest.mark.rule("RSK-10")
 @pytest.mark.parametrize(("after", "findings"), [(DAY, []), (DAY + 1, ["open"])])
 def test_paid_and_unshipped_for_more_than_24_hours(after: int, findings: list[str]) -> None:
