@@ -97,7 +97,9 @@ INPUT_TOPICS: Final = tuple(SPECS)
 PAID_TYPES: Final = frozenset({"payment_succeeded", "deposit_paid", "balance_paid"})
 
 
-_NAMES: Final = (*ids.KINDS, "customer_id", "warehouse", "currency", "raw_status", "raw_field")
+_CODES: Final = (*ids.KINDS, "channel")
+"""Blanks around a code are those of the file or form that it was read from: the order is the same."""
+_NAMES: Final = ("customer_id", "warehouse", "currency", "raw_status", "raw_field")
 """Senders without nulls write blank texts: two orders of nobody in particular are not of one customer, and a status
 that is blank is none."""
 # Where a system that was given the alias may say it back.
@@ -105,11 +107,18 @@ _ALIAS_FIELDS: Final = (ids.INTERNAL_NO, ids.ORDER_NO)
 
 
 def fact_of(topic: str, value: Mapping[str, Any], digest: int) -> Fact:
-    """An accepted input event as a fact: its non-null fields, blank codes and names left out, an alias turned into the
-    guid it stands for (ID-07).
+    """An accepted input event as a fact: its non-null fields, blank codes and names left out, no blanks around a code,
+    an alias turned into the guid it stands for (ID-07).
 
     `digest`: crc32 of the payload, so that the same event id with other content can be told apart later."""
     fact = {name: field for name, field in value.items() if field is not None}
+    for name in _CODES:
+        if name in fact:
+            text = fact[name].strip()
+            if not text:
+                del fact[name]
+            elif text != fact[name]:
+                fact[name] = text
     for name in _NAMES:
         if name in fact and (not fact[name] or fact[name].isspace()):
             del fact[name]

@@ -52,6 +52,13 @@ def test_blank_codes_are_no_codes() -> None:
     assert "waybill_no" not in fact(waybill_no="")
 
 
+@pytest.mark.rule("ID-01", "ID-08")
+def test_blanks_around_a_code_are_no_part_of_it() -> None:
+    said = fact(order_no="692\r\n", channel=" douyin", waybill_no="W 1 ")
+    assert primary_code(said) == ("order_no", "douyin", "692")
+    assert said["waybill_no"] == "W 1"
+
+
 @pytest.mark.rule("ST-03", "RSK-02", "INV-05")
 @pytest.mark.parametrize("field", ["customer_id", "warehouse", "currency", "raw_status", "raw_field"])
 @pytest.mark.parametrize("blank", ["", "  "])
