@@ -19,7 +19,7 @@ from typing import Any, Final
 from streams.domain.inventory import messages
 from streams.domain.order import codes
 from streams.domain.order.asides import NONE, Label
-from streams.domain.order.flags import CLOSED, FROZEN, LOCKED, REFUNDED
+from streams.domain.order.flags import CLOSED, HELD, REFUNDED
 from streams.domain.order.node_records import NodeRecord, NodeRecords
 from streams.domain.order.pushes import warehouse_of
 from streams.domain.order.state import OrderState
@@ -38,7 +38,6 @@ MAX_FAILED: Final = 16
 _PENDING: Final = NODE_NUMBER["label_pending"]
 _PRINTED: Final = NODE_NUMBER["label_printed"]
 _OVER: Final = CLOSED | REFUNDED
-_HELD: Final = FROZEN | LOCKED
 
 
 def fail(state: OrderState, at: int, records: NodeRecords) -> bool:
@@ -65,7 +64,7 @@ def watch(guid: str, state: OrderState, at: int, now: int, records: NodeRecords,
     failed = [when for when in label.failed if printed is None or when > printed]
     gone = NODE_STEP[state.node] > NODE_STEP[_PENDING] or state.flags & _OVER
     retry = None if record is None or gone else record.retry
-    held = bool(state.flags & _HELD)
+    held = bool(state.flags & HELD)
     if label.is_raised and (retry is None or len(failed) <= retry.times or held):
         said = {"do": "close", "rule": RULE, "at": at, "order_guid": guid}
         sends.append((messages.ALERTS, f"{RULE}/{guid}", said))

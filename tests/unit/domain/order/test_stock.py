@@ -647,7 +647,8 @@ def test_delivered_units_leave_the_virtual_warehouse_when_the_parcel_is_back(
 @pytest.mark.rule("INV-14")
 def test_a_parcel_that_came_back_never_enters_the_virtual_warehouse_whatever_is_heard_of_first() -> None:
     run = Run()
-    mapped: dict[str, Any] = {"known": True, "state": None, "node": None, "flags": [], "event": None, "axis": "return:signed"}
+    mapped: dict[str, Any] = {"known": True, "state": None, "node": None, "flags": [], "event": None}
+    mapped["axis"] = "return:signed"
     run.tell(created(), HELD, paid(), CONFIRMED, fact("wms", "loaded", T0 + HOUR))
     run.tell(fact("couriers", "exception", T0 + 2 * DAY, raw_status="back", mapped=mapped))
     assert run.tell(fact("couriers", "signed", T0 + DAY)) == []
