@@ -211,7 +211,7 @@ def test_each_of_the_twelve_words_ends_a_delivery(word: str, field: str | None) 
 
 
 @pytest.mark.rule("LOG-05")
-@pytest.mark.parametrize("word", ["未签收", "签收失败"])
+@pytest.mark.parametrize("word", ["拒收", "未签收", "签收失败"])
 def test_words_of_refusal_are_no_signature(word: str) -> None:
     assert find("couriers", "zto", word) == UNKNOWN
 
@@ -220,10 +220,8 @@ def test_words_of_refusal_are_no_signature(word: str) -> None:
 @pytest.mark.parametrize(
     ("word", "axis"),
     [
-        ("拒收", "delivery:refused"),
-        ("拒签", "delivery:refused"),
         ("问题件", "delivery:problem"),
-        ("退回签收", "return:signed"),
+        ("退回", "return:in_transit"),
     ],
 )
 def test_everyday_words_of_a_parcel_that_does_not_arrive_are_known_of_any_courier(word: str, axis: str) -> None:
