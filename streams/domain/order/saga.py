@@ -78,8 +78,14 @@ def _same(old: OrderState, new: OrderState, claimed: bool) -> bool:
         and new.refunded_minor == old.refunded_minor
         and new.marks is old.marks
         and not claimed
+        and not _is_told_paid(old, new)
         and not (new.refunded_minor and _weighs_anew(old, new))
     )
+
+
+def _is_told_paid(old: OrderState, new: OrderState) -> bool:
+    """Whether the payment platform has spoken now (BRK-07), of an order that may be far beyond paid by other words."""
+    return new.reached is not old.reached and old.reached[PAID] is None and new.reached[PAID] is not None
 
 
 def _weighs_anew(old: OrderState, new: OrderState) -> bool:

@@ -90,6 +90,19 @@ def test_a_payment_the_channel_speaks_of_must_be_told_within_30_s() -> None:
 
 
 @pytest.mark.rule("BRK-07")
+@pytest.mark.parametrize(("after", "told"), [(SECOND, {}), (HOUR, {"BRK-07/payment": "close"})])
+def test_a_payment_that_is_told_after_the_customer_has_signed_ends_the_waiting_too(
+    after: int, told: dict[str, str]
+) -> None:
+    run = Run()
+    run.tell(created(), HELD, fact("orders", "buyer_confirmed", T0 + MINUTE))
+    run.wait_until(T0 + MINUTE + after)
+    run.tell(paid(T0 + SECOND))
+    run.wait_until(T0 + 2 * HOUR)
+    assert {name: do for name, do in run.alerts().items() if name.startswith("BRK-07")} == told
+
+
+@pytest.mark.rule("BRK-07")
 @pytest.mark.parametrize("before", [True, False])
 def test_a_payment_told_in_time_is_not_waited_for(before: bool) -> None:
     run = Run()
