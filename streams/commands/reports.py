@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Reports: list, export.")
 
 Source = Annotated[
-    Path | None, typer.Option("--from", metavar="FILE", help="A reports.jsonl of `oms replay` instead of the broker.")
+    Path | None,
+    typer.Option("--from", metavar="DIR", help="A replay's folder, or its reports.jsonl, instead of the broker."),
 ]
 Record = dict[str, Any]
 
@@ -87,6 +88,8 @@ def _records(source: Path | None, broker: str | None) -> Iterator[Record]:
 def _of_file(path: Path) -> Iterator[Record]:
     import orjson
 
+    if path.is_dir():
+        path /= "reports.jsonl"
     try:
         with path.open("rb") as lines:
             for number, text in enumerate(lines, 1):

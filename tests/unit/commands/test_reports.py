@@ -53,6 +53,9 @@ def test_the_newest_report_comes_out_as_csv_with_every_field(source: Path, tmp_p
     with out.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["alerted"] for row in rows] == ["1", ""]
+    text = out.read_bytes()
+    assert oms("export", "FIN-04", "--from", source.parent, "--out", out).exit_code == 0, "a folder, as elsewhere"
+    assert out.read_bytes() == text
     assert rows[1]["order_guid"] == ORDER["order_guid"]
     assert LINK in rows[1]["vouchers"]
 
