@@ -57,7 +57,9 @@ def test_the_rows_are_a_function_of_the_set_of_facts(told: list[dict[str, Any]],
     for waybill, row in (first or {}).items():
         if not waybill:
             continue
-        about = sorted(fact["event_id"] for fact in complaints if fact["waybill_no"] in ("", waybill))
+        about = sorted(
+            [fact["event_time"], fact["event_id"]] for fact in complaints if fact["waybill_no"] in ("", waybill)
+        )
         assert row.get("complaints", []) == about
         times: dict[str, list[int]] = {kind: [] for _, kind in _KINDS}
         for fact in told:
