@@ -77,9 +77,8 @@ def _fold(ctx: Context, maps: StatusMaps, unread: dict[str, int], value: dict[st
         _unusable(ctx, unread, _speaker(topic, value["source"], unread), wrong.reason, streak.REFUSED)
         _order_refused(ctx, value)
         return
-    _usable(ctx, unread, topic)  # after a start it is not known whether the last record was good: it does no harm
-    if unread and (speaker := f"{topic}/{value['source']}") in unread:
-        _usable(ctx, unread, speaker)
+    _usable(ctx, unread, topic)
+    _usable(ctx, unread, f"{topic}/{value['source']}")
     fact = fact_of(topic, value, crc32(payload))
     if topic in _PROTECTED.changes:
         fact, cleaned = clean(_PROTECTED.changes[topic], fact, _number(fact), fact["event_time"])
@@ -209,10 +208,12 @@ def _unusable(ctx: Context, unread: dict[str, int], interface: str, error: str, 
 
 
 def _usable(ctx: Context, unread: dict[str, int], interface: str) -> None:
-    """A good record breaks the row of its interface."""
-    if ctx.memo.get(interface) != unread.get(interface, 0):
+    """A good record breaks the row of its interface. After a start it is not known whether the last one was good: said
+    once more, it does no harm."""
+    count, memo = unread.get(interface, 0), ctx.memo
+    if memo.get(interface) != count and (interface in memo or len(memo) < _SPEAKERS):
         _emit(ctx, streak.recovered(interface, ctx.now))
-        ctx.memo[interface] = unread.get(interface, 0)
+        memo[interface] = count
 
 
 def _emit(ctx: Context, said: streak.Said) -> None:
