@@ -40,6 +40,8 @@ def follow(row: dict[str, Any], fact: Fact) -> None:
 
 def is_part_refunded(row: Row) -> bool:
     """FIN-07: platforms call an order closed when a part of it was refunded; that ends nothing."""
+    if "refunds" not in row:
+        return False
     paid, back = _moved(row)
     return 0 < back < paid
 
@@ -104,5 +106,7 @@ def late_at(row: Row, settings: Settings) -> int | None:
 
 def is_ended(row: Row) -> bool:
     """Whether nobody need hurry any more: it is over, or all its money is back and it is not to be sent (RSK-10)."""
+    if "over" in row or "refunds" not in row:
+        return bool(row.get("over"))
     paid, back = _moved(row)
-    return bool(row.get("over")) or 0 < paid <= back
+    return 0 < paid <= back
