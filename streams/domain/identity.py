@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from . import ids
 from .events import PAID_TYPES, Fact
-from .order.meanings import REPEATED_PAYMENT
+from .order.meanings import CODE_REJECTED, REPEATED_PAYMENT
 from .outcome import Get, Message, Outcome
 from .told import Delays as Delays
 from .told import Told
@@ -286,7 +286,7 @@ def _conflict(
     kind, scope, value = code
     topic, source, event_id, channel = by
     rejected = {
-        "event_type": "_code_rejected",
+        "event_type": CODE_REJECTED,
         "order_guid": guid,
         "code_kind": kind,
         "code": value,

@@ -30,7 +30,7 @@ from streams.domain.ledger.apportion import split
 from streams.domain.ledger.settings import CONFIRMED, FEE, PICKED, Settings
 from streams.domain.order import claims, money
 from streams.domain.order.dedup import event_key
-from streams.domain.order.meanings import CONFIRM_TIMEOUT, RESOLVE
+from streams.domain.order.meanings import CONFIRM_TIMEOUT, RECORDED, RESOLVE
 from streams.domain.order.numbers import numbered
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, SHIPPED
 
@@ -41,7 +41,7 @@ CREATED: Final = "order_created"
 RECEIPT, DEPOSIT, REFUND = "receipt", "deposit", "refund"
 RECEIPTS: Final = (RECEIPT, DEPOSIT)
 
-FAILED, RECORDED = "payment_failed", "receipt_recorded"
+FAILED: Final = "payment_failed"
 _MONEY: Final[Mapping[str, str]] = {
     "payment_succeeded": RECEIPT,
     "balance_paid": RECEIPT,

@@ -51,7 +51,6 @@ class Settings:
     most_minor      lines that are worth more together are as good as without prices
     locks           FIN-11: (from when, last month that is locked), rising; from the configured dates of closing
     currency        of orders that name none
-    spelled         `rules` by the `bare` names of the channels
     auto_complete   LOG-13: channels on which the courier's signature is the customer's confirmation
     """
 
@@ -64,12 +63,16 @@ class Settings:
     locks: tuple[tuple[int, int], ...] = ()
     currency: str = "CNY"
     auto_complete: frozenset[str] = frozenset()
-    spelled: Mapping[str, Rule] = field(default_factory=dict)
+    _spelled: Mapping[str, Rule] = field(init=False, repr=False, compare=False)
+    """`rules` by the `bare` names of the channels."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_spelled", {bare(name): rule for name, rule in self.rules.items()})
 
     def rule(self, channel: str | None) -> Rule:
         """Of a channel under any of its names, in whichever spelling."""
         found = self.rules.get(channel or "")
-        return found or self.spelled.get(bare(channel or ""), self.default)
+        return found or self._spelled.get(bare(channel or ""), self.default)
 
     def fee(self, word: str | None, raw: str | None = None) -> str:
         """FIN-06: the kind of a fee. A sender without a word for it may have said it in the original payload: that
@@ -90,10 +93,8 @@ class Settings:
         """From the shape of `rules/recognition.json`. LedgerError names what must not be used."""
         try:
             close = document["close"]
-            rules = {name: _rule(name, entry) for name, entry in document["channels"].items()}
             return cls(
-                rules=rules,
-                spelled={bare(name): rule for name, rule in rules.items()},
+                rules={name: _rule(name, entry) for name, entry in document["channels"].items()},
                 default=_rule("default", document["default"]),
                 fees=_fees(document["fees"]),
                 rounding_minor=_whole("rounding_minor", document["rounding_minor"]),

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams.domain.ids import WAYBILL_NO
-from streams.domain.order.meanings import REFRESH
+from streams.domain.order.meanings import CODE_REJECTED, REFRESH
 from streams.domain.status_map import says_closed
 
 from . import arrival, confirm, interfaces, watch, waybill
@@ -90,7 +90,7 @@ def concerns(fact: Fact) -> bool:
     kind = fact["event_type"]
     if kind in _ABOUT_ALL or says_closed(fact) or waybill.leaves(fact):
         return True
-    if kind == waybill.REJECTED:
+    if kind == CODE_REJECTED:
         return bool(fact["code_kind"] == WAYBILL_NO)
     if fact.get("topic") == "couriers":
         return True

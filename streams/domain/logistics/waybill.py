@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from streams.domain.order.meanings import CODE_REJECTED
 from streams.domain.rules.nodes import RANK, UNPROVEN
 from streams.domain.spelling import bare
 from streams.domain.status_map import RETURNED, is_at_rest, says_closed
@@ -45,9 +46,6 @@ ORDER: Final = ""
 
 PROBED: Final = "probe"
 """Source of what a probe brings back; where it does not say who carries the parcel, that is not known yet (LOG-06)."""
-
-REJECTED: Final = "_code_rejected"
-"""Identity's word that a code of the order is another's."""
 
 _AS_SAID: Final[Mapping[str, str]] = {}
 _CREATED: Final = frozenset({"orders", "wms"})
@@ -67,7 +65,7 @@ def observe(rows: Rows | None, fact: Fact, courier_of: Mapping[str, str] = _AS_S
     Settings."""
     number = fact.get("waybill_no")
     kind = fact["event_type"]
-    if kind == REJECTED:
+    if kind == CODE_REJECTED:
         return _rejected(rows, fact["code"], fact["event_time"])
     if kind == "complaint":
         return _complained(rows, number or "", fact["event_id"], fact["event_time"])

@@ -45,6 +45,8 @@ NOTE: Final = Meaning("ST-06")
 REPEATED_PAYMENT: Final = "_payment_repeated"
 """ID-05: `event_type` of a payment that the order has had, beside `repeats`, the event id it came under first, and
 `told_as`, its own type."""
+CODE_REJECTED: Final = "_code_rejected"
+"""ID-04: `event_type` of identity's word that a code of the order is another's."""
 GIVEN_UP: Final = "given_up"
 """INV-07: a mark, no flag, of an order whose payment failed or whose buyer asked to cancel: unpaid it holds nothing."""
 RECORDED: Final = "receipt_recorded"

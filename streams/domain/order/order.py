@@ -39,7 +39,15 @@ from streams.domain.order import (
 )
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
-from streams.domain.order.meanings import CONFIRM_TIMEOUT, RECORDED, REFUND, REPEATED_PAYMENT, TIMED_OUT, Meaning
+from streams.domain.order.meanings import (
+    CODE_REJECTED,
+    CONFIRM_TIMEOUT,
+    RECORDED,
+    REFUND,
+    REPEATED_PAYMENT,
+    TIMED_OUT,
+    Meaning,
+)
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState, line_of
 from streams.domain.order.stock import Send, StockRules
@@ -47,7 +55,6 @@ from streams.domain.rules.nodes import BASE_NODE, CUSTOMER_SIGNED, LOGISTICS_SIG
 from streams.domain.status_map import may_be_signed
 
 CREATED: Final = "order_created"
-CODE_REJECTED: Final = "_code_rejected"
 ADDRESS_CHANGED: Final = "address_changed"
 
 DAY_MS: Final = 86_400_000
