@@ -74,13 +74,11 @@ def watch(guid: str, state: OrderState, at: int, now: int, records: NodeRecords,
     if len(failed) < len(label.failed):  # printed in between: what follows is a new label
         label = Label(failed)
     due, raised = None, label.is_raised and not held
-    if held:
-        pass
-    elif len(failed) > retry.times:
+    if len(failed) > retry.times and not held:
         if not raised:
             sends.append((messages.ALERTS, f"{RULE}/{guid}", _finding(guid, state, record, failed)))
             raised = True
-    elif len(failed) > label.asked:
+    elif len(failed) > label.asked and not held:
         due, passed = failed[label.asked] + retry.every_ms, now - state.created_at
         if due < passed:
             late = passed - due
