@@ -8,7 +8,7 @@ from zlib import crc32
 
 from streams.domain import alert, channel, identity, ids, streak
 from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_code, request_code
-from streams.domain.inventory import references
+from streams.domain.inventory import breaker, references
 from streams.domain.ledger import periods
 from streams.domain.logistics.waybill import kept_name
 from streams.domain.order.meanings import ANSWER
@@ -187,6 +187,10 @@ def _close_alert(ctx: Context, fact: Fact) -> None:
     target = fact.get("target")
     if not target:
         ctx.refuse(f"{alert.CLOSE_COMMAND} needs the alert key as target")
+        return
+    sku = breaker.sku_of(target)
+    if sku is not None:  # INV-11: only its stock knows whether selling may go on; the alert closes with the pause
+        ctx.emit("stock-commands", sku, {**fact, "target": sku})
         return
     name = channel.channel_of(target)
     if name is not None:  # BRK-01: the alert is the channel's ticket; closed, it must not leave the channel shut unseen

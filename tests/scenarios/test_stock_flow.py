@@ -109,6 +109,31 @@ def test_the_breaker_pauses_tells_the_group_and_is_released_by_hand() -> None:
     assert [value for value in flow.out("alerts") if value["rule"] == "INV-11"][-1]["status"] == "closed"
 
 
+@pytest.mark.rule("INV-11")
+def test_whoever_closes_the_alert_of_a_pause_releases_the_sku_or_is_refused() -> None:
+    """Closed alone, it would leave a pause that nobody knows of."""
+    flow = Flow().receive(1).order("confirm", "G0", 32, at=2)
+
+    def close(at: int, sku: str = SKU) -> None:
+        flow.say("ops", "manual_command", at, command="alert_close", target=f"INV-11/{sku}", operator="li")
+
+    def alerts() -> list[tuple[str, str | None]]:
+        return [(row["status"], row["closed_by"]) for row in flow.out("alerts") if row["rule"] == "INV-11"]
+
+    close(3)
+    close(3, "never/heard of")
+    flow.receive(31, at=4)
+    close(1)
+    assert (flow.state["paused"], alerts()) == (True, [("open", None)])
+    close(5)
+    assert (flow.state["paused"], alerts()[-1]) == (False, ("closed", "person"))
+    assert [reason for _, reason in flow.dead()] == [
+        "31 units are still oversold: reconcile the stock first",
+        "the SKU is not paused",
+        "the alert was opened after this closing",
+    ]
+
+
 @pytest.mark.rule("INV-02")
 @pytest.mark.parametrize(("later", "counts"), [(7 * DAY - 1, 5), (8 * DAY, 10)])
 def test_a_delivery_told_twice_is_recognised_for_seven_days(later: int, counts: int) -> None:

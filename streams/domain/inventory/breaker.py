@@ -2,12 +2,16 @@
 
 The window slides over event time and holds units, not orders, of all channels. A payment that comes late counts where
 it belongs: units of the last half hour are kept for it. While the SKU is paused every reserve is refused as
-out_of_stock; payments still go through. A release is refused while availability is below zero.
+out_of_stock; payments still go through. A release is refused while availability is below zero, and so is a person's
+closing of the alert, which is a release: a pause nobody hears of would turn customers away unseen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from streams.domain import alert
 
 from . import messages
 from .change import Change
@@ -69,17 +73,26 @@ def count(change: Change, units: int, settings: Settings) -> None:
     )
 
 
-def release(change: Change) -> Change:
+def sku_of(alert_key: str) -> str | None:
+    """The SKU whose pause an alert is about, or None for any other alert."""
+    rule, _, sku = alert_key.partition("/")
+    return sku if rule == RULE and sku else None
+
+
+def release(change: Change, fact: Mapping[str, Any]) -> Change:
     """The manual release; a refusal with its reason where it may not be."""
-    stock = change.stock
+    stock, closing = change.stock, fact["command"] == alert.CLOSE_COMMAND
     if not stock.paused:
         return change.refuse("the SKU is not paused")
+    if closing and stock.window and change.at < stock.window[-1][0]:  # the sale that paused it
+        return change.refuse("the alert was opened after this closing")
     if stock.available < 0:
         return change.refuse(f"{-stock.available} units are still oversold: reconcile the stock first")
     stock = change.touch()
     stock.paused, stock.window = False, []
     _tell(change, "release", [])
-    change.alert(f"{RULE}/{change.sku}", {"do": "close", "rule": RULE})
+    by = {"by": alert.PERSON} if closing else {}
+    change.alert(f"{RULE}/{change.sku}", {"do": "close", "rule": RULE, **by})
     return change.finish()
 
 

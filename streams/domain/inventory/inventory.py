@@ -78,7 +78,7 @@ def _fact(get: Get, fact: Message, settings: Settings, now: int | None) -> Chang
         voucher = None if customer is None else get(VOUCHERS, vouchers.voucher_key(sku, customer))
         vouchers.add(change, voucher, fact, settings)
     elif kind == "manual_command":
-        breaker.release(change)
+        breaker.release(change, fact)
     elif kind in _PLAIN:
         _PLAIN[kind](change, fact, settings)
     else:
