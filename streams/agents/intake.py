@@ -195,6 +195,10 @@ def _close_alert(ctx: Context, fact: Fact) -> None:
     name = channel.channel_of(target)
     if name is not None:  # BRK-01: the alert is the channel's ticket; closed, it must not leave the channel shut unseen
         ctx.emit("channel-facts", name, {**fact, "event_type": "ticket_closed", "ticket_code": target})
+    guid = identity.of_conflict(target)
+    if guid is not None:  # ID-04: with it ends the flag of the order
+        code = ids.ORDER_GUID, "", guid
+        ctx.emit("identity-facts", guid, identity.event_message(code, {**fact, ids.ORDER_GUID: guid}))
     at, event = fact["event_time"], f"ops/{fact['source']}/{fact['event_id']}"
     ctx.emit("alert-facts", target, {"do": "close", "by": alert.PERSON, "at": at, "last_event": event})
 

@@ -59,6 +59,8 @@ TABLES: Final = (CODES, PARKED, LINKS, CUSTOMERS, UNRESOLVED)
 NUMBERED: Final = frozenset({PARKED, LINKS})
 """Tables whose rows are written once, under a number never used before, and deleted once."""
 
+_CONFLICT: Final = "ID-04/"
+"""Keys of its alerts begin with it."""
 PAYMENT_ORPHAN: Final = "payment_orphan"
 ORPHAN: Final = "orphan"
 
@@ -310,7 +312,13 @@ def _conflict(
         "first_event": first,
         "last_event": _written(by),
     }
-    out.sends.append((ALERTS, f"ID-04/{_name(code)}/{guid}", alert))
+    out.sends.append((ALERTS, f"{_CONFLICT}{_name(code)}/{guid}", alert))
+
+
+def of_conflict(alert_key: str) -> str | None:
+    """The order that an alert of a refused pairing is about, or None for any other alert."""
+    guid = alert_key.rpartition("/")[2]
+    return guid if alert_key.startswith(_CONFLICT) and ids.is_guid(guid) else None
 
 
 # -- orphans ----------------------------------------------------------------------------------------------------------

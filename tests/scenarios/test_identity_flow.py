@@ -212,6 +212,20 @@ def test_a_code_of_two_orders_stays_with_the_first_and_alarms() -> None:
     assert flow.pay().facts()[-1] == (GUID, "p-1")
 
 
+@pytest.mark.rule("ID-04")
+def test_whoever_closes_the_alert_of_a_conflict_tells_the_order() -> None:
+    flow = Flow().order(platform_txn_no=TXN).order("o-2", "X2", platform_txn_no=TXN)
+    other = ids.order_guid("douyin", "X2", T0)
+    key = f"ID-04/platform_txn_no/{TXN}/{other}"
+    flow.say("ops", "manual_command", command="alert_close", target=key, operator="li", event_id="c-1", at=T0 + 1)
+    alert = flow.alert(key)
+    assert alert is not None
+    assert (alert["status"], flow.facts()[-1]) == ("closed", (other, "c-1"))
+    flow.say("ops", "manual_command", command="alert_close", target="ID-04/of no order", operator="li", at=T0 + 2)
+    assert flow.facts()[-1] == (other, "c-1")
+    assert flow.dead() == [("rule", "no alert of that key is open")]
+
+
 @pytest.mark.rule("DQ-15")
 def test_an_event_that_names_no_order_breaks_the_lineage_and_is_refused() -> None:
     flow = Flow().pay(platform_txn_no=None).pay("p-2", platform_txn_no=None)

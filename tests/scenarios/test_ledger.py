@@ -501,6 +501,13 @@ def test_the_record_of_an_order_says_what_its_revenue_waits_for_as_the_ledger_do
         assert told == view(row, data.ledger())["waits_for"], desk.out("order-states")[-1]["state"]
 
 
+@pytest.mark.rule("FIN-13", "ID-04")
+def test_revenue_does_not_wait_for_a_code_of_another_order() -> None:
+    desk = Desk("tmall").paid().signed(T0 + DAY).confirmed(T0 + DAY + HOUR)
+    state = {**desk.out("order-states")[-1], "flags": ["conflict"]}
+    assert waits_for(state, data.ledger()) is None
+
+
 @pytest.mark.rule("FIN-02", "FIN-06", "FIN-08")
 def test_cases_1_and_29_every_fen_between_sales_and_books_has_a_name() -> None:
     """Deposits, coupons, fees and partial refunds called 关闭: what tore sales, finance and warehouse apart."""

@@ -13,6 +13,7 @@ from streams.domain.ledger.entries import ADVANCES, CASH, DISCOUNTS, REFUNDS, RE
 from streams.domain.ledger.recognise import BACK, CONFLICT, MONEY, PICKUP, WORD, verdict
 from streams.domain.ledger.row import Row, sums, taken_back
 from streams.domain.ledger.settings import CONFIRMED, PICKED, Settings
+from streams.domain.order.tiers import REVENUE_BLOCKED
 
 _WITH_COURIER: Final = ("HANDED_OVER", "DELIVERED")
 """Base tiers (ST-04) of an order that a courier has picked up."""
@@ -71,7 +72,7 @@ def waits_for(state: Mapping[str, Any], settings: Settings) -> str | None:
         return PICKUP
     if CONFIRMED in needs and "customer_signed" not in told:
         return WORD
-    if "customer_signed" in told and "conflict" in (state.get("flags") or ()):
+    if (state.get("tiers") or {}).get("finance") == REVENUE_BLOCKED:
         return CONFLICT
     return None
 

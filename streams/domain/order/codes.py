@@ -26,13 +26,47 @@ def collect(state: OrderState, fact: Fact, at: int) -> bool:
     return new
 
 
-def reject(state: OrderState, kind: str, code: str, bound_to: str) -> bool:
-    """Note that identity refused to bind the code to this order. True if that is news."""
-    entry = [kind, code, bound_to]
-    if entry in state.rejected:
+def reject(state: OrderState, kind: str, code: str, bound_to: str, at: int) -> bool:
+    """Note that identity refused, for an event of `at`, to bind the code to this order. True if that is news."""
+    told = [kind, code, bound_to]
+    known = next((entry for entry in state.rejected if entry[:3] == told), None)
+    if known is None:
+        entry = [*told, at]
+        state.rejected = sorted([*state.rejected, entry], key=_pairing)[:MAX_REJECTED]
+        return entry in state.rejected
+    if len(known) < _SETTLED or at <= known[3]:  # nobody has seen to it yet, or it was told before somebody did
         return False
-    state.rejected = sorted([*state.rejected, entry])[:MAX_REJECTED]
-    return entry in state.rejected
+    entry = [*told, at, *known[4:]]
+    state.rejected = [entry if other is known else other for other in state.rejected]
+    return True
+
+
+def settle(state: OrderState, guid: str, alert_key: str, at: int) -> bool:
+    """Somebody closed, at `at`, the alert about a code that is another order's. True if it is one of these."""
+    found = False
+    entries = list[list[Any]]()
+    for entry in state.rejected:
+        kind, code = entry[:2]
+        if alert_key.startswith(f"ID-04/{kind}/") and alert_key.endswith(f"/{code}/{guid}"):
+            told, settled = [*entry, 0][3], entry[4] if len(entry) == _SETTLED else at
+            entry, found = [*entry[:3], told, max(at, settled)], True
+        entries.append(entry)
+    if found:
+        state.rejected = entries
+    return found
+
+
+def is_in_conflict(state: OrderState) -> bool:
+    """ID-04: whether a code was told with the order that is another's, and nobody has seen to it since."""
+    return any(len(entry) < _SETTLED or entry[3] > entry[4] for entry in state.rejected)
+
+
+_SETTLED: Final = 5
+"""Fields of a rejected pairing that somebody has seen to."""
+
+
+def _pairing(entry: list[Any]) -> list[Any]:
+    return entry[:3]
 
 
 def view(state: OrderState) -> dict[str, Any]:

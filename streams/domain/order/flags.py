@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from streams.domain.order import money, parked
+from streams.domain.order import codes, money, parked
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED
 
@@ -43,7 +43,7 @@ def derive(state: OrderState) -> int:
         bits |= CONFLICT
     if state.unmapped and state.rank >= LOGISTICS_SIGNED and reached[LOGISTICS_SIGNED] is None:
         bits |= PROVISIONAL if parked.signed_at(state) is not None else 0  # LOG-05: by a word that no table knows yet
-    if state.rejected:
+    if state.rejected and codes.is_in_conflict(state):
         bits |= CONFLICT  # ID-04: somebody binds a code of another order to this one
     if state.refunded_minor:
         bits |= REFUNDED if money.is_refunded(state) else PARTIALLY_REFUNDED

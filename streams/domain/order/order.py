@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streams.domain.alert import CLOSE_COMMAND
 from streams.domain.order import (
     asides,
     atomic,
@@ -42,6 +43,7 @@ from streams.domain.order.manual import ManualRules
 from streams.domain.order.meanings import (
     CODE_REJECTED,
     CONFIRM_TIMEOUT,
+    NOTE,
     RECORDED,
     REFUND,
     REPEATED_PAYMENT,
@@ -266,6 +268,8 @@ def _manual(
     state: OrderState, new: OrderState, fact: Fact, at: int, changed: bool, now: int, settings: OrderSettings
 ) -> Decision:
     """ST-09: a command or an approval; `new` and `changed` as in `_fold`."""
+    if fact.get("command") == CLOSE_COMMAND:
+        return _settled(state, new, fact, at, changed, now, settings)
     told = manual.take(new, fact, at, now, settings.manual, settings.nodes)
     decision, changed = told.decision, changed or told.changed
     reason, node = told.reason, told.meaning.node
@@ -279,6 +283,18 @@ def _manual(
             reason = f"{reason}; the order comes there once it is {NODES[node - 1].state}"
     sends = _follow(state, new, fact, told.meaning, now, settings) if changed else ()
     row = audit.row(fact, told.meaning.rule, decision, audit.text(state), audit.text(new), reason)
+    return Decision(new, row, [], changed, sends)
+
+
+def _settled(
+    state: OrderState, new: OrderState, fact: Fact, at: int, changed: bool, now: int, settings: OrderSettings
+) -> Decision:
+    """ID-04: a person has closed the alert about a code of another order; `new` and `changed` as in `_fold`."""
+    decision, reason = audit.REFUSED, "no code of that alert was refused"
+    if codes.settle(new, fact["order_guid"], fact["target"], at):
+        decision, reason, changed = audit.ACCEPTED, "its alert was closed", True
+    sends = _follow(state, new, fact, NOTE, now, settings) if changed else ()
+    row = audit.row(fact, "ID-04", decision, audit.text(state), audit.text(new), reason)
     return Decision(new, row, [], changed, sends)
 
 
@@ -362,7 +378,7 @@ def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings
         return _unchanged(state, fact, "ID-05", audit.DUPLICATE, "event seen before")
     new = state.copy()
     new.seen = dedup.remember(state.seen, key, 0, fact["event_time"], settings.seen_memory_ms)
-    changed = codes.reject(new, kind, code, bound_to)
+    changed = codes.reject(new, kind, code, bound_to, fact["event_time"] - state.created_at)
     if changed:
         new.flags = flags.derive(new)
         new.version += 1

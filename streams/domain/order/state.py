@@ -81,8 +81,9 @@ class OrderState:
     internals: dict[str, int] = field(default_factory=dict)
     waybills: dict[str, int] = field(default_factory=dict)
     packages: dict[str, int] = field(default_factory=dict)
-    rejected: list[list[str]] = field(default_factory=list)
-    """[kind, code, guid it is bound to] of pairings that identity refused; sorted."""
+    rejected: list[list[Any]] = field(default_factory=list)
+    """[kind, code, guid it is bound to, when told, when settled] of pairings that identity refused, the last only once
+    somebody saw to it; sorted. Rows of before have the first three."""
 
     paid_minor: int = 0
     refunded_minor: int = 0

@@ -145,7 +145,34 @@ def test_a_rejected_code_is_audited_once_with_the_order_it_belongs_to() -> None:
     assert verdicts(decisions)[1:] == ["refused", "duplicate", "refused"]
     assert decisions[1].audit["rule"] == "ID-04"
     assert decisions[1].audit["reason"] == "waybill_no W1 is bound to DB-OTHER: the first binding holds"
-    assert state.rejected == [["waybill_no", "W1", "DB-OTHER"], ["waybill_no", "W2", "DB-OTHER"]]
+    assert state.rejected == [["waybill_no", "W1", "DB-OTHER", HOUR], ["waybill_no", "W2", "DB-OTHER", HOUR]]
+
+
+def closed(code: str, hours: int) -> Fact:
+    key = f"ID-04/waybill_no/{code}/{created()['order_guid']}"
+    return fact("ops", "manual_command", T0 + hours * HOUR, command="alert_close", target=key, operator="li")
+
+
+@pytest.mark.rule("ID-04")
+def test_the_conflict_of_a_code_ends_when_somebody_closes_its_alert_and_begins_anew_when_it_is_told_again() -> None:
+    again = {**rejected(when=T0 + 4 * HOUR), "event_id": "w-2"}
+    late = {**rejected(when=T0 + 2 * HOUR), "event_id": "w-3"}
+    story = [created(), rejected(), rejected("W2"), closed("W1", 3)]
+
+    assert flags(*story) == ["conflict"]
+    assert flags(*story, closed("W2", 2)) == flags(*story, closed("W2", 2), late) == []
+    assert flags(*story, closed("W2", 2), again) == ["conflict"]
+    assert flags(*story, closed("W2", 2), again, closed("W1", 5)) == []
+    _, decisions = fold([*story, closed("W3", 4)])
+    assert [(one.audit["rule"], one.audit["decision"], one.audit["reason"]) for one in decisions[-2:]] == [
+        ("ID-04", "accepted", "its alert was closed"),
+        ("ID-04", "refused", "no code of that alert was refused"),
+    ]
+
+
+def flags(*facts: Fact) -> list[str]:
+    found: list[str] = view(*facts)["flags"]
+    return found
 
 
 @pytest.mark.rule("ID-01")
