@@ -51,6 +51,7 @@ def replay(
 ) -> None:
     """Run the agents over input files without a broker and write one file per output topic."""
     end = time_of("--until", until)
+    _require_reachable(end)
     summary = run(files, out, end, time_of("--received-at", received_at))
     if as_json:
         emit_json(summary)
@@ -58,6 +59,15 @@ def replay(
         _tell(summary, out)
     if summary["unreadable"]:
         raise typer.Exit(1)
+
+
+def _require_reachable(end: int | None) -> None:
+    """What repeats by the day or month until somebody sees to it would be told for thousands of years."""
+    from streams.domain.rules import data
+    from streams.errors import UsageError
+
+    if end is not None and end > data.contract().limits.latest:
+        raise UsageError("--until: is after the year 2099, as no event can be")
 
 
 def run(

@@ -216,6 +216,7 @@ def test_wrong_use_is_one_line_and_exit_2(tmp_path: Path) -> None:
     for arguments in (
         ("replay", tmp_path / "none.jsonl", "--out", tmp_path / "out"),
         ("replay", good, "--out", tmp_path / "out", "--until", "tomorrow"),
+        ("replay", good, "--out", tmp_path / "out", "--until", "9999-12-31T00:00:00Z"),
         ("order", "x", "--from", tmp_path),
         ("deadletters", "list", "--from", tmp_path),
         ("deadletters", "replay", "--all", "--from", tmp_path),
