@@ -4,7 +4,8 @@ A command concerns one order and one SKU and carries all lines of the order with
 each sees the ones before, so a bundle cannot take the same unit twice. Everything is idempotent by (order_guid,
 line_no): a command said twice is answered twice and changes nothing the second time.
 
-    reserve   Try: hold the units until they are paid (INV-06). What cannot be held is refused, with a reason
+    reserve   Try: hold the units until they are paid (INV-06), for longer once a deposit is. What cannot be held is
+              refused, with a reason
     confirm   Confirm: the units are sold (INV-07). Stands alone: without a valid hold it tries again (INV-08)
     release   Cancel: the hold ends; after a confirm the same as `return`
     return    sold units come back to the sales pool (a refund before shipping)
@@ -63,7 +64,7 @@ Lines = list[list[int]]
 
 class Reserve(TypedDict):
     """`at`: event time of the order. `round`: which attempt of the order this is; a released or expired line is held
-    again only in a later round."""
+    again only in a later round. `keep`: a deposit is paid, so the units are held until the rest is."""
 
     do: Literal["reserve"]
     sku: str
@@ -75,6 +76,7 @@ class Reserve(TypedDict):
     activity: NotRequired[str | None]
     warehouse: NotRequired[str | None]
     customer_id: NotRequired[str | None]
+    keep: NotRequired[bool]
 
 
 class Confirm(TypedDict):

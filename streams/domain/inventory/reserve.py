@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import messages, quotas
@@ -34,8 +35,13 @@ def reserve(
     mine = own(change.stock, voucher) if voucher is not None and at < voucher.until else None
     new: Hold | None = None
     answers: Lines = []
+    until = at + (settings.deposit_hold_ms if command.get("keep") else settings.hold_for(channel))
     for line_no, units in lines:
         known = (new or hold).lines.get(line_no) if new or hold else None  # type: ignore[union-attr]
+        if known is not None and known.phase == HELD and known.until < until and command.get("keep"):
+            assert hold is not None
+            new = new or hold.copy()
+            new.lines[line_no] = replace(known, until=until, number=max(known.number, number))
         if known is not None and (known.phase < 2 or number <= known.number):
             answers.append([line_no, OUTCOMES[known.phase], None])
             continue
@@ -58,7 +64,6 @@ def reserve(
         stock = change.touch()
         stock.frozen += freeze
         quotas.use(stock, quota, units)
-        until = at + settings.hold_for(channel)
         new.lines[line_no] = Line(units, HELD, at, until, number, warehouse, quota, freeze)
         answers.append([line_no, messages.HELD, None])
     if new is not None:

@@ -19,6 +19,8 @@ class Settings:
     """How long an unpaid order holds its units (INV-06), kept within the next two."""
     hold_min_ms: int = 15 * MINUTE_MS
     hold_max_ms: int = 30 * MINUTE_MS
+    deposit_hold_ms: int = 60 * calendar.DAY_MS
+    """How long one whose deposit was paid holds them: until its balance is due."""
     voucher_ms: int = 15 * MINUTE_MS
     """How long a cart holds them (INV-05)."""
     ended_kept_ms: int = calendar.DAY_MS

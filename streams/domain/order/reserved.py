@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from streams.domain.inventory import messages
 
 # What the last command asked for, one letter per line of the SKU; also what an order wants of a line.
-UNSENT, RESERVE, CONFIRM, RELEASE = "-", "r", "c", "x"
+UNSENT, RESERVE, CONFIRM, RELEASE, KEEP = "-", "r", "c", "x", "k"
 
 # What was last told of a line, one letter per line.
 UNTOLD, HELD, REFUSED, CONFIRMED, OVERSOLD = "-", "h", "r", "c", "o"

@@ -78,6 +78,7 @@ def _same(old: OrderState, new: OrderState, claimed: bool) -> bool:
         and new.refunded_minor == old.refunded_minor
         and new.marks is old.marks
         and not claimed
+        and (new.paid_minor == old.paid_minor or new.rank >= PAID)
         and not _is_told_paid(old, new)
         and not (new.refunded_minor and _weighs_anew(old, new))
     )

@@ -1,6 +1,7 @@
 """The order's side of the reservation saga (INV-07): what it asks of its SKUs, and what it makes of the answers.
 
     order created             reserve   every SKU, all its lines at once
+    deposit paid              reserve   again, to be kept until the rest is paid: also what was refused or has expired
     paid                      confirm   at once, at the time of the payment, answered or not
     closed, or all refunded   release   unless the goods have left
     payment failed, cancel    release   of an unpaid order; one that is paid after all is confirmed from what is there
@@ -34,6 +35,7 @@ from streams.domain.order.reserved import (
     DEDUCTED,
     EXPIRED,
     HELD,
+    KEEP,
     NOTHING,
     OUTCOMES,
     OVERSOLD,
@@ -61,7 +63,7 @@ Lines = list[list[int]]
 
 _ENDED: Final = CLOSED | REFUNDED
 _LOST: Final = REFUSED + EXPIRED
-_KINDS: Final[tuple[str, ...]] = (RELEASE, RESERVE, CONFIRM)
+_KINDS: Final[tuple[str, ...]] = (RELEASE, RESERVE, KEEP, CONFIRM)
 """In the order in which they are sent."""
 _PLAIN: Final = frozenset({messages.HELD, messages.CONFIRMED, messages.RETURNED, messages.UNMANAGED})
 """Answers with nothing more to them."""
@@ -199,6 +201,8 @@ def _wanted(state: OrderState, stock: Stock) -> str:
         return RELEASE
     if state.rank >= PAID:
         return CONFIRM
+    if state.paid_minor > state.refunded_minor:
+        return RELEASE if "closed" in state.marks else KEEP  # a deposit: whoever has paid it counts on the goods
     if GIVEN_UP in state.marks:
         return RELEASE
     for group in stock.groups:
@@ -220,6 +224,8 @@ def _needs(group: Group, n: int, wanted: str, is_back: bool | None) -> str | Non
         return wanted if sent != wanted else None
     if wanted == RELEASE:
         return RELEASE if told in HELD + DEDUCTED else None
+    if wanted == KEEP:
+        return KEEP if sent != KEEP and told != UNMANAGED else None
     if wanted == CONFIRM:
         if sent == CONFIRM or told in DEDUCTED:
             return None
@@ -249,8 +255,10 @@ def _command(
         value["do"], value["why"] = messages.RETURN if sold else messages.RELEASE, why
         if sold:
             value["sold"] = True
-    elif do == RESERVE:
+    elif do in (RESERVE, KEEP):
         value["customer_id"] = state.customer_id
+        if do == KEEP:
+            value["keep"] = True
     if state.aside is not None and state.aside.warehouse is not None:
         value["warehouse"] = state.aside.warehouse[1]
     sends.append((messages.COMMANDS, group.sku, value))

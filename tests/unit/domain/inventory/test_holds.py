@@ -69,6 +69,31 @@ def test_an_expiry_frees_the_units_tells_the_order_and_is_on_time_to_the_millise
     assert reply["lines"] == [[1, "expired", None], [2, "expired", None]]
 
 
+@pytest.mark.rule("INV-06", "FIN-02")
+@pytest.mark.parametrize("deposit_at", [5 * MINUTE, 20 * MINUTE])
+def test_units_of_which_a_deposit_was_paid_are_held_until_the_rest_is_or_for_60_days(deposit_at: int) -> None:
+    it = shop(1)
+    it.reserve("G1", 1, at=0)
+    it.pass_time(deposit_at)
+    assert it.reserve("G1", 1, at=deposit_at, number=2, keep=True) == HELD
+    assert it.reserve("G1", 1, at=deposit_at, number=2, keep=True) == HELD
+    it.pass_time(deposit_at + 60 * DAY - 1)
+    assert it.figures == (0, 1, 0)
+    assert it.adds_up()
+    it.pass_time(deposit_at + 60 * DAY)
+    assert it.figures == (1, 0, 0)
+
+
+@pytest.mark.rule("INV-06", "FIN-02")
+def test_a_deposit_holds_no_units_that_are_not_there() -> None:
+    it = shop(1)
+    it.reserve("G1", 1, at=0)
+    it.pass_time(15 * MINUTE)
+    it.reserve("G2", 1, at=16 * MINUTE)
+    [answer] = it.reserve("G1", 1, at=17 * MINUTE, number=2, keep=True)
+    assert answer[:3] == [1, "refused", "out_of_stock"]
+
+
 @pytest.mark.rule("INV-06")
 @pytest.mark.parametrize(("asked", "kept"), [(10, 15), (20, 20), (45, 30)])
 def test_the_time_of_a_channel_is_kept_between_15_and_30_minutes(asked: int, kept: int) -> None:

@@ -122,9 +122,45 @@ def test_a_payment_confirms_at_its_own_time_whether_the_hold_was_answered_or_not
 def test_a_deposit_confirms_nothing_and_goods_that_left_unpaid_are_confirmed() -> None:
     run = Run()
     run.tell(created(), HELD)
-    assert run.tell(paid(event_type="deposit_paid", amount=1000)) == []
+    assert [command["do"] for command in run.tell(paid(event_type="deposit_paid", amount=1000))] == ["reserve"]
     (command,) = run.tell(fact("wms", "loaded", T0 + HOUR))
     assert (command["do"], command["at"]) == ("confirm", T0 + HOUR)
+
+
+DEPOSIT = paid(event_type="deposit_paid", amount=1000)
+EXPIRED = answered("expire", 1, T0 + 15 * MINUTE, [1, "expired"])
+FAILED = fact("payments", "payment_failed", T0 + MINUTE)
+
+
+@pytest.mark.rule("INV-06", "FIN-02")
+@pytest.mark.parametrize(
+    "before",
+    [[], [HELD], [HELD, EXPIRED], [FAILED, HELD], [answered("reserve", 1, T0, [1, "refused", "out_of_stock"])]],
+)
+def test_a_deposit_keeps_the_units_whatever_came_before_it(before: list[Fact]) -> None:
+    run = Run()
+    run.tell(created(), *before)
+    sent = run.tell(DEPOSIT)
+    assert [(command["do"], command["keep"], command["at"]) for command in sent] == [("reserve", True, T0 + MINUTE)]
+    assert run.tell(fact("payments", "payment_failed", T0 + HOUR)) == []  # of the balance: it may be tried again
+    kept = answered("reserve", sent[0]["round"], T0 + MINUTE, [1, "held"])
+    assert run.tell(EXPIRED, kept, paid(T0 + HOUR, event_type="deposit_paid", amount=2000)) == []
+    assert [command["do"] for command in run.tell(paid(T0 + DAY, event_type="balance_paid"))] == ["confirm"]
+
+
+@pytest.mark.rule("INV-07", "FIN-02")
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [fact("orders", "cancel_marked", T0 + HOUR)],
+        [refunded(T0 + HOUR, 1000)],
+        [refunded(T0 + HOUR, 400), fact("orders", "cancel_marked", T0 + HOUR)],
+    ],
+)
+def test_a_deposit_that_goes_back_or_an_order_that_is_closed_keeps_nothing(ends: list[Fact]) -> None:
+    run = Run()
+    run.tell(created(), HELD, DEPOSIT, answered("reserve", 2, T0 + MINUTE, [1, "held"]))
+    assert [command["do"] for command in run.tell(*ends)] == ["release"]
 
 
 # -- Cancel -----------------------------------------------------------------------------------------------------------
