@@ -150,8 +150,26 @@ CONFIRM_TIMEOUT: Final = "_confirm_timeout"
 """By the logistics agent, once per order."""
 
 
+NO_ANSWER: Final = "no_answer"
+"""What ANSWER says of a call that nobody took."""
+BEFORE_SHIPPING: Final = "RSK-07/"
+"""How the key of the alert begins that asks for a call before an order is shipped."""
+
+
+def is_before_shipping(fact: Mapping[str, Any]) -> bool:
+    """Whether a voice_call_result tells of the call that RSK-07 asks for: the alert's key is its ticket. It is about
+    goods and address, and says nothing of a delivery."""
+    ticket = fact.get("ticket_code")
+    return ticket is not None and ticket.startswith(BEFORE_SHIPPING)
+
+
 def answer_of(fact: Mapping[str, Any]) -> str | None:
-    """What came of a call: CONFIRMED, `damaged`, or the caller's own word (LOG-15)."""
+    """What came of a call about a delivery: CONFIRMED, `damaged`, or the caller's own word (LOG-15)."""
+    return None if is_before_shipping(fact) else said_of(fact)
+
+
+def said_of(fact: Mapping[str, Any]) -> str | None:
+    """The same of any call."""
     answer: str | None = fact.get(ANSWER) or fact.get("result")
     return answer
 

@@ -14,6 +14,7 @@ before it, the end of the order, timers) depends on when a fact came. Fields tha
     told                                         events that were passed on to a counter
     over                                         customer_signed or closed: nothing fires any more
     due, late, overdue, called                   its timer; alerts that were raised, `late` since when it is open
+    spoken                                       latest answer of the customer to a call before it was shipped
     promised, near                               see promise
     regretted, warned, trouble                   when it was cancelled soon after payment, warned of, in trouble first
 """
@@ -28,7 +29,7 @@ from streams.domain import calendar
 from streams.domain.contract import LIMITS
 from streams.domain.order import money
 from streams.domain.order.dedup import event_key
-from streams.domain.order.meanings import CONFIRM_TIMEOUT, operator_of
+from streams.domain.order.meanings import CONFIRM_TIMEOUT, NO_ANSWER, is_before_shipping, operator_of, said_of
 from streams.domain.risk import chats, promise, standing, tally, verdict
 from streams.domain.risk.outcome import DUE, ORDERS, RISK_FACT, UNLOCK, Fact, Get, Outcome, Row
 from streams.domain.risk.settings import Settings
@@ -187,8 +188,22 @@ def _address(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings:
     high = large is not None and row.get("total", 0) >= large
     if len(changes) >= 2 and high and not row.get("called") and not row.get("over"):
         row["called"] = 1
+        if row.get("spoken", 0) >= changes[1][0]:  # told before the change that it was about
+            row["called"] = 2
+            return
         detail = "the address of a high-value order was changed a second time: the customer may refuse the parcel"
         out.alarm("RSK-07", guid, at, "call the customer before anything is made or shipped", detail)
+
+
+def _spoken(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: Settings) -> None:
+    """RSK-07: the customer was asked before it is shipped; what they said is with whoever called."""
+    at: int = fact["event_time"]
+    if not is_before_shipping(fact) or said_of(fact) in (None, NO_ANSWER) or at <= row.get("spoken", 0):
+        return
+    row["spoken"] = at
+    if row.get("called") == 1 and at >= row["addresses"][1][0]:
+        row["called"] = 2
+        out.calm("RSK-07", guid, at)
 
 
 ADDRESS_EVIDENCE: Final = "2 address changes within 30 min"
@@ -338,6 +353,7 @@ _HANDLERS: Final[dict[str, Any]] = {
     "cancel_marked": _cancelled,
     "manual_command": _command,
     "payment_failed": _failed,
+    "voice_call_result": _spoken,
 }
 
 

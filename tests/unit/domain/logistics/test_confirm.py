@@ -145,6 +145,15 @@ def test_an_answer_that_is_no_confirmation_is_told_to_after_sales_once(result: s
     assert all("'reship'" in value["detail"] for value in found)
 
 
+@pytest.mark.rule("LOG-15", "RSK-07")
+@pytest.mark.parametrize("result", ["confirmed", "damaged", "wrong size"])
+def test_the_call_before_the_shipment_says_nothing_of_the_delivery(result: str) -> None:
+    it = Asked().say("service", "voice_call_result", -DAY, result=result, ticket_code="RSK-07/G1")
+    assert (it.row, it.sent) == (None, [])
+    assert len(it.signed().wait(20 * DAY).requests) == 3
+    assert timeouts(it) == [OVER]
+
+
 @pytest.mark.rule("LOG-15")
 @pytest.mark.parametrize("result", ["reship", "wrong colour"])
 def test_a_customer_who_has_answered_is_not_called_again(result: str) -> None:

@@ -280,6 +280,30 @@ def test_the_call_before_the_shipment_is_no_matter_any_more_once_the_goods_have_
     assert late.findings("RSK-07") == ["open"], "the parcel is on its way to where nobody may be"
 
 
+@pytest.mark.rule("RSK-07")
+@pytest.mark.parametrize(
+    ("result", "ticket", "findings"),
+    [
+        ("confirmed", f"RSK-07/{GUID}", ["open", "close"]),
+        ("wrong size", f"RSK-07/{GUID}", ["open", "close"]),
+        ("no_answer", f"RSK-07/{GUID}", ["open"]),
+        ("wrong size", "AS-1", ["open"]),
+    ],
+)
+def test_the_call_before_the_shipment_is_made_once_the_customer_has_answered(
+    result: str, ticket: str, findings: list[str]
+) -> None:
+    changes = [fact("orders", "address_changed", T0 + n * HOUR) for n in (1, 2)]
+    answer = fact("service", "voice_call_result", T0 + 3 * HOUR, result=result, ticket_code=ticket)
+    desk = Desk().say(created(customer_id="C1", total_minor=500_000), paid(), *changes, answer)
+    assert desk.findings("RSK-07") == findings
+    assert not desk.tables["orders"][GUID].get("over")
+    desk = Desk().say(created(customer_id="C1", total_minor=500_000), paid(), changes[0], answer, changes[1])
+    assert desk.findings("RSK-07") == ([] if len(findings) == 2 else ["open"]), "told before the change it is about"
+    early = answer | {"event_time": T0 + HOUR}
+    assert Desk().say(created(total_minor=500_000), paid(), early, *changes).findings("RSK-07") == ["open"]
+
+
 @pytest.mark.rule("RSK-10")
 @pytest.mark.parametrize(("after", "findings"), [(DAY, []), (DAY + 1, ["open"])])
 def test_paid_and_unshipped_for_more_than_24_hours(after: int, findings: list[str]) -> None:
