@@ -5,9 +5,8 @@ One row per order:
     signed      first signature of the courier, of `waybill_no`
     confirmed   first word of the customer or their channel
     damaged     first word that the parcel was not intact
-    objected    first answer to a call that was neither this nor a confirmation
-    disputed    a refund or an after-sales case was asked for, the shop closed the order, or the customer's answer to
-                a call was no confirmation
+    objected    answers to calls that were neither this nor a confirmation, the first ones
+    disputed    a refund or an after-sales case was asked for, the shop closed the order, or the parcel was damaged
     complained  complaints, the first ones
     tickets     cases of customer service: {code: [last opened, last closed]}
     auto        the courier's signature completes the orders of this channel (LOG-13)
@@ -16,9 +15,9 @@ One row per order:
 The link goes out at the signature, a call after more than 24 hours without a word, another after more than 72. A
 parcel that came damaged, and any answer but a confirmation, is for people: no further call. After more than 7 days the
 delivery counts as confirmed, and the order is told so, once; not if something was in dispute by then: a refund, an
-after-sales case, an open ticket, a complaint since the signature, an answer that things are not well. A ticket that
-closes later ends the dispute then. What was said counts by its own time, so it makes no difference what is read first,
-or in one turn.
+after-sales case, an open ticket, a complaint since the signature, an answer since then that things are not well. A
+ticket that closes later ends the dispute then. An answer of before the signature is about another matter. What was
+said counts by its own time, so it makes no difference what is read first, or in one turn.
 """
 
 from __future__ import annotations
@@ -120,17 +119,17 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
         _confirm(new, fact, sends)
     elif kind == "voice_call_result":
         result = answer_of(fact)
-        if result == DAMAGED and "damaged" not in new:
-            new["damaged"] = at
-            sends.append(_damage(fact["order_guid"], at))
+        if result == DAMAGED:
+            if "damaged" not in new:
+                new["damaged"] = at
+                sends.append(_damage(fact["order_guid"], at))
+            new["disputed"] = min(at, new.get("disputed", at))
         elif result == CONFIRMED:
             _confirm(new, fact, sends)
-        elif result and result not in settings.unreached:
-            if result != DAMAGED and "objected" not in new:
-                new["objected"] = at
-                if new.get("confirmed", at) <= at:
-                    sends.append(_objection(fact["order_guid"], fact["result"], at))
-            new["disputed"] = min(at, new.get("disputed", at))
+        elif result and result not in settings.unreached and at not in (known := _objections(new)):
+            new["objected"] = sorted([*known, at])[:_COMPLAINTS]
+            if new.get("confirmed", at) <= at:
+                sends.append(_objection(fact["order_guid"], fact["result"], at))
     elif kind == "complaint" or _goes_back(fact):
         new["complained"] = sorted({*new.get("complained", ()), at})[:_COMPLAINTS]
     elif kind in ("ticket_opened", "ticket_closed"):
@@ -142,10 +141,16 @@ def _confirm(row: Row, fact: Fact, sends: list[Send]) -> None:
     """All is well, or there is nothing left to dispute about; what was said later than that stands."""
     at = fact["event_time"]
     row["confirmed"] = min(at, row.get("confirmed", at))
-    if row.get("objected", at) < at:
+    if any(objected < at for objected in _objections(row)):
         guid = fact["order_guid"]
         said = {"do": "close", "rule": "LOG-15", "at": at, "order_guid": guid}
         sends.append((ALERTS, f"LOG-15/disputed/{guid}", said))
+
+
+def _objections(row: Row) -> list[int]:
+    """When a call was answered otherwise; a row of an older program has the first time alone."""
+    times: list[int] | int = row.get("objected", [])
+    return times if isinstance(times, list) else [times]
 
 
 def _ticket(row: Row, code: str, place: int, at: int) -> None:
@@ -160,14 +165,14 @@ def _ticket(row: Row, code: str, place: int, at: int) -> None:
 def _times_out_at(row: Row, settings: Settings) -> int | None:
     """When the delivery counts as confirmed, ms; None if it is confirmed, or in dispute."""
     signed: int = row["signed"]
-    until = limit = signed + settings.timeout_ms
+    until = limit = row["signed"] + settings.timeout_ms
     for opened, closed in row.get("tickets", {}).values():
         if opened is not None and opened <= limit:
             if closed is None or closed < opened:
                 return None
             until = max(until, closed)
     said = [row[name] for name in ("confirmed", "damaged", "disputed") if name in row]
-    said += [at for at in row.get("complained", ()) if at >= signed]
+    said += [at for at in (*row.get("complained", ()), *_objections(row)) if at >= signed]
     return None if any(at <= until for at in said) else until + 1
 
 
@@ -186,24 +191,23 @@ def _objection(guid: str, result: str, at: int) -> Send:
 
 def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     """(when, what) may come next, in no order."""
-    signed = row.get("signed")
     last: int = max(row.get(name, 0) for name in _TIMES)
-    if "complained" in row:
-        last = max(last, row["complained"][-1])
+    objected = _objections(row)
+    last = max(last, *row.get("complained", ())[-1:], *objected[-1:], 0)
     if "tickets" in row:
         last = max(last, *(at for times in row["tickets"].values() for at in times if at is not None))
     yield last + settings.kept_ms, FORGET
-    if signed is None or "auto" in row:
+    if "signed" not in row or "auto" in row:
         return
     asked = row.get("asked", ())
     over = None if TIMEOUT in asked else _times_out_at(row, settings)
     if over is not None:
         yield over, TIMEOUT
-    if "confirmed" in row or "damaged" in row or "objected" in row:
+    if "confirmed" in row or "damaged" in row or any(at >= row["signed"] for at in objected):
         return
     for what, after in ((LINK, 0), (FIRST, settings.call_ms + 1), (SECOND, settings.call_again_ms + 1)):
         if what not in asked:
-            yield signed + after, what
+            yield row["signed"] + after, what
 
 
 def next_due(row: Row | None, settings: Settings) -> int | None:

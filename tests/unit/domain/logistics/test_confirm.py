@@ -61,6 +61,7 @@ class Asked:
 
 
 LINK = ("confirm_link", 1, 0)
+CALLS = [("voice_call", 1, DAY + 1), ("voice_call", 2, 3 * DAY + 1)]
 
 
 @pytest.mark.rule("LOG-14")
@@ -270,6 +271,26 @@ def test_a_call_that_reached_nobody_is_no_dispute(result: str) -> None:
 def test_a_complaint_before_the_signature_is_answered_by_it(at: int, counts: bool) -> None:
     it = Asked().say("orders", "complaint", at).signed().wait(20 * DAY)
     assert timeouts(it) == ([] if counts else [OVER])
+
+
+@pytest.mark.rule("LOG-14", "LOG-15")
+@pytest.mark.parametrize(("at", "counts"), [(-1, False), (0, True)])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_answer_before_the_signature_is_about_another_matter(at: int, counts: bool, is_first: bool) -> None:
+    it = Asked()
+    steps = [lambda: it.say("service", "voice_call_result", at, result="another address"), it.signed]
+    for step in steps if is_first else reversed(steps):
+        step()
+    it.wait(20 * DAY)
+    assert (it.requests, timeouts(it)) == (([], []) if counts else ([LINK, *CALLS], [OVER]))
+
+
+@pytest.mark.rule("LOG-15")
+def test_a_customer_who_objects_after_all_is_told_to_after_sales_again() -> None:
+    it = Asked().signed()
+    for day, result in enumerate(("reship", "confirmed", "one is missing"), 2):
+        it.say("service", "voice_call_result", day * DAY, result=result)
+    assert [said["do"] for _, key, said in it.sent if key == "LOG-15/disputed/G1"] == ["open", "close", "open"]
 
 
 @pytest.mark.rule("LOG-15", "INV-14")
