@@ -44,6 +44,7 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
         place = rules.arrival.destination(known, fact)
         if place is not None and place is not known:
             ctx[DESTINATIONS][guid] = place
+    asks, whole = confirm.concerns(fact, _SETTINGS), None
     if rules.concerns(fact):
         before = ctx[WAYBILLS].get(guid)
         outcome = rules.step(
@@ -59,9 +60,13 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
             _store(ctx, WAYBILLS, guid, outcome.rows)
             _time(ctx, TIMER, guid, rules.next_due(before, _SETTINGS), rules.next_due(outcome.rows, _SETTINGS))
         send(ctx, outcome.sends)
-    if confirm.concerns(fact, _SETTINGS):
+        if outcome.rows is not None and (asks or outcome.rows is not before):
+            whole = rules.whole_at(outcome.rows, _SETTINGS.probe_for_ms)
+    if asks or whole is not None:
         row = ctx[CONFIRMATIONS].get(guid)
-        new, sends = confirm.observe(row, fact, _SETTINGS)
+        new, sends = confirm.observe(row, fact, _SETTINGS) if asks else (row, [])
+        if new is not None and whole is not None:
+            new = confirm.wait_for(new, whole)
         if new is not row and new is not None:
             # What is due already goes out now: whether the next fact about the order shares this turn must not matter.
             new, more = confirm.fire(guid, new, fact["event_time"], ctx.now, _SETTINGS)

@@ -97,6 +97,49 @@ def test_a_customer_who_says_nothing_gets_a_link_and_a_call_and_one_who_scans_no
     assert len(shop.out("customer-requests")) == 2
 
 
+DAY = 24 * HOUR
+
+
+@pytest.mark.rule("LOG-14", "LOG-15")
+@pytest.mark.parametrize(
+    ("second", "whole"),
+    [
+        ([("picked_up", 1, None), ("scanned", 2 * DAY, None), ("signed", 4 * DAY, None)], 4 * DAY),
+        ([("picked_up", 1, None), ("exception", 3 * DAY, "退件签收")], 3 * DAY),  # it came back
+        ([("picked_up", 1, None)], 1 + 15 * DAY),  # nobody knows what became of it
+        ([("waybill_accepted", 1, None)], HOUR),  # a label that was printed in vain
+        ([("signed", 2 * MINUTE, None)], HOUR),
+    ],
+)
+def test_a_customer_is_asked_once_the_last_parcel_of_the_order_was_signed(
+    second: list[tuple[str, int, str | None]], whole: int
+) -> None:
+    shop = shipped()
+    shop.say("wms", "label_printed", T0, "wms-hz", channel="douyin", order_no="D1", waybill_no="W2")
+    told = [("signed", HOUR, None, "W1"), *((*one, "W2") for one in second)]
+    for kind, at, word, number in sorted(told, key=lambda one: one[1]):
+        said = {} if word is None else {"raw_status": word}
+        shop.say("couriers", kind, T0 + at, "zto", waybill_no=number, courier="zto", **said)
+    shop.runner.advance(T0 + 30 * DAY)
+    asked = [(row["kind"], row["at"] - T0 - whole) for row in shop.out("customer-requests")]
+    assert asked == [("confirm_link", 0), ("voice_call", DAY + 1), ("voice_call", 3 * DAY + 1)]
+    entered = shop.out("order-states")[-1]["entered_at"]
+    went_back = second[-1][0] == "exception"
+    assert entered.get("customer_signed") == (None if went_back else T0 + whole + 7 * DAY + 1)
+
+
+@pytest.mark.rule("LOG-15")
+def test_a_parcel_that_is_picked_up_after_the_first_was_signed_puts_off_the_calls() -> None:
+    shop = shipped().say("couriers", "signed", T0 + HOUR, "zto", waybill_no="W1", courier="zto")
+    names = {"channel": "douyin", "order_no": "D1", "waybill_no": "W2"}
+    for kind, at in (("picked_up", 20 * HOUR), ("signed", 3 * DAY)):
+        shop.say("couriers", kind, T0 + at, "zto", **names, courier="zto")
+    shop.runner.advance(T0 + 30 * DAY)
+    asked = [(row["kind"], row["at"] - T0) for row in shop.out("customer-requests")]
+    assert asked == [("confirm_link", HOUR), ("voice_call", 4 * DAY + 1), ("voice_call", 6 * DAY + 1)]
+    assert shop.out("order-states")[-1]["entered_at"]["customer_signed"] == T0 + 10 * DAY + 1
+
+
 @pytest.mark.rule("LOG-03", "LOG-06", "LOG-07")
 @pytest.mark.parametrize("seed", range(3))
 def test_timers_fire_once_whatever_dies(seed: int) -> None:

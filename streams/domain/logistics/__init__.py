@@ -27,7 +27,7 @@ from .calls import REQUESTS
 from .calls import step as called
 from .settings import Settings
 from .watch import ALERTS, CALLS, Send
-from .waybill import Fact, Rows
+from .waybill import Fact, Rows, whole_at
 
 __all__ = [
     "ALERTS",
@@ -44,6 +44,7 @@ __all__ = [
     "interfaces",
     "next_due",
     "step",
+    "whole_at",
 ]
 
 _TOPICS: Final = frozenset({"wms", "orders"})

@@ -11,8 +11,10 @@ One row per order:
     tickets     cases of customer service: {code: [last opened, last closed]}
     auto        the courier's signature completes the orders of this channel (LOG-13)
     asked       what was sent: link, call 1, call 2, timeout
+    whole       when the last of several parcels was signed or came back, or is given up
 
-The link goes out at the signature, a call after more than 24 hours without a word, another after more than 72. A
+An order of several parcels is delivered with the last of them: until then nobody is asked, and no time runs out. The
+link goes out at the signature, a call after more than 24 hours without a word, another after more than 72. A
 parcel that came damaged, and any answer but a confirmation, is for people: no further call. After more than 7 days the
 delivery counts as confirmed, and the order is told so, once; not if something was in dispute by then: a refund, an
 after-sales case, an open ticket, a complaint since the signature, an answer since then that things are not well. A
@@ -69,7 +71,7 @@ _SETTLED: Final = frozenset(
 _STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
 """Return axes that do not say that a parcel goes back."""
 _COMPLAINTS: Final = 16
-_TIMES: Final = ("signed", "confirmed", "damaged", "disputed", "auto")
+_TIMES: Final = ("signed", "confirmed", "damaged", "disputed", "auto", "whole")
 _WORDS: Final = frozenset({"buyer_confirmed", "confirmation_scanned"})
 _SIGNED, _CONFIRMED = RANK["logistics_signed"], RANK["customer_signed"]
 
@@ -153,6 +155,21 @@ def _objections(row: Row) -> list[int]:
     return times if isinstance(times, list) else [times]
 
 
+def wait_for(row: Row, whole: int) -> Row:
+    """The row of a delivered order that goes in several parcels (see waybill.whole_at); the one given if that is
+    nothing new."""
+    if "signed" not in row or row.get("whole", row["signed"]) == whole:
+        return row
+    return {**row, "whole": whole}
+
+
+def _since(row: Row) -> int:
+    """When all of it was delivered, ms."""
+    signed: int = row["signed"]
+    whole: int = row.get("whole", signed)
+    return max(signed, whole)
+
+
 def _ticket(row: Row, code: str, place: int, at: int) -> None:
     tickets = row.get("tickets", {})
     times = list(tickets.get(code, (None, None)))
@@ -165,7 +182,7 @@ def _ticket(row: Row, code: str, place: int, at: int) -> None:
 def _times_out_at(row: Row, settings: Settings) -> int | None:
     """When the delivery counts as confirmed, ms; None if it is confirmed, or in dispute."""
     signed: int = row["signed"]
-    until = limit = row["signed"] + settings.timeout_ms
+    until = limit = _since(row) + settings.timeout_ms
     for opened, closed in row.get("tickets", {}).values():
         if opened is not None and opened <= limit:
             if closed is None or closed < opened:
@@ -207,7 +224,7 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
         return
     for what, after in ((LINK, 0), (FIRST, settings.call_ms + 1), (SECOND, settings.call_again_ms + 1)):
         if what not in asked:
-            yield row["signed"] + after, what
+            yield _since(row) + after, what
 
 
 def next_due(row: Row | None, settings: Settings) -> int | None:
@@ -229,10 +246,10 @@ def fire(guid: str, row: Row, at: int, now: int, settings: Settings) -> tuple[Ro
     if not what:
         return row, []
     row = {**row, "asked": sorted({*row.get("asked", ()), *what})}
-    if sends or now - row["signed"] > settings.link_ms:
+    if sends or now - _since(row) > settings.link_ms:
         return row, sends
     calls = [name for name in what if name != LINK][-1:]
-    if calls == [FIRST] and now - row["signed"] > settings.call_again_ms:
+    if calls == [FIRST] and now - _since(row) > settings.call_again_ms:
         calls = []
     wanted = ([LINK] if LINK in what and not calls else []) + calls
     return row, [_request(guid, row, name, at, settings) for name in wanted]

@@ -263,6 +263,22 @@ def is_back(row: Row) -> bool:
     return ("returned" in row and row["returned"] >= moved) or ("replaced" in row and row["replaced"] >= moved)
 
 
+def whole_at(rows: Rows, given_up_ms: int) -> int | None:
+    """When the last parcel of an order of several is signed or back, ms; one that its courier has, and does not move,
+    is waited for so long. None if no more than one is known. A label alone is no parcel: it may be printed in vain."""
+    if len(rows) - (ORDER in rows) < 2:
+        return None
+    times = list[int]()
+    for number, row in rows.items():
+        if number == ORDER or "foreign" in row:
+            continue
+        if "ended" in row:
+            times.append(row["ended"])
+        elif (moved := moved_at(row)) is not None:
+            times.append(max(moved, row.get("returned", 0)) if is_back(row) else moved + given_up_ms)
+    return max(times, default=None)
+
+
 def _counted(number: str, row: Row, said: list[list[Any]]) -> Row:
     """The waybill's row with the complaints that speak of it. Rows of an older program have no times."""
     known = [one if type(one) is list else [0, one] for one in row.get("complaints", ())]
