@@ -215,6 +215,8 @@ def _fold(
         changed |= flags.mark_all(new, fact["topic"], mapped.get("flags") or (), at)
         if mapped.get("axis") in returned.BACK and fact["topic"] in returned.CARRY:
             changed |= flags.mark(new, returned.CAME_BACK, at)
+        if returned.turns(fact["topic"], mapped.get("axis")):
+            changed |= returned.turn(new, at)
         if mapped.get("event") == atomic.INVOICED:
             if atomic.INVOICED not in state.marks:
                 events.append(atomic.record(new, fact, atomic.INVOICED))

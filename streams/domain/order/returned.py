@@ -1,5 +1,5 @@
 """Which lines of an order were refunded whole, and whether their goods stayed in the warehouse (FIN-07, INV-07);
-whether its parcel came back (INV-14).
+whether its parcel came back (INV-14), or does not go to its customer any more (ST-04).
 
 A line that was refunded before the goods left goes back to stock, one refunded after that was shipped and stays sold.
 It counts when that happened, not what was heard of first: payment platforms are quick to tell, warehouses are not.
@@ -13,7 +13,7 @@ from typing import Any, Final
 from streams.domain.order.numbers import numbered
 from streams.domain.order.reserved import Group
 from streams.domain.order.state import OrderState
-from streams.domain.rules.nodes import LOGISTICS_SIGNED, SHIPPED
+from streams.domain.rules.nodes import LOGISTICS_SIGNED, NODE_NUMBER, SHIPPED
 from streams.domain.status_map import RETURNED
 
 Back = Mapping[int, bool | None]
@@ -28,6 +28,12 @@ BACK: Final = RETURNED - {"return:destroyed", "return:new_waybill", "return:or_f
 """Axes of a parcel that is with its sender."""
 CAME_BACK: Final = "came_back"
 """A mark, no flag, of an order of whose parcel courier or warehouse said so."""
+TURNED: Final = "turned"
+"""A mark, no flag: when it was told last that the parcel was refused, goes back, or is back."""
+_STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
+"""Axes of a return that do not say so."""
+_REFUSED: Final = "delivery:refused"
+_CARRIED: Final = NODE_NUMBER["picked_up"]
 CARRY: Final = ("couriers", "wms")
 """Topics of those who have parcels in their hands."""
 
@@ -35,6 +41,31 @@ CARRY: Final = ("couriers", "wms")
 def is_back(state: OrderState) -> bool:
     """Whether all that was sent is with the sender again: of several parcels one does not say so of the others."""
     return CAME_BACK in state.marks and len(state.waybills) <= 1
+
+
+def turns(topic: str, axis: str | None) -> bool:
+    """Whether it is the word of a courier that a parcel does not go to its customer any more, or of a warehouse that it
+    is back."""
+    if axis is None or topic != "couriers":
+        return topic in CARRY and axis in BACK
+    return axis == _REFUSED or (axis.startswith("return:") and axis not in _STAYS)
+
+
+def turn(state: OrderState, at: int) -> bool:
+    """Note such a word, the latest one. True if that is news."""
+    if at <= state.marks.get(TURNED, at - 1):
+        return False
+    state.marks = {**state.marks, TURNED: at}
+    return True
+
+
+def is_turned(state: OrderState) -> bool:
+    """Whether the order's parcel was refused, goes back or is back, and has not moved on since. Of several parcels one
+    does not say so of the others."""
+    at = state.marks.get(TURNED)
+    if at is None or state.rank != SHIPPED or len(state.waybills) > 1:
+        return False
+    return all(told <= at for node, told in state.nodes.items() if node >= _CARRIED)
 
 
 def left_at(state: OrderState) -> int | None:

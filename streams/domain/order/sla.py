@@ -27,6 +27,7 @@ from streams.domain.order import parked
 from streams.domain.order.flags import CLOSED, REFUNDED, is_unproven
 from streams.domain.order.lanes import review_of
 from streams.domain.order.node_records import ABNORMAL, OVERDUE, NodeRecord, NodeRecords
+from streams.domain.order.returned import is_turned
 from streams.domain.order.state import OrderState, Wait
 from streams.domain.order.stock import Send
 from streams.domain.rules.nodes import NODE_RANK, NODE_STEP, NODES, STEPS
@@ -36,6 +37,9 @@ _RULES: Final = {OVERDUE: "ST-15", ABNORMAL: "ST-10"}
 _OVER: Final = CLOSED | REFUNDED
 BLOCKED: Final = "the courier's signature, or a manual resolution: only the customer's side says that it was delivered"
 """FIN-13: what an order waits for whose delivery no courier has told of (ST-05 e), whatever its node."""
+
+GONE: Final = "the refund, or the goods sent again: the parcel does not go to its customer any more"
+"""What an order waits for whose parcel was refused, goes back or is back."""
 
 
 class Position(NamedTuple):
@@ -65,7 +69,7 @@ def position(state: OrderState, records: NodeRecords) -> Position:
         return Position(step, at, None, None, None)
     over = state.flags & _OVER
     due = None if record.sla_ms is None or over else at + record.sla_ms
-    expects = BLOCKED if is_unproven(state) else record.expects
+    expects = BLOCKED if is_unproven(state) else GONE if is_turned(state) else record.expects
     return Position(step, at, due, record.owner, None if over else expects)
 
 
@@ -134,7 +138,7 @@ def _finding(
     node, begun = NODES[(review_of(state) or state.node) - 1], entered(state)
     parts = [
         f"step {NODE_STEP[node.number] + 1} of {len(STEPS)}, {node.name} for {span(at - state.created_at - begun)}",
-        f"waits for {record.expects}",
+        f"waits for {GONE if is_turned(state) else record.expects}",
     ]
     if state.waybills and bit == ABNORMAL:
         parts.append(f"waybill {', '.join(state.waybills)}")

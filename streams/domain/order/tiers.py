@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from streams.domain.order import returned
 from streams.domain.order.flags import CLOSED, REFUNDED, is_unproven
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import BASE_NODE, LOGISTICS_SIGNED, NODE_RANK, NODES, SETTLED
@@ -57,7 +58,11 @@ def view(state: OrderState) -> dict[str, str]:
     tiers = _BY_NUMBER[state.node]
     if is_unproven(state):
         tiers = {**tiers, "base": _BY_NUMBER[_proven(state)]["base"], "finance": REVENUE_BLOCKED}
-    return {**tiers, **_ended(state, tiers)} if state.flags & _OVER else tiers
+    if state.flags & _OVER:
+        return {**tiers, **_ended(state, tiers)}
+    if returned.is_turned(state):
+        tiers = {**tiers, "business": "returned" if returned.is_back(state) else "returning"}
+    return tiers
 
 
 def _ended(state: OrderState, tiers: dict[str, str]) -> dict[str, str]:

@@ -203,3 +203,14 @@ def test_a_parcel_whose_order_was_paid_back_is_awaited_by_nobody(refund: int, is
         order = step(order, refunded(T0 + DAY, refund)).state
     shown = record(GUID, order)
     assert (shown["customer_text"] is not None) is (shown["estimated_arrival_at"] is not None) is is_awaited
+
+
+@pytest.mark.rule("LOG-16")
+def test_a_parcel_that_was_refused_is_awaited_by_nobody_until_it_moves_on() -> None:
+    order, _ = fold([created(), paid(), fact("couriers", "picked_up", T0 + HOUR, waybill_no="W1")])
+    order = learn(order, {"waybill": "W1", "picked_at": T0 + HOUR, "arrives_at": T0 + 3 * DAY, "basis": "lane"})
+    refused = says("couriers", "203", T0 + DAY, mapped(axis="delivery:refused"), waybill_no="W1")
+    order = step(order, refused).state
+    assert record(GUID, order)["customer_text"] is None
+    order = step(order, fact("couriers", "out_for_delivery", T0 + 2 * DAY, waybill_no="W1")).state
+    assert record(GUID, order)["customer_text"] == "parcel sent, arrives in about 1 day"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from streams.commands.order_view import next_sentence
+from streams.domain.order import record
 from streams.domain.order.tiers import TIERS
-from streams.domain.rules import nodes
+from streams.domain.rules import data, nodes
 from streams.domain.rules.nodes import NODES, STATES
 from tests.unit.domain.order.facts import (
     DAY,
+    GUID,
     HOUR,
     MINUTE,
     T0,
@@ -203,6 +205,37 @@ def test_a_partial_refund_that_its_platform_calls_closed_leaves_the_tiers_alone(
     partly = view(created(), paid(), refunded(T0 + HOUR, 10000), _CLOSED)
     assert partly["tiers"] == view(created(), paid())["tiers"]
     assert next_sentence(partly).startswith("waits for")
+
+
+_OUT = fact("couriers", "out_for_delivery", T0 + 3 * HOUR, waybill_no="W1")
+_REFUSED = says("couriers", "203", T0 + 4 * HOUR, mapped(axis="delivery:refused"), waybill_no="W1")
+_BACK = says("couriers", "4", T0 + DAY, mapped(axis="return:signed"), event_type="signed", waybill_no="W1")
+
+
+@pytest.mark.rule("ST-04", "ST-10")
+@pytest.mark.parametrize(
+    ("events", "business"),
+    [
+        ([_REFUSED], "returning"),
+        ([_REFUSED, says("couriers", "退回", T0 + 5 * HOUR, mapped(axis="return:in_transit"))], "returning"),
+        ([_REFUSED, _BACK], "returned"),
+        ([says("wms", "入库", T0 + DAY, mapped(axis="return:in_warehouse"))], "returned"),
+        ([_REFUSED, fact("couriers", "out_for_delivery", T0 + 5 * HOUR)], "out_for_delivery"),  # tried once more
+        ([_REFUSED, fact("couriers", "out_for_delivery", T0 + 5 * HOUR), _BACK], "returned"),
+        ([_REFUSED, fact("couriers", "signed", T0 + 5 * HOUR)], "please_confirm"),
+        ([_REFUSED, fact("couriers", "scanned", T0 + 2 * HOUR, waybill_no="W2")], "out_for_delivery"),
+        ([_REFUSED, _BACK, refunded(T0 + 2 * DAY, 30000)], "refunded"),
+        ([says("couriers", "?", T0 + DAY, mapped(axis="return:cancelled"))], "out_for_delivery"),
+    ],
+)
+def test_a_parcel_that_does_not_go_to_its_customer_any_more_is_not_said_to_be_on_its_way(
+    events: list[Fact], business: str
+) -> None:
+    story = [created(), paid(), _LOADED, _OUT, *events]
+    seen = view(*story)
+    assert seen["tiers"]["business"] == view(story[0], *reversed(story[1:]))["tiers"]["business"] == business
+    shown = record(GUID, fold(story)[0], data.node_records())
+    assert ("goods sent again" in next_sentence(shown)) is business.startswith("return")
 
 
 @pytest.mark.rule("ST-05")
