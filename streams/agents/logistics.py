@@ -34,6 +34,8 @@ _ADDRESSED: Final = frozenset({"order_created", "address_changed"})
 ASK: Final = "ask"
 """Timer of the questions to the customer."""
 _SETTINGS = data.logistics()
+_ONE_PARCEL: Final[tuple[int | None, int | None]] = (None, None)
+"""Of an order of one parcel that nobody closed nothing more is known."""
 
 
 @logistics.fold
@@ -44,7 +46,8 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
         place = rules.arrival.destination(known, fact)
         if place is not None and place is not known:
             ctx[DESTINATIONS][guid] = place
-    asks, whole = confirm.concerns(fact, _SETTINGS), None
+    asks, about = confirm.concerns(fact, _SETTINGS), _ONE_PARCEL
+    outcome = None
     if rules.concerns(fact):
         before = ctx[WAYBILLS].get(guid)
         outcome = rules.step(
@@ -62,11 +65,13 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
         send(ctx, outcome.sends)
         if outcome.rows is not None and (asks or outcome.rows is not before):
             whole = rules.whole_at(outcome.rows, _SETTINGS.probe_for_ms)
-    if asks or whole is not None:
+            about = whole, rules.over_since(outcome.rows, partial(_price, ctx, guid))
+    if asks or about != _ONE_PARCEL:
         row = ctx[CONFIRMATIONS].get(guid)
         new, sends = confirm.observe(row, fact, _SETTINGS) if asks else (row, [])
-        if new is not None and whole is not None:
-            new = confirm.wait_for(new, whole)
+        if new is not None and outcome is not None and outcome.rows is not None:
+            new, more = confirm.know(guid, new, *about)
+            sends += more
         if new is not row and new is not None:
             # What is due already goes out now: whether the next fact about the order shares this turn must not matter.
             new, more = confirm.fire(guid, new, fact["event_time"], ctx.now, _SETTINGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -138,6 +139,44 @@ def test_a_parcel_that_is_picked_up_after_the_first_was_signed_puts_off_the_call
     asked = [(row["kind"], row["at"] - T0) for row in shop.out("customer-requests")]
     assert asked == [("confirm_link", HOUR), ("voice_call", 4 * DAY + 1), ("voice_call", 6 * DAY + 1)]
     assert shop.out("order-states")[-1]["entered_at"]["customer_signed"] == T0 + 10 * DAY + 1
+
+
+REFUND = ("payments", "refund_settled", {"currency": "CNY"})
+CLOSED = ("orders", "status_changed", {"raw_status": "交易关闭"})
+
+
+@pytest.mark.rule("LOG-15", "FIN-07")
+@pytest.mark.parametrize(
+    ("events", "calls"),
+    [
+        ([(*REFUND, 9900)], 0),
+        ([(*REFUND, 9000), (*REFUND, 900)], 0),
+        ([(*REFUND, 100)], 2),
+        ([(*CLOSED, None)], 0),
+        ([(*CLOSED, None), (*REFUND, 100)], 2),  # platforms say so of a part paid back
+        ([(*REFUND, 100), (*CLOSED, None)], 2),
+        ([("orders", "cancel_marked", {}, None)], 0),
+    ],
+)
+def test_nobody_is_called_about_an_order_that_was_paid_back_or_closed(events: list[Any], calls: int) -> None:
+    shop = shipped().say("couriers", "signed", T0 + HOUR, "zto", waybill_no="W1", courier="zto")
+    for number, (topic, kind, fields, amount) in enumerate(events):
+        said = fields if amount is None else {**fields, "amount_minor": amount}
+        shop.say(topic, kind, T0 + 2 * HOUR + number, "douyin", channel="douyin", order_no="D1", **said)
+    shop.runner.advance(T0 + 10 * DAY)
+    assert [row["kind"] for row in shop.out("customer-requests")] == ["confirm_link", *["voice_call"] * calls]
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(("result", "key"), [("reship", "disputed"), ("破损", "damaged")])
+def test_a_dispute_is_settled_once_all_the_money_is_back(result: str, key: str) -> None:
+    names = {"channel": "douyin", "order_no": "D1"}
+    shop = delivered("D1").say("service", "voice_call_result", T0 + 26 * HOUR, "aliyun", **names, result=result)
+    guid = shop.out("order-states")[-1]["order_guid"]
+    for at, amount, status in ((28, 9000, "open"), (29, 900, "closed")):
+        said = {"amount_minor": amount, "currency": "CNY"}
+        shop.say("payments", "refund_settled", T0 + at * HOUR, "wechatpay", **names, **said)
+        assert alerts(shop, f"LOG-15/{key}/{guid}")[-1][0] == status
 
 
 @pytest.mark.rule("LOG-03", "LOG-06", "LOG-07")

@@ -27,7 +27,7 @@ from .calls import REQUESTS
 from .calls import step as called
 from .settings import Settings
 from .watch import ALERTS, CALLS, Send
-from .waybill import Fact, Rows, whole_at
+from .waybill import Fact, Rows, over_since, whole_at
 
 __all__ = [
     "ALERTS",
@@ -43,6 +43,7 @@ __all__ = [
     "due",
     "interfaces",
     "next_due",
+    "over_since",
     "step",
     "whole_at",
 ]

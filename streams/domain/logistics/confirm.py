@@ -12,6 +12,7 @@ One row per order:
     auto        the courier's signature completes the orders of this channel (LOG-13)
     asked       what was sent: link, call 1, call 2, timeout
     whole       when the last of several parcels was signed or came back, or is given up
+    over        when the order was closed, or all its money was back: nobody is asked any more
 
 An order of several parcels is delivered with the last of them: until then nobody is asked, and no time runs out. The
 link goes out at the signature, a call after more than 24 hours without a word, another after more than 72. A
@@ -144,9 +145,7 @@ def _confirm(row: Row, fact: Fact, sends: list[Send]) -> None:
     at = fact["event_time"]
     row["confirmed"] = min(at, row.get("confirmed", at))
     if any(objected < at for objected in _objections(row)):
-        guid = fact["order_guid"]
-        said = {"do": "close", "rule": "LOG-15", "at": at, "order_guid": guid}
-        sends.append((ALERTS, f"LOG-15/disputed/{guid}", said))
+        sends.append(_closing("disputed", fact["order_guid"], at))
 
 
 def _objections(row: Row) -> list[int]:
@@ -155,12 +154,24 @@ def _objections(row: Row) -> list[int]:
     return times if isinstance(times, list) else [times]
 
 
-def wait_for(row: Row, whole: int) -> Row:
-    """The row of a delivered order that goes in several parcels (see waybill.whole_at); the one given if that is
-    nothing new."""
-    if "signed" not in row or row.get("whole", row["signed"]) == whole:
-        return row
-    return {**row, "whole": whole}
+def know(guid: str, row: Row, whole: int | None, over: int | None) -> tuple[Row, list[Send]]:
+    """The row of a delivered order with what its waybills say of it (waybill.whole_at, waybill.over_since), the one
+    given if that is nothing new; what was in dispute is settled once the order is over."""
+    if "signed" not in row or (row.get("whole"), row.get("over")) == (whole, over):
+        return row, []
+    new = {name: value for name, value in row.items() if name not in ("whole", "over")}
+    new |= {name: at for name, at in (("whole", whole), ("over", over)) if at is not None}
+    sends = list[Send]()
+    if over is not None:
+        if any(at < over for at in _objections(row)):
+            sends.append(_closing("disputed", guid, over))
+        if row.get("damaged", over) < over:
+            sends.append(_closing("damaged", guid, over))
+    return new, sends
+
+
+def _closing(what: str, guid: str, at: int) -> Send:
+    return ALERTS, f"LOG-15/{what}/{guid}", {"do": "close", "rule": "LOG-15", "at": at, "order_guid": guid}
 
 
 def _since(row: Row) -> int:
@@ -220,7 +231,7 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     over = None if TIMEOUT in asked else _times_out_at(row, settings)
     if over is not None:
         yield over, TIMEOUT
-    if "confirmed" in row or "damaged" in row or any(at >= row["signed"] for at in objected):
+    if "confirmed" in row or "damaged" in row or "over" in row or any(at >= row["signed"] for at in objected):
         return
     for what, after in ((LINK, 0), (FIRST, settings.call_ms + 1), (SECOND, settings.call_again_ms + 1)):
         if what not in asked:

@@ -25,7 +25,7 @@ All times are event times in ms, the earliest or the latest of their kind, so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from streams.domain.order.meanings import CODE_REJECTED
@@ -277,6 +277,20 @@ def whole_at(rows: Rows, given_up_ms: int) -> int | None:
         elif (moved := moved_at(row)) is not None:
             times.append(max(moved, row.get("returned", 0)) if is_back(row) else moved + given_up_ms)
     return max(times, default=None)
+
+
+def over_since(rows: Rows, price: Callable[[], tuple[int, Any] | None]) -> int | None:
+    """When all the order's money was back, or it was cancelled or called closed, ms; None if neither. Platforms call an
+    order closed when a part of it was paid back (FIN-07): that ends nothing. `price`: see `refunded`."""
+    of_order = rows.get(ORDER)
+    if of_order is None:
+        return None
+    since: int | None = of_order.get("cancelled")
+    back = [amount for amount, _ in of_order.get("refunds", {}).values()]
+    if since is None or not back:
+        return since
+    costs = price()
+    return since if costs is not None and sum(back) >= costs[0] else None
 
 
 def _counted(number: str, row: Row, said: list[list[Any]]) -> Row:
