@@ -12,7 +12,8 @@ before it, the end of the order, timers) depends on when a fact came. Fields tha
     rests                                        latest word that the parcel is at a pickup point, there, or back
     received, refunds, closed                    {event: amount} each; since when its channel calls it closed
     told                                         events that were passed on to a counter
-    over                                         customer_signed or closed: nothing fires any more
+    over                                         customer_signed or closed: nothing fires any more; 2 where only its
+                                                 channel calls it closed, which may be said of a partial refund
     due, late, overdue, called                   its timer; alerts that were raised, `late` since when it is open
     spoken                                       latest answer of the customer to a call before it was shipped
     promised, near                               see promise
@@ -368,7 +369,7 @@ def _settle(out: Outcome, guid: str, before: Row | None, new: dict[str, Any], at
         out.count(tally.capture_key(new["trouble"]), {"do": "abnormal", "at": new["trouble"], "early": early})
     ended = standing.is_ended(new)
     if new.get("overdue") == 1 and (ended or new.get("rank", 0) >= SHIPPED):
-        new["overdue"] = 2
+        new["overdue"] = standing.TOLD_AND_CALM
         out.calm("RSK-10", guid, at)
     if new.get("called") == 1 and new.get("rank", 0) >= SHIPPED > (before or {}).get("rank", 0):
         new["called"] = 2  # nothing can be asked before it is shipped any more

@@ -11,6 +11,10 @@ from streams.domain.risk.settings import Settings
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, IN_LOOP, NODE_RANK, NODE_STEP, PAID, SHIPPED
 from streams.domain.status_map import RETURNED, is_at_rest, says_closed
 
+CALLED_CLOSED: Final = 2
+"""As `over`: by no more than a word of its channel."""
+TOLD_AND_CALM: Final = 2
+"""As `overdue`: the alert was raised, and closed."""
 _SCANS: Final = frozenset({"picked_up", "scanned", "out_for_delivery", "signed", "exception"})
 
 
@@ -34,8 +38,13 @@ def follow(row: dict[str, Any], fact: Fact) -> None:
             row["rests"] = at
     if says_closed(fact):
         row["closed"] = min(at, row.get("closed", at))
-    if "closed" in row and not is_part_refunded(row):
-        row["over"] = 1
+    if "closed" in row:
+        if not is_part_refunded(row):
+            row.setdefault("over", CALLED_CLOSED)
+        elif row.get("over") == CALLED_CLOSED:  # it was a part that was paid back, as is told only now (FIN-07)
+            del row["over"]
+            if row.get("overdue") == TOLD_AND_CALM:
+                del row["overdue"]
 
 
 def is_part_refunded(row: Row) -> bool:

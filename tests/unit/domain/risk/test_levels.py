@@ -269,6 +269,25 @@ def test_an_order_ends_when_all_that_was_paid_is_back(payments: list[int], back:
     assert desk.pass_to(T0 + 2 * DAY).findings("RSK-10") == findings
 
 
+@pytest.mark.rule("RSK-10", "FIN-07")
+@pytest.mark.parametrize(
+    ("closed_at", "refunded_at", "findings"),
+    [(HOUR, 2 * HOUR, ["open"]), (2 * HOUR, HOUR, ["open"]), (DAY + HOUR, DAY + 2 * HOUR, ["open", "close", "open"])],
+)
+def test_an_order_that_is_called_closed_for_a_part_paid_back_is_still_watched(
+    closed_at: int, refunded_at: int, findings: list[str]
+) -> None:
+    word = {"known": True, "state": None, "node": None, "flags": ["closed"]}
+    events = [
+        fact("orders", "status_changed", T0 + closed_at, mapped=word),
+        fact("payments", "refund_settled", T0 + refunded_at, amount_minor=10_000, currency="CNY"),
+    ]
+    desk = Desk().say(created(), paid(), *sorted(events, key=lambda one: one["event_time"]))
+    assert desk.pass_to(T0 + 3 * DAY).findings("RSK-10") == findings
+    desk.say(fact("payments", "refund_settled", T0 + 4 * DAY, amount_minor=20_000, currency="CNY"))
+    assert desk.findings("RSK-10") == [*findings, "close"]
+
+
 @pytest.mark.rule("RSK-07")
 def test_the_call_before_the_shipment_is_no_matter_any_more_once_the_goods_have_left() -> None:
     desk = Desk().say(created(customer_id="C1", total_minor=500_000), paid())
