@@ -60,12 +60,14 @@ def turn(state: OrderState, at: int) -> bool:
 
 
 def is_turned(state: OrderState) -> bool:
-    """Whether the order's parcel was refused, goes back or is back, and has not moved on since. Of several parcels one
-    does not say so of the others."""
+    """Whether the order's parcel was refused, goes back or is back, and neither it nor one sent in its place has moved
+    since. Of several parcels one does not say so of the others."""
     at = state.marks.get(TURNED)
-    if at is None or state.rank != SHIPPED or len(state.waybills) > 1:
+    if at is None or state.rank != SHIPPED or sum(told <= at for told in state.waybills.values()) > 1:
         return False
-    return all(told <= at for node, told in state.nodes.items() if node >= _CARRIED)
+    moves = [told for node, told in state.nodes.items() if node >= _CARRIED]
+    moves += [told[0] for told in state.arrivals.values()]  # when each was picked up
+    return max(moves, default=at) <= at
 
 
 def left_at(state: OrderState) -> int | None:
