@@ -141,6 +141,18 @@ def test_a_parcel_that_is_picked_up_after_the_first_was_signed_puts_off_the_call
     assert shop.out("order-states")[-1]["entered_at"]["customer_signed"] == T0 + 10 * DAY + 1
 
 
+@pytest.mark.rule("LOG-15")
+def test_a_customer_who_got_the_parcel_that_was_sent_again_is_called_once_more() -> None:
+    names = {"channel": "douyin", "order_no": "D1"}
+    shop = delivered("D1").say("service", "voice_call_result", T0 + 2 * DAY, "aliyun", **names, result="reship")
+    for kind, at in (("picked_up", 3 * DAY), ("signed", 4 * DAY)):
+        shop.say("couriers", kind, T0 + at, "zto", **names, waybill_no="W2", courier="zto")
+    shop.runner.advance(T0 + 20 * DAY)
+    asked = [(row["kind"], row["at"] - T0) for row in shop.out("customer-requests")]
+    assert asked == [("confirm_link", HOUR), ("voice_call", DAY + HOUR + 1), ("voice_call", 7 * DAY + 1)]
+    assert shop.out("order-states")[-1]["state"] == "logistics_signed", "what was objected to is for a person"
+
+
 REFUND = ("payments", "refund_settled", {"currency": "CNY"})
 CLOSED = ("orders", "status_changed", {"raw_status": "交易关闭"})
 

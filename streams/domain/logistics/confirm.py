@@ -19,8 +19,9 @@ link goes out at the signature, a call after more than 24 hours without a word, 
 parcel that came damaged, and any answer but a confirmation, is for people: no further call. After more than 7 days the
 delivery counts as confirmed, and the order is told so, once; not if something was in dispute by then: a refund, an
 after-sales case, an open ticket, a complaint since the signature, an answer since then that things are not well. A
-ticket that closes later ends the dispute then. An answer of before the signature is about another matter. What was
-said counts by its own time, so it makes no difference what is read first, or in one turn.
+ticket that closes later ends the dispute then. An answer of before the signature is about another matter, and
+whoever gets a parcel after an answer, such as one sent again, may be called about it. What was said counts by its own
+time, so it makes no difference what is read first, or in one turn.
 """
 
 from __future__ import annotations
@@ -231,7 +232,7 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     over = None if TIMEOUT in asked else _times_out_at(row, settings)
     if over is not None:
         yield over, TIMEOUT
-    if "confirmed" in row or "damaged" in row or "over" in row or any(at >= row["signed"] for at in objected):
+    if "confirmed" in row or "damaged" in row or "over" in row or any(at >= _since(row) for at in objected):
         return
     for what, after in ((LINK, 0), (FIRST, settings.call_ms + 1), (SECOND, settings.call_again_ms + 1)):
         if what not in asked:
