@@ -187,11 +187,11 @@ def _address(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings:
         fire(row, "address_change", found, ADDRESS_EVIDENCE)
     large = limits.high_value_minor.get(row["currency"])
     high = large is not None and row.get("total", 0) >= large
-    if len(changes) >= 2 and high and not row.get("called") and not row.get("over"):
+    # Whoever has confirmed goods and address, and changes the latter once more, is called once more.
+    again = row.get("called") == 2 and "spoken" in row and row.get("rank", 0) < SHIPPED
+    is_asked = len(changes) >= 2 and changes[-1][0] > row.get("spoken", 0)
+    if is_asked and high and (again or not row.get("called")) and not row.get("over"):
         row["called"] = 1
-        if row.get("spoken", 0) >= changes[1][0]:  # told before the change that it was about
-            row["called"] = 2
-            return
         detail = "the address of a high-value order was changed a second time: the customer may refuse the parcel"
         out.alarm("RSK-07", guid, at, "call the customer before anything is made or shipped", detail)
 
@@ -202,7 +202,7 @@ def _spoken(out: Outcome, guid: str, row: dict[str, Any], fact: Fact, settings: 
     if not is_before_shipping(fact) or said_of(fact) in (None, NO_ANSWER) or at <= row.get("spoken", 0):
         return
     row["spoken"] = at
-    if row.get("called") == 1 and at >= row["addresses"][1][0]:
+    if row.get("called") == 1 and at >= row["addresses"][-1][0]:
         row["called"] = 2
         out.calm("RSK-07", guid, at)
 

@@ -269,6 +269,17 @@ def test_an_order_ends_when_all_that_was_paid_is_back(payments: list[int], back:
     assert desk.pass_to(T0 + 2 * DAY).findings("RSK-10") == findings
 
 
+@pytest.mark.rule("RSK-07")
+def test_whoever_confirmed_and_changes_the_address_once_more_is_called_once_more() -> None:
+    changes = [fact("orders", "address_changed", T0 + n * HOUR) for n in (1, 2, 4, 5)]
+    answer = fact("service", "voice_call_result", T0 + 3 * HOUR, result="confirmed", ticket_code=f"RSK-07/{GUID}")
+    desk = Desk().say(created(total_minor=500_000), paid(), *changes[:2], answer, changes[2])
+    assert desk.findings("RSK-07") == ["open", "close", "open"]
+    assert desk.say(changes[3]).findings("RSK-07") == ["open", "close", "open"]
+    desk.say(fact("wms", "loaded", T0 + 6 * HOUR), fact("orders", "address_changed", T0 + 7 * HOUR))
+    assert desk.findings("RSK-07") == ["open", "close", "open", "close"]
+
+
 @pytest.mark.rule("RSK-10", "FIN-07")
 @pytest.mark.parametrize(
     ("closed_at", "refunded_at", "findings"),
@@ -319,6 +330,8 @@ def test_the_call_before_the_shipment_is_made_once_the_customer_has_answered(
     assert not desk.tables["orders"][GUID].get("over")
     desk = Desk().say(created(customer_id="C1", total_minor=500_000), paid(), changes[0], answer, changes[1])
     assert desk.findings("RSK-07") == ([] if len(findings) == 2 else ["open"]), "told before the change it is about"
+    desk.say(fact("orders", "address_changed", T0 + 4 * HOUR))
+    assert desk.findings("RSK-07") == ["open"], "changed once more after the answer, if it was not open yet"
     early = answer | {"event_time": T0 + HOUR}
     assert Desk().say(created(total_minor=500_000), paid(), early, *changes).findings("RSK-07") == ["open"]
 
