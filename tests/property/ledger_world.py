@@ -190,7 +190,7 @@ def revenue_at(facts: list[Fact]) -> int | None:
     wanted = [paid[0]]
     confirmed = times("buyer_confirmed", "confirmation_scanned")
     if created["channel"] in ("douyin", "kuaishou"):
-        if any(at < paid[0] + 72 * HOUR for at in times("cancel_marked")):
+        if any(paid[0] <= at < paid[0] + 72 * HOUR for at in times("cancel_marked")):
             return None
         wanted.append(min(times("picked_up", "scanned", "signed"), default=FOREVER))
         if created["channel"] == "douyin":

@@ -108,6 +108,21 @@ def test_a_cancel_mark_within_the_window_keeps_revenue_away_for_good(mark: int, 
     assert bool(desk.entries("revenue")) is recognised
 
 
+@pytest.mark.rule("FIN-01")
+@pytest.mark.parametrize("again", [None, 0, 72 * HOUR - 1, 72 * HOUR])
+@pytest.mark.parametrize("paid_first", [False, True])
+def test_a_cancel_mark_before_the_payment_is_before_the_window(again: int | None, paid_first: bool) -> None:
+    desk = Desk("douyin")
+    told: list[Callable[[], Any]] = [lambda: desk.about("orders", "cancel_marked", T0 - MINUTE, "douyin")]
+    if again is not None:
+        told.append(lambda: desk.about("orders", "cancel_marked", T0 + again, "douyin"))
+    told.insert(0 if paid_first else len(told), desk.paid)
+    for say in told:
+        say()
+    desk.picked(T0 + 10 * HOUR).until(T0 + 30 * DAY)
+    assert desk.recognised() == (set() if again in (0, 72 * HOUR - 1) else {T0 + 72 * HOUR})
+
+
 @pytest.mark.rule("FIN-01", "LOG-15")
 def test_a_delivery_that_nobody_confirms_is_revenue_when_its_time_is_over_and_told_once() -> None:
     desk = Desk().paid().picked(T0 + HOUR).signed(T0 + 2 * HOUR)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from streams.domain.ledger.row import RECEIPT, RECEIPTS, REFUND, Row
+from streams.domain.ledger.row import RECEIPT, RECEIPTS, REFUND, Row, marks
 from streams.domain.ledger.settings import CONFIRMED, PICKED, Settings
 
 _NAMES: Final = {PICKED: "picked", CONFIRMED: "confirmed"}
@@ -40,8 +40,9 @@ def verdict(row: Row, settings: Settings) -> Verdict:
     at = paid
     if rule.window_ms:
         end = paid + rule.window_ms
-        # The window is over when it has passed, to the millisecond: a mark at its end comes too late.
-        if row.get("marked", end) < end:
+        # It begins with the payment: who pays after a mark has bought. It is over when it has passed, to the
+        # millisecond: a mark at its end comes too late.
+        if any(paid <= mark < end for mark in marks(row)):
             return Verdict(None, waits=MARK)
         if rule.wait:
             at = end

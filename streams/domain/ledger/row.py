@@ -9,6 +9,7 @@
     refused                   {key: digest} of money that was refused, and of payments that failed
     picked, signed, confirmed, resolved, marked     earliest pickup, courier's signature, word of the customer, manual
                               resolution of a conflict, cancel mark
+    marks                     cancel marks after the earliest, rising, where there are any
     closed, trouble           1 once its channel calls it closed; once there was a complaint or a courier's exception
     triggers                  keys of the events that told the word of the customer
     done, gen                 when revenue was recognised, if it is; how often that was reversed (see entries)
@@ -172,7 +173,7 @@ def _follow(row: Row, fact: Fact, settings: Settings) -> Row:
     if refusal is not None:
         return row
     if fact["event_type"] == "cancel_marked":
-        return _first(row, "marked", at)
+        return _mark(row, at)
     if fact["event_type"] == "manual_command":
         return _first(row, "resolved", at) if fact.get("command") == RESOLVE else row
     # Whatever a courier tells of a parcel on its way, it has been picked up.
@@ -192,6 +193,20 @@ def _follow(row: Row, fact: Fact, settings: Settings) -> Row:
 
 def _first(row: Row, name: str, at: int) -> Row:
     return row if at >= row.get(name, at + 1) else {**row, name: at}
+
+
+def _mark(row: Row, at: int) -> Row:
+    """All marks are kept: which of them fall into the window hangs on the payment, which may be told later."""
+    known = marks(row)
+    if at in known:
+        return row
+    first, *later = sorted([*known, at])
+    return {**row, "marked": first, "marks": later} if later else {**row, "marked": first}
+
+
+def marks(row: Row) -> list[int]:
+    """When cancel marks were set, rising."""
+    return [row["marked"], *row.get("marks", ())] if "marked" in row else []
 
 
 def sums(row: Row) -> tuple[int, int, int]:

@@ -32,7 +32,8 @@ class Rule:
     """FIN-01: when an order's revenue is recognised.
 
     needs        all of these, see NEEDS
-    window_ms    no cancel mark until this long after the payment in full, its end excluded; 0: marks do not count
+    window_ms    no cancel mark from the payment in full until this long after it, its end excluded; 0: marks do not
+                 count
     wait         whether the window must be over first; else revenue is recognised at once and reversed by a mark
     """
 
