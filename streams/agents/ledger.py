@@ -11,6 +11,7 @@ from typing import Any, Final
 from streams.agents.beside import FOR_THE_ORDER
 from streams.domain import calendar
 from streams.domain import ledger as rules
+from streams.domain.currencies import code_of
 from streams.domain.ledger import periods
 from streams.domain.report import balance, health, unconfirmed, variance
 from streams.domain.rules import data
@@ -129,6 +130,7 @@ def _count(ctx: Context, before: dict[str, Any] | None, row: dict[str, Any]) -> 
 
 def _compare(ctx: Context, fact: dict[str, Any]) -> None:
     """FIN-08: a BI system has told a total; of the many copies of it the first that comes to this partition counts."""
+    fact = {**fact, "currency": code_of(fact["currency"])}
     key = variance.stated_key(fact["channel"], fact["period"], fact["currency"])
     known = ctx[STATED].get(key)
     if known is None or variance.version(fact) > variance.version(known):

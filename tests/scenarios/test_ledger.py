@@ -569,3 +569,14 @@ def test_the_desk_plays_without_dead_letters() -> None:
     desk = Desk().paid().signed(T0 + DAY).confirmed(T0 + DAY)
     run(desk.runner)
     assert not Played(desk.runner).dead
+
+
+@pytest.mark.rule("FIN-01", "FIN-07")
+@pytest.mark.parametrize(("order", "money"), [("RMB", "CNY"), ("CNY", "人民币"), ("cny", "￥"), (None, "rmb")])
+def test_an_order_has_one_currency_by_however_many_names(order: str | None, money: str) -> None:
+    desk = Desk(currency=order).money("payment_succeeded", T0, 30000, currency=money)
+    desk.signed(T0 + HOUR).confirmed(T0 + 2 * HOUR)
+    desk.money("refund_settled", T0 + DAY, 1000, currency=money).until(T0 + 2 * DAY)
+    assert {entry["currency"] for entry in desk.entries()} == {"CNY"}
+    assert balances(desk.entries())["cash"] == 29000
+    assert not desk.findings("FIN-07")

@@ -58,6 +58,16 @@ def test_half_a_percent_passes_and_more_fails(gmv: int, passes: bool) -> None:
 
 
 @pytest.mark.rule("FIN-08")
+@pytest.mark.parametrize("name", ["RMB", "￥", "cny"])
+def test_a_total_in_renminbi_by_any_name_is_of_the_orders_in_it(name: str) -> None:
+    desk = Desk().sell("A", 1_000_000).bi(1_000_000, T0 + DAY, currency=name)
+    assert [(row["currency"], row["booked_minor"], row["passes"]) for row in desk.rows()] == [("CNY", 1_000_000, True)]
+    assert {row["report_id"] for row in desk.out("reports") if row["name"] == "FIN-08"} == {
+        "FIN-08/2026-01/wechat_mini"
+    }
+
+
+@pytest.mark.rule("FIN-08")
 @pytest.mark.parametrize(("booked", "passes"), [(199_000, True), (198_999, False)])
 def test_exactly_half_a_percent_of_the_gmv_passes(booked: int, passes: bool) -> None:
     desk = Desk().sell("A", booked).bi(200_000, T0 + DAY)

@@ -95,7 +95,7 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
 
 
 def _created(fact: Fact, settings: Settings) -> Row:
-    row: Row = {"at": fact["event_time"], "currency": fact.get("currency") or settings.currency}
+    row: Row = {"at": fact["event_time"], "currency": money.currency_of(fact, settings.currency)}
     if fact.get("channel"):
         row["channel"] = fact["channel"]
     lines = fact.get("lines") or ()

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams.domain.ids import WAYBILL_NO
+from streams.domain.order import money
 from streams.domain.order.meanings import CODE_REJECTED, REFRESH
 from streams.domain.status_map import says_closed
 
@@ -114,7 +115,7 @@ def step(
         return _refresh(rows, fact, settings)
     if fact["event_type"] == "refund_settled":
         costs = price()
-        if costs is None or fact.get("currency") not in (None, costs[1] or fact.get("currency")):
+        if costs is None or (costs[1] and money.refusal(costs[1], fact) is not None):
             return Outcome(rows)
         new = waybill.refunded(rows, fact, costs[0])
     else:

@@ -96,7 +96,7 @@ def observe(row: Row | None, fact: Fact, settings: MatchReports) -> Row | None:
 
 
 def _created(fact: Fact, settings: MatchReports) -> Row:
-    row: dict[str, Any] = {"at": fact["event_time"], "currency": fact.get("currency") or settings.money.currency}
+    row: dict[str, Any] = {"at": fact["event_time"], "currency": money.currency_of(fact, settings.money.currency)}
     if fact.get("channel"):
         row["channel"] = fact["channel"]
     total, _, _ = money.price(fact, settings.money.most_minor)

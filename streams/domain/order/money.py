@@ -6,7 +6,10 @@ Each amount is kept under the key of its event, so a repeated event never counts
 from __future__ import annotations
 
 from binascii import b2a_base64
+from collections.abc import Mapping
+from typing import Any
 
+from streams.domain.currencies import code_of
 from streams.domain.order.meanings import FEE, REFUND
 from streams.domain.order.state import Fact, OrderState
 
@@ -30,10 +33,16 @@ def price(fact: Fact, most_minor: int) -> tuple[int | None, list[int], int]:
     return total, gross, off
 
 
-def refusal(currency: str, fact: Fact) -> str | None:
+def currency_of(fact: Fact, default: str) -> str:
+    """The currency of an order_created, by its code, whatever the sender calls it."""
+    told = fact.get("currency")
+    return code_of(told) if told else default
+
+
+def refusal(currency: str, fact: Mapping[str, Any]) -> str | None:
     """Why the amount cannot be added to the sums of an order in `currency`; None if it can. The ledger asks, too."""
     told = fact.get("currency")
-    if told is not None and told != currency and told.upper() != currency.upper():  # "cny" is no other
+    if told is not None and told != currency and code_of(told) != code_of(currency):  # "RMB" is no other
         return f"amount in {told} for an order in {currency}"
     return None
 

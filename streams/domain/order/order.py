@@ -340,7 +340,7 @@ def _created(fact: Fact, now: int, settings: OrderSettings) -> Decision:
         sales_type=fact.get("sales_type"),
         alias18=fact.get("alias18"),
         total_minor=total,
-        currency=fact.get("currency") or settings.currency,
+        currency=money.currency_of(fact, settings.currency),
         lines=[line_of(line) for line in fact.get("lines") or ()],
         seen=dedup.remember(b"", key, fact.get("digest") or 0, at, settings.seen_memory_ms),
     )

@@ -146,7 +146,7 @@ def _created(out: Outcome, guid: str, fact: Fact, settings: Settings) -> dict[st
     for name, field in _KEPT_FIELDS:
         if fact.get(field) is not None:
             row[name] = fact[field]
-    row["currency"] = fact.get("currency") or "CNY"
+    row["currency"] = money.currency_of(fact, "CNY")
     price, _, _ = money.price(fact, LIMITS.amount)
     if price is not None:
         row["total"] = price

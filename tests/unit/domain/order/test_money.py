@@ -89,10 +89,22 @@ def test_an_amount_in_another_currency_is_refused_and_moves_nothing() -> None:
     assert state.paid_minor == 1
 
 
+RENMINBI = ("cny", "RMB", "rmb", "￥", "¥", "人民币", "元", "156", " CNY ")
+
+
 @pytest.mark.rule("FIN-07")
-def test_the_same_currency_in_other_letters_is_no_other() -> None:
-    found = view(created(), paid(amount=30000, currency="cny"))
-    assert (found["state"], found["paid_minor"], found["currency"]) == ("paid", 30000, "CNY")
+@pytest.mark.parametrize("name", RENMINBI)
+def test_the_same_currency_by_another_name_is_no_other(name: str) -> None:
+    for said, paid_in in (("CNY", name), (name, "CNY"), (name, name), (None, name)):
+        found = view(created(currency=said), paid(amount=30000, currency=paid_in))
+        assert (found["state"], found["paid_minor"], found["currency"]) == ("paid", 30000, "CNY")
+
+
+@pytest.mark.rule("BRK-05")
+@pytest.mark.parametrize("name", RENMINBI)
+def test_a_large_order_is_large_whatever_its_currency_is_called(name: str) -> None:
+    assert view(created(currency=name, total_minor=1_000_001), paid(amount=1_000_001))["tier"] == "L3"
+    assert view(created(currency="JPY", total_minor=1_000_001), paid(amount=1, currency="jpy"))["tier"] != "L3"
 
 
 @pytest.mark.rule("FIN-07")
