@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from streams.domain import calendar
 from streams.domain.match import report as match
 from streams.domain.quality import look as quality
 from streams.domain.quality import record as quality_record
@@ -19,7 +20,8 @@ INDEX: Final = reports.table("index")
 PARTS: Final = reports.table("parts", kept=0.1)
 TOLD: Final = reports.table("told")
 
-GRACE: Final = "grace"
+GRACE, END = "grace", "end"
+"""Kinds of timers: the parts of a report are waited for no longer; what is kept of a report in _ALONE ends."""
 Records = Callable[[assembly.Outcome, str, int, Any], list[dict[str, Any]]]
 _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     stock.SERIES: (data.stock_reports(), stock.records),
@@ -35,6 +37,9 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     invoices.SERIES: (data.tax(), invoices.records),
 }
 """Series -> its settings, and what makes its records."""
+_ALONE: Final[Mapping[str, int]] = {variance.SERIES: data.variance_reports().memory_days * calendar.DAY_MS}
+"""Series that are no row of days: each report has an index of its own, so none is too old beside another, in whatever
+order partitions come to them. -> how long it is kept, ms."""
 _TELL: Final[Mapping[str, Callable[..., Any]]] = {
     quality.SERIES: quality_record.tell,
     variance.SERIES: variance.tell,
@@ -56,14 +61,22 @@ def fold(ctx: Context, key: bytes | None, part: dict[str, Any]) -> None:
     if series not in _SERIES:
         ctx.refuse(f"no report is made of parts of {str(series)[:100]!r}", stage="rule")
         return
-    index = ctx[INDEX].get(series, assembly.EMPTY)
-    _apply(ctx, series, part["period"], part["at"], assembly.step(index, _get(ctx, series), part, _SERIES[series][0]))
+    period = part["period"]
+    index = ctx[INDEX].get(_index(series, period), assembly.EMPTY)
+    _apply(ctx, series, period, part["at"], assembly.step(index, _get(ctx, series), part, _SERIES[series][0]))
+    if series in _ALONE and ctx.timers.due(END, f"{series}\0{period}") is None:
+        ctx.timers.set(END, f"{series}\0{period}", ctx.now + _ALONE[series])
 
 
 @reports.on_timer
 def due(ctx: Context, kind: str, key: str, due: int) -> None:
     series, _, period = key.partition("\0")
-    index = ctx[INDEX].get(series, assembly.EMPTY)
+    index = ctx[INDEX].get(_index(series, period), assembly.EMPTY)
+    if kind == END:
+        for place in index["places"]:
+            del ctx[PARTS][f"{series}\0{assembly.row_key(period, place)}"]
+        del ctx[INDEX][_index(series, period)]
+        return
     outcome = assembly.waited(index, _get(ctx, series), period)
     if outcome is not None:
         _apply(ctx, series, period, due, outcome)
@@ -75,12 +88,17 @@ def time_of(part: dict[str, Any]) -> int:
     return at
 
 
+def _index(series: str, period: str) -> str:
+    """Key of the index that a report is in."""
+    return f"{series}\0{period}" if series in _ALONE else series
+
+
 def _get(ctx: Context, series: str) -> assembly.Get:
     return lambda name: ctx[PARTS].get(f"{series}\0{name}")
 
 
 def _apply(ctx: Context, series: str, period: str, at: int, outcome: assembly.Outcome) -> None:
-    ctx[INDEX][series] = outcome.index
+    ctx[INDEX][_index(series, period)] = outcome.index
     for name, part in outcome.writes:
         if part is None:
             del ctx[PARTS][f"{series}\0{name}"]

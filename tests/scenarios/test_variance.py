@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from streams.domain import calendar
-from tests.scenarios.play import Played
+from streams.domain.report.variance import SERIES, part
+from tests.scenarios.play import Played, run
 from tests.scenarios.test_channels import Shop
 
 T0 = calendar.at(2026, 1, 20, 9)
@@ -147,3 +148,41 @@ def test_the_totals_of_others_are_no_orders() -> None:
     desk = Desk().sell("A").bi(10000, T0 + DAY)
     assert not Played(desk.runner).dead
     assert desk.rows()[0]["unexplained_minor"] == 0
+
+
+@pytest.mark.rule("FIN-08")
+@pytest.mark.parametrize("days", [1, 13, 25])
+def test_a_total_of_long_before_another_has_its_report_all_the_same(days: int) -> None:
+    desk = Desk().sell("A").bi(10000, T0 + 20 * DAY).bi(20000, T0 + days * DAY, "2026-01-20")
+    [row] = desk.rows("2026-01-20")
+    assert (row["gmv_minor"], row["booked_minor"], row["orders"]) == (20000, 10000, 1)
+    assert desk.alerts() == [("FIN-08/2026-01-20/wechat_mini", "open")]
+    desk.bi(10000, T0 + 30 * DAY, "2026-01-20")
+    assert desk.alerts() == [("FIN-08/2026-01-20/wechat_mini", "closed")]
+
+
+@pytest.mark.rule("FIN-08")
+def test_partitions_that_are_weeks_apart_add_up_to_one_report_of_each_period() -> None:
+    told = [{"amount_minor": 700, "currency": "CNY", "channel": "c", "period": f"2026-01-{day:02d}"} for day in (1, 20)]
+    facts = [
+        {**each, "event_time": calendar.at(2026, 1, day + 1), "source": "b", "event_id": f"e{day}"}
+        for each, day in zip(told, (1, 20), strict=True)
+    ]
+    shop = Desk()
+    for place, booked in ((1, 300), (2, 400)):  # each in turn through its backlog
+        for fact in facts:
+            sums = [1, booked, 0, 0, 0, 0, booked]
+            shop.runner.send("report-facts", part(fact, [("", sums)], place, fact["event_time"]), SERIES)
+            run(shop.runner)
+    shop.runner.advance(calendar.at(2026, 1, 22))
+    assert [row["booked_minor"] for day in (1, 20) for row in shop.rows(f"2026-01-{day:02d}")] == [700, 700]
+
+
+@pytest.mark.rule("FIN-08")
+def test_what_is_kept_of_a_report_ends() -> None:
+    desk = Desk().sell("A").bi(20000, T0 + DAY)
+    assert any(SERIES in key for name in ("index", "parts") for key in desk.runner.table("reports", name))
+    desk.runner.advance(T0 + 402 * DAY)
+    assert not any(SERIES in key for name in ("index", "parts") for key in desk.runner.table("reports", name))
+    desk.bi(10000, T0 + 403 * DAY)
+    assert desk.alerts() == [("FIN-08/2026-01/wechat_mini", "closed")]
