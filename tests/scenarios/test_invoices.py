@@ -16,7 +16,7 @@ from streams.domain import calendar
 from streams.domain.rules import data
 from streams.engine.local import Abort, Crash, LocalRunner
 from tests.scenarios.invoicing import ADDRESS, CODE, DAY, ENTERPRISE, HOUR, MINUTE, SIGNED, T0, USCC, Office, line
-from tests.scenarios.play import Played, new_runner
+from tests.scenarios.play import Played, new_runner, run
 
 
 @pytest.mark.rule("TAX-08", "TAX-03", "TAX-17")
@@ -556,6 +556,20 @@ def test_the_same_error_three_times_in_ten_minutes(last: int, told: int) -> None
     for attempt, at in enumerate((begun, begun + 1, begun + last), 1):
         office.reply(ask, at, "attempt_failed", error_code="busy", attempt=attempt)
         office.reply(ask, at, "attempt_failed", error_code="busy", attempt=attempt)  # told twice, counted once
+    found = [alert for alert in office.alerts("TAX-16") if alert["alert_key"] == "TAX-16/tax/busy"]
+    assert len(found) == told
+
+
+@pytest.mark.rule("TAX-16")
+@pytest.mark.parametrize(("events", "told"), [(("a", "a", "b", "b", "a"), 0), (("a", "b", "a", "c"), 1)])
+def test_attempts_without_a_number_count_by_their_events(events: tuple[str, ...], told: int) -> None:
+    office = Office().sell("A").until(SIGNED + HOUR)
+    [ask] = office.asks
+    for second, event in enumerate(events):
+        about = {"event_id": event, "event_time": SIGNED + HOUR + second, "source": "gateway", "error_code": "busy"}
+        said = {**about, "event_type": "attempt_failed", "request_id": ask["request_id"], "reply_to": ask["reply_to"]}
+        office.runner.send("tax", said, ask["request_id"])
+        run(office.runner)
     found = [alert for alert in office.alerts("TAX-16") if alert["alert_key"] == "TAX-16/tax/busy"]
     assert len(found) == told
 

@@ -2,10 +2,12 @@
 
 An answer comes once or several times, and the first word on a request is the last: `done` in its row. But a red invoice
 that was rejected and is issued after all is there: it counts, once, whatever was asked for again meanwhile. Each
-attempt that failed is told too, and counted by interface.
+attempt that failed is told too, and counted by interface: once by its number, or by its event if it has none.
 """
 
 from __future__ import annotations
+
+from streams.domain.order.dedup import event_key
 
 from . import orders, report
 from .desk import FACTS, INVOICES, ORDERS, REQUESTS, Desk, Row
@@ -16,6 +18,8 @@ from .states import ISSUED, PARTLY_RED, RED, REJECTED
 ISSUED_EVENT, REJECTED_EVENT, FAILED_EVENT = "invoice_issued", "invoice_rejected", "attempt_failed"
 """The events of the topic `tax`."""
 INTERFACE = "interface/"
+_UNNUMBERED = 64
+"""Attempts that their sender does not number: so many of them are remembered, by their events."""
 
 
 def take(desk: Desk, message: Row) -> None:
@@ -28,7 +32,7 @@ def take(desk: Desk, message: Row) -> None:
     if request.get("done") and not _is_there_after_all(request, kind):
         _again(desk, request_id, request, message)
         return
-    attempt = max(message.get("attempt") or 0, 1)
+    request, attempt = _numbered(request, message)
     if attempt > request["attempts"]:
         error = None if kind == ISSUED_EVENT else message["error_code"]
         interface = f"{INTERFACE}{request['interface']}"
@@ -49,6 +53,17 @@ def take(desk: Desk, message: Row) -> None:
         _issued(desk, invoice_id, message)
     else:
         _rejected(desk, invoice_id, message)
+
+
+def _numbered(request: Row, message: Row) -> tuple[Row, int]:
+    """Which attempt this is; one that has no number is the next, unless its event came before."""
+    told = message.get("attempt")
+    if told is not None:
+        return request, max(told, 1)
+    event, known = event_key(message["source"], message["event_id"]).hex(), request.get("unnumbered", [])
+    if event in known:
+        return request, request["attempts"]
+    return {**request, "unnumbered": [*known, event][-_UNNUMBERED:]}, request["attempts"] + 1
 
 
 def _issued(desk: Desk, invoice_id: str, message: Row) -> None:
