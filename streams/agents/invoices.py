@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
-from stdnum.cn import uscc
+from stdnum.cn import ric, uscc
+from stdnum.exceptions import ValidationError
 
 from streams.agents.outcome import apply
 from streams.domain.outcome import Get
@@ -38,12 +39,26 @@ def wrong_number(number: str) -> str | None:
     """What is wrong with a unified social credit code (统一社会信用代码) of 18 characters; it is read, never changed.
 
     Who registered whom, its first two characters, may be a letter (GB 32100: Y others, N agriculture, A army); uscc
-    takes only digits there, so that no more than its check digit is asked for."""
+    takes only digits there, so that no more than its check digit is asked for. A natural person, and who trades as one,
+    has the number of the identity card (GB 11643) instead."""
+    if _is_of_a_person(number):
+        return None
     if not {*number} <= _LETTERS or not number[2:8].isdigit():
         return "is no unified social credit code: InvalidFormat"
     if uscc.calc_check_digit(number) != number[-1]:
         return "is no unified social credit code: InvalidChecksum"
     return None
+
+
+def _is_of_a_person(number: str) -> bool:
+    """Where the person was first registered may be a place that no list has any more, so it is not asked for."""
+    if not number[:17].isdigit() or number[6:8] not in ("19", "20") or ric.calc_check_digit(number) != number[-1]:
+        return False
+    try:
+        ric.get_birth_date(number)
+    except ValidationError:
+        return False
+    return True
 
 
 @invoices.time_of
