@@ -52,8 +52,8 @@ def check(
     register = data.systems()
     if system not in register.systems:
         raise OmsError(f"nothing is known of {system}; there are {', '.join(register.systems)}")
-    if topic not in register.receivers:
-        raise OmsError(f"no system is sent {topic}; there are {', '.join(register.receivers)}")
+    if topic not in register.topics:
+        raise OmsError(f"no system is sent {topic}; there are {', '.join(register.topics)}")
     found = []
     try:
         for number, text in enumerate(file.read_bytes().splitlines(), 1):

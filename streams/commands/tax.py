@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -95,6 +96,7 @@ def _run(settings: Settings, url: str, *, once: bool, wait_s: float, timeout_s: 
     from streams import topology
     from streams.commands.publish import Deliveries, produce
     from streams.domain.rules import data
+    from streams.domain.systems import TAX, TAX_REQUESTS
     from streams.outlet.reader import TopicReader
     from streams.outlet.records import wall_ms
     from streams.tax.adapter import EVENTS, GROUP, TOPIC, Adapter
@@ -120,7 +122,8 @@ def _run(settings: Settings, url: str, *, once: bool, wait_s: float, timeout_s: 
         try:
             service = HttpService(url, timeout_s, os.environ.get(TOKEN), threads)
             pace = data.tax().calls_per_second
-            adapter = Adapter(reader, outbox, service, tell, metrics, pace, threads)
+            breaches = partial(data.systems().check, TAX, TAX_REQUESTS)
+            adapter = Adapter(reader, outbox, service, tell, metrics, pace, threads, breaches=breaches)
             on_signals(adapter.stop)
             if not once:
                 serve_metrics(settings, metrics.registry)

@@ -16,6 +16,10 @@ from typing import Any, Final, NamedTuple
 from streams.domain.paths import is_path, plain, value, values
 
 RULE: Final = "DQ-10"
+TAX: Final = "tax"
+TAX_REQUESTS: Final = "tax-requests"
+"""Not held back here, where the invoice would wait for an answer for ever: who calls the tax service answers what it
+would not take as rejected."""
 _CLASS: Final = re.compile(r"\[(?:[^\[\]\\]|\\.)+\]")
 
 Send = tuple[str, str, dict[str, Any]]
@@ -93,11 +97,16 @@ class Register:
     """Topic -> system -> what it demands, for the few that demand anything: made once, read for every record."""
 
     def __post_init__(self) -> None:
-        asking: dict[str, dict[str, Sequence[_Asked]]] = {topic: {} for topic in self.receivers}
+        asking: dict[str, dict[str, Sequence[_Asked]]] = {topic: {} for topic in self.topics}
         for name, system in self.systems.items():
             for topic, demands in system.demands.items():
                 asking[topic][name] = [(path, plain(path), demand) for path, demand in demands.items()]
         object.__setattr__(self, "_asking", asking)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Of which something may be demanded."""
+        return (*self.receivers, TAX_REQUESTS)
 
     def check(self, system: str, topic: str, record: Mapping[str, Any]) -> list[Breach]:
         """What of the record the system would not take; empty for one that nothing is known of."""
@@ -141,7 +150,9 @@ class Register:
         """From the shape of the file. SystemsError names what must not be used."""
         try:
             receivers = dict(document["receivers"])
-            systems = {name: _system(name, entry, receivers) for name, entry in document["systems"].items()}
+            systems = {
+                name: _system(name, entry, (*receivers, TAX_REQUESTS)) for name, entry in document["systems"].items()
+            }
         except (KeyError, TypeError, AttributeError) as error:
             raise SystemsError(f"register of systems: {type(error).__name__} {error}") from None
         if not all(isinstance(field, str) and field.strip("=") for field in receivers.values()):

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from streams.domain.systems import Breach
 from streams.domain.tax import integrity, pace
 from streams.outlet.outlet import Outlet
 from streams.outlet.records import Reader, Record, wall_ms
@@ -26,6 +27,7 @@ EVENTS: Final = "tax"
 GROUP: Final = "oms-tax"
 SOURCE: Final = "oms-tax"
 ALTERED: Final = "tax_number_altered"
+BROKEN: Final = "hidden_contract_broken"
 _TOLD_AT_ONCE: Final = 500
 _LOOK_S: Final = 0.02
 """How soon a thread looks again at a request that is due and has no token, or is in other hands."""
@@ -35,7 +37,8 @@ Tell = Callable[[Sequence[tuple[str, dict[str, Any]]]], None]
 
 
 class Adapter(Outlet):
-    """One adapter. `step` and `take` may be called by hand instead of `run`."""
+    """One adapter. `step` and `take` may be called by hand instead of `run`. `breaches`: what of a request the service
+    would not take."""
 
     def __init__(
         self,
@@ -47,10 +50,12 @@ class Adapter(Outlet):
         per_second: int = 5,
         threads: int = 5,
         clock: Callable[[], int] = wall_ms,
+        breaches: Callable[[Mapping[str, Any]], Sequence[Breach]] = lambda body: (),
     ) -> None:
         super().__init__(reader, clock)
         self._outbox, self._service, self._tell = outbox, service, tell
         self._metrics, self._per_second, self._threads = metrics, per_second, threads
+        self._breaches = breaches
         self._claims = threading.Lock()
         self._in_hand: set[str] = set()
         self._news = threading.Event()
@@ -149,6 +154,10 @@ class Adapter(Outlet):
         if integrity.ALTERED in integrity.checked(body, "adapter"):
             # TAX-10: no invoice goes out under a number that nobody typed.
             self._answered(request, 1, Rejected(ALTERED, "the number does not fit its hash"))
+            return
+        if breaches := self._breaches(body):  # DQ-10
+            said = "; ".join(f"{breach.field} {breach.reason}" for breach in breaches[:8])
+            self._answered(request, 1, Rejected(BROKEN, f"the service would not take it: {said}"))
             return
         self._outbox.note_sending(request)
         answer = (self._service.red if body["kind"] == "red" else self._service.issue)(body)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.domain.rules import data
+from streams.domain.systems import TAX, TAX_REQUESTS
 from streams.domain.tax.integrity import seal
 from streams.outlet.records import Record
 from streams.tax.adapter import Adapter
@@ -63,6 +64,7 @@ class Office:
     def __init__(self, service: TaxService, folder: Path) -> None:
         self.service, self.folder, self.per_second = service, folder, data.tax().calls_per_second
         self.now = T0
+        self.register = data.systems()
         self.records = Records()
         self.events: list[dict[str, Any]] = []
         self.around: Callable[[Callable[[], Any]], Any] = lambda call: call()
@@ -73,7 +75,14 @@ class Office:
         """Start, or start again with what is on disk."""
         self.outbox = Outbox(self.folder / "outbox.sqlite", T0)
         self.adapter = Adapter(
-            self.records, self.outbox, self, self._tell, TaxMetrics(), self.per_second, clock=lambda: self.now
+            self.records,
+            self.outbox,
+            self,
+            self._tell,
+            TaxMetrics(),
+            self.per_second,
+            clock=lambda: self.now,
+            breaches=lambda body: self.register.check(TAX, TAX_REQUESTS, body),
         )
         self.records.start(self.outbox.offsets())
 

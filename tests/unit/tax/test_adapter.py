@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from streams.domain.systems import Register
 from streams.tax.adapter import Adapter
 from streams.tax.fake import FakeTax, serving
 from streams.tax.http import HttpService
@@ -187,6 +188,32 @@ def test_a_number_that_does_not_fit_its_hash_is_not_sent(fake: FakeTax, service:
         ("invoice_rejected", "tax_number_altered")
     ]
     assert not fake.issued
+
+
+@pytest.mark.rule("DQ-10")
+def test_what_the_service_would_not_take_is_not_sent_and_counts_as_rejected(
+    fake: FakeTax, service: HttpService, tmp_path: Path
+) -> None:
+    office = Office(service, tmp_path)
+    fields = {"tax-requests": {"buyer_name": {"most": 4, "required": True}, "lines.*.name": {"charset": "[A-Z]"}}}
+    tax = {"owner": "o", "found": "f", "fields": fields}
+    office.register = Register.parse({"receivers": {"order-pushes": "targets"}, "systems": {"tax": tax}})
+    bad = request("R1", buyer_name="云帆有限公司", lines=[{"name": "BAG"}, {"name": "bag"}])
+    office.records.say(bad, request("R2", buyer_name="云帆"), request("R3"))
+    office.until_done()
+    names = ("request_id", "event_type", "error_code", "error")
+    assert [tuple(each.get(name) for name in names) for each in office.events] == [
+        (
+            "R1",
+            "invoice_rejected",
+            "hidden_contract_broken",
+            "the service would not take it: buyer_name has 6 characters, 4 are the most; "
+            "lines.1.name holds a character other than [A-Z]",
+        ),
+        ("R2", "invoice_issued", None, None),
+        ("R3", "invoice_rejected", "hidden_contract_broken", "the service would not take it: buyer_name is missing"),
+    ]
+    assert fake.issued == {"R2": 1}
 
 
 def test_the_whole_of_it_runs_with_threads_and_ends(fake: FakeTax, service: HttpService, tmp_path: Path) -> None:
