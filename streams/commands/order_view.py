@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from streams.domain.currencies import decimals
 from streams.domain.logistics.arrival import DEFAULT
 from streams.domain.order.arrival import sentence
 from streams.domain.order.tiers import REVENUE_BLOCKED
@@ -27,8 +28,6 @@ _WAITS_FOR = {
     "customer_signed": "the settlement by finance",
     "settled": "nothing: settled",
 }
-# Currencies without a minor unit; all others here have two decimals.
-_NO_DECIMALS = frozenset({"JPY", "KRW", "VND", "CLP"})
 
 
 def clock(ms: int | None) -> str:
@@ -49,10 +48,11 @@ def money(minor: int | None, currency: str | None) -> str:
     """Minor units as people write them: 9900 CNY -> 99.00 CNY."""
     if minor is None:
         return "-"
-    if currency in _NO_DECIMALS:
+    digits = decimals(currency)
+    if not digits:
         return f"{minor} {currency}"
-    sign, whole = ("-" if minor < 0 else ""), abs(minor)
-    return f"{sign}{whole // 100}.{whole % 100:02d} {currency or ''}".rstrip()
+    sign, (whole, rest) = ("-" if minor < 0 else ""), divmod(abs(minor), 10**digits)
+    return f"{sign}{whole}.{rest:0{digits}d} {currency or ''}".rstrip()
 
 
 def codes_of(state: Mapping[str, Any]) -> dict[str, list[str]]:

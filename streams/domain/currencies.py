@@ -17,3 +17,17 @@ def code_of(told: str) -> str:
     """The code of a currency: `CNY` of rmb, cny, ￥ or 人民币; of what is no name known here its capital letters."""
     name = told.strip().casefold().replace("￥", "¥")
     return _NAMES.get(name, name.upper())
+
+
+_NONE: Final = (
+    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF",
+)  # fmt: skip
+_DECIMALS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(_NONE, 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+
+
+def decimals(code: str | None) -> int:
+    """Of how many decimals the minor unit is (ISO 4217)."""
+    return _DECIMALS.get(code or "", 2)
