@@ -439,6 +439,19 @@ def test_a_closing_lists_the_delivered_orders_that_nobody_confirmed_by_age() -> 
     assert [guids[row["order_guid"]] for row in rows[2:]] == ["D1", "D2", "D3", "D4"]
 
 
+@pytest.mark.rule("FIN-14")
+@pytest.mark.parametrize(("delivered", "held"), [(-1, True), (0, False)])
+def test_what_was_delivered_behind_the_end_of_a_period_does_not_hold_it_open(delivered: int, held: bool) -> None:
+    end = calendar.at(2026, 2, 1)
+    desk = Desk().paid().signed(end + delivered).close("2026-01", end + 2 * DAY).until(end + 3 * DAY)
+    [report] = [row for row in desk.out("reports") if (row["name"], row["period"]) == ("FIN-14", "2026-01")]
+    assert bool(report["highlights"]) is held
+    assert len(json.loads(report["rows"])) == (2 if held else 0)
+    desk.close("2026-02", end + 4 * DAY).until(end + 5 * DAY)
+    [report] = [row for row in desk.out("reports") if (row["name"], row["period"]) == ("FIN-14", "2026-02")]
+    assert report["highlights"] == ["1 orders delivered and not confirmed hold 2026-02 open"]
+
+
 # -- late facts and crashes -------------------------------------------------------------------------------------------
 
 

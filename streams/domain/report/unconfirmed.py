@@ -1,4 +1,5 @@
-"""FIN-14: accounts held open - orders that were paid and delivered and that no customer confirmed, as a period closes.
+"""FIN-14: accounts held open - orders of a period that were paid and delivered and that no customer confirmed, as it
+closes.
 
 Each partition of the ledger keeps them in two tables, and tells its part (see `assembly`) when a closing reaches it:
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.domain import calendar
+from streams.domain.ledger import periods
 
 from .assembly import Outcome
 from .record import record_of
@@ -66,14 +68,18 @@ def part(
     at: int,
     settings: UnconfirmedReports,
 ) -> dict[str, Any]:
-    """What partition `place` tells of a period that was closed at `at` (ms)."""
-    listed: list[list[Any]] = []
+    """What partition `place` tells of a period that was closed at `at` (ms). What was delivered behind its end is not
+    what holds it open."""
+    month, listed = periods.month_of(period), list[list[Any]]()
+    assert month is not None  # intake has seen to it
+    end = periods.begins_at(month + 1)
     for key, (channel, currency, amount) in index:
-        if len(listed) == settings.oldest:
+        if len(listed) == settings.oldest or int(key[:_DIGITS]) >= end:
             break
         listed.append([int(key[:_DIGITS]), key[_DIGITS:], channel, currency, amount])
+    within = [[day, key[6:], *counted] for key, counted in days if (day := int(key[:6])) < calendar.day_number(end)]
     about = {"series": SERIES, "period": period, "due": at, "at": at, "place": f"ledger/{place}"}
-    return {**about, "oldest": listed, "days": [[int(key[:6]), key[6:], *counted] for key, counted in days]}
+    return {**about, "oldest": listed, "days": within}
 
 
 def records(outcome: Outcome, period: str, at: int, settings: UnconfirmedReports) -> list[dict[str, Any]]:
