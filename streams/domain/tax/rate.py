@@ -6,7 +6,7 @@ Row of an interface: {"day": number of the Shanghai day, "attempts", "failures",
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streams.domain import calendar
@@ -16,6 +16,9 @@ from .settings import Settings
 RULE: Final = "TAX-16"
 RATE: Final = "rate"
 """Of the alerts of an interface, that of its rate; the others are named by their error."""
+
+_REMEMBERED: Final = 64
+"""Failures of an error, the newest, whose times are kept for the day."""
 
 Row = Mapping[str, Any]
 Finding = tuple[str, dict[str, Any]]
@@ -32,14 +35,22 @@ def count(row: Row | None, at: int, error: str | None, settings: Settings) -> tu
         row = {**row, "day": day}
     new: dict[str, Any] = {**row, "attempts": row["attempts"] + 1, "failures": row["failures"] + (error is not None)}
     if error is not None:
-        times = sorted([*row["recent"].get(error, ()), at])
-        times = [time for time in times if time > times[-1] - settings.same_error_ms]
+        times = sorted([*row["recent"].get(error, ()), at])[-max(_REMEMBERED, settings.same_error) :]
         new["recent"] = {**row["recent"], error: times}
-        if len(times) >= settings.same_error:
-            _open(new, found, error, f"error {error} {len(times)} times in {settings.same_error_ms // 60_000} min", at)
+        if often := _together(times, at, settings):
+            _open(new, found, error, f"error {error} {often} times in {settings.same_error_ms // 60_000} min", at)
         if new["attempts"] >= settings.judged_from and _is_high(new, settings):
             _open(new, found, RATE, _share(new), at)
     return new, found
+
+
+def _together(times: Sequence[int], at: int, settings: Settings) -> int:
+    """How many failures stand together with that of `at`, if that is often enough; 0 if not. One may be told after a
+    later one, as customers are in several partitions."""
+    for first, last in zip(times, times[settings.same_error - 1 :], strict=False):
+        if first <= at <= last < first + settings.same_error_ms:
+            return sum(first <= time < first + settings.same_error_ms for time in times)
+    return 0
 
 
 def over(row: Row, at: int, settings: Settings) -> tuple[dict[str, Any], list[Finding]]:

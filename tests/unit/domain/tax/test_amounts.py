@@ -125,7 +125,17 @@ def test_a_bad_day_is_told_while_it_lasts_and_once() -> None:
 
 @pytest.mark.rule("TAX-16")
 @pytest.mark.parametrize(
-    ("times", "told"), [((0, 1, 599_999), 1), ((0, 1, 600_000), 0), ((599_999, 0, 1), 1), ((0, 1), 0)]
+    ("times", "told"),
+    [
+        ((0, 1, 599_999), 1),
+        ((0, 1, 600_000), 0),
+        ((599_999, 0, 1), 1),
+        ((0, 1), 0),
+        ((0, 900_000, 300_000, 599_999), 1),
+        ((900_000, 0, 1, 2), 1),
+        ((900_000, 0, 1, 600_001), 0),
+        ((0, 599_999, 1_199_998), 0),
+    ],
 )
 def test_three_times_the_same_error_within_ten_minutes(times: tuple[int, ...], told: int) -> None:
     row, found = None, []
