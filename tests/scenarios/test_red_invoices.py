@@ -203,3 +203,13 @@ def test_a_red_invoice_takes_back_the_refunded_line_of_an_order_whose_lines_begi
     desk.sell("A", line(0, 6000), line(1, 4000)).until(SIGNED + HOUR).answer(SIGNED + HOUR)
     desk.refund("A", 3000, RED_AT, line_no=refunded)
     assert [(row["line_no"], row["amount_minor"]) for row in desk.asks[-1]["lines"]] == [(refunded, -3000)]
+
+
+@pytest.mark.rule("TAX-13", "TAX-09")
+def test_an_order_that_is_paid_again_after_its_red_invoice_does_not_agree_with_it() -> None:
+    office = Office().sell("A", invoice={"type": "person"}).until(SIGNED + 2 * HOUR).answer(SIGNED + 2 * HOUR)
+    office.refund("A", 10000, SIGNED + DAY).answer(SIGNED + DAY + HOUR).until(calendar.at(2026, 2, 3, 8))
+    assert not office.report("TAX-13")
+    office.pay("A", 10000, calendar.at(2026, 2, 3, 9)).until(calendar.at(2026, 2, 3, 12))
+    [row] = office.report("TAX-13")
+    assert (row["order_minor"], row["invoice_minor"], row["wrong"]) == (10000, 0, "order and invoice differ")

@@ -44,7 +44,9 @@ def compare(desk: Desk, guid: str, row: Row) -> list[Any] | None:
     invoices = [desk.row(INVOICES, name) for name in row.get("invoices", ())]
     invoices = [each for each in invoices if each["status"] in (ISSUED, PARTLY_RED, RED)]
     total = order["paid"] if order["total"] is None else order["total"]
-    refunded = sum(amount for amount, _ in order["refunds"].values()) - sum(row.get("returned", {}).values())
+    # As the books have it: what was paid above the price goes back first, also what was paid again after a refund.
+    refunded = sum(amount for amount, _ in order["refunds"].values())
+    refunded -= min(refunded, max(0, order["paid"] - total))
     invoiced: int | None = None
     if invoices:
         own = sum(line["amount_minor"] for each in invoices for line in each["lines"] if line["guid"] == guid)
