@@ -380,10 +380,12 @@ def _settle(out: Outcome, guid: str, before: Row | None, new: dict[str, Any], at
         verdict.end(out, guid, new, at)
     if "late" in new:
         late_at = standing.late_at(new, settings)
-        # An old fact told late puts nothing off: it is late as of when that was found.
+        # An old fact told late puts nothing off: it is late as of when that was found, at the node it is at now.
         if late_at is None or late_at > max(at, new["late"]):
             del new["late"]
             out.calm("RSK-11", guid, at)
+        elif late_at > new["late"]:
+            new["late"] = late_at
     for what, when in standing.dues(new, settings):
         if what == "late" and when <= at:
             _likely_late(out, guid, new, at)

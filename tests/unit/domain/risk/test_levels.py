@@ -378,6 +378,15 @@ def test_what_is_no_longer_likely_late_is_told_so(moved: tuple[str, str, dict[st
 
 
 @pytest.mark.rule("RSK-11")
+def test_an_old_fact_does_not_end_the_warning_of_an_order_that_went_on_and_is_late_there_as_well() -> None:
+    first = created(page_dwell_s=200)
+    desk = Desk().say(first, paid(), fact("service", "chat_message", T0, text="急用"), fact("wms", "allocated", T0))
+    desk.pass_to(T0 + 2 * HOUR + 1)  # overdue there: by its signals alone it is late wherever it goes
+    desk.say(fact("wms", "packed", T0 + 3 * HOUR), first, fact("service", "chat_opened", T0 + HOUR))
+    assert desk.pass_to(T0 + 6 * HOUR).findings("RSK-11") == ["open"]
+
+
+@pytest.mark.rule("RSK-11")
 def test_an_order_is_likely_late_when_age_over_limit_and_score_make_one() -> None:
     picking = [created(page_dwell_s=200), paid(), fact("wms", "picking_started", T0)]  # 0.4: 60 % of two hours are left
     assert Desk().say(*picking).pass_to(T0 + 72 * MINUTE - 1).findings("RSK-11") == []
