@@ -100,11 +100,16 @@ def _reference(change: Change, fact: Message, settings: Settings) -> Change:
         if stock.alternatives is not None and at < stock.alternatives["at"]:
             return change.refuse("alternatives older than the ones in force")
         kept = {name: value for name, value in figure.items() if name not in ("kind", "sku")}
+        if stock.alternatives == {**kept, "at": at}:
+            return change  # told again
         change.touch().alternatives = {**kept, "at": at}
     elif kind == "channel_stock":
         channel = figure["channel"]
-        if at < stock.channel_stock.get(channel, [0, 0])[1]:
+        known = stock.channel_stock.get(channel, [0, 0])
+        if at < known[1]:
             return change.refuse("a channel's stock older than the one known")
+        if known[:2] == [figure["quantity"], at]:
+            return change  # told again: what has been sold since is still no difference
         ours = max(0, stock.available)  # kept beside it: what is sold later is no difference (INV-13)
         change.touch().channel_stock = {**stock.channel_stock, channel: [figure["quantity"], at, ours]}
     else:

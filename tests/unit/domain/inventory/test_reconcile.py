@@ -54,6 +54,20 @@ def test_what_a_channel_shows_is_compared_with_what_was_free_when_it_said_so() -
     assert (seen["figures"], seen["counted"]) == (2, {})
 
 
+@pytest.mark.rule("INV-13", "ID-05")
+def test_what_a_channel_shows_told_twice_is_compared_with_what_was_free_the_first_time() -> None:
+    it = Shop()
+    it.receive(10)
+    shows = {"kind": "channel_stock", "sku": SKU, "channel": "jd", "quantity": 10}
+    it.fact("reference_set", 2, set=shows)
+    it.reserve("G1", 4, at=3)
+    assert not it.fact("reference_set", 2, set=shows).changed
+    assert look((SKU, it.stock))["rows"] == []
+    other = {"kind": "alternative", "sku": SKU, "alternatives": ["gel"]}
+    assert it.fact("reference_set", 4, set=other).changed
+    assert not it.fact("reference_set", 4, set=other).changed
+
+
 @pytest.mark.rule("INV-16")
 @pytest.mark.parametrize("counted", [0, calendar.HOUR_MS, 30 * calendar.DAY_MS])
 @pytest.mark.parametrize(
