@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from streams.domain.inventory import messages
-from streams.domain.order.reserved import CONFIRMED, HELD, OVERSOLD, UNTOLD
+from streams.domain.order.reserved import CONFIRM, CONFIRMED, HELD, OVERSOLD, UNTOLD, Group
 from streams.domain.order.returned import left_at
 from streams.domain.order.state import OrderState
 from streams.domain.order.stock import Send
@@ -31,7 +31,15 @@ def is_served(state: OrderState) -> bool:
     """Whether nobody need be called about oversold units of the order any more."""
     if state.stock is None or left_at(state) is None:
         return False
-    return state.rank >= CUSTOMER_SIGNED or not any(_OTHERS.intersection(group.told) for group in state.stock.groups)
+    return state.rank >= CUSTOMER_SIGNED or not any(map(_may_be_there, state.stock.groups))
+
+
+def _may_be_there(group: Group) -> bool:
+    """Whether some of it may be sent before what is not there: also what is paid, as long as its answer is awaited."""
+    if not _OTHERS.isdisjoint(group.told):
+        return True
+    awaited = zip(group.sent, group.told, strict=True) if group.answered < group.round else ()
+    return any(sent == CONFIRM and told != OVERSOLD for sent, told in awaited)
 
 
 def close(guid: str, state: OrderState, sends: list[Send], at: int) -> None:

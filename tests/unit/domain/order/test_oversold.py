@@ -80,6 +80,21 @@ def test_what_becomes_of_the_other_lines_when_it_has_left_ends_it_too() -> None:
     assert [key for key, _ in closed(run)] == [f"INV-08/BAG/{GUID}"]
 
 
+@pytest.mark.parametrize(("cup", "ends"), [("confirmed", False), ("oversold", True)])
+def test_lines_that_were_paid_after_they_left_count_by_their_answers_whichever_comes_first(
+    cup: str, ends: bool
+) -> None:
+    """Their holds had ended: until they are answered, they may be there."""
+    told = [OVERSOLD, answered("confirm", 3, T0 + DAY, [2, cup, None, []], sku="CUP")]
+    for answers in (told, told[::-1]):
+        run = Run()
+        run.tell(created(lines=[line(1, "BAG"), line(2, "CUP")]), answered("reserve", 1, T0, [1, "unmanaged", None]))
+        run.tell(answered("reserve", 1, T0, [2, "held"], sku="CUP"))
+        run.tell(answered("expire", 1, T0 + HOUR, [2, "expired"], sku="CUP"), LEAVES)
+        run.tell(*answers)
+        assert {key for key, _ in closed(run)} == ({f"INV-08/BAG/{GUID}", f"INV-08/CUP/{GUID}"} if ends else set())
+
+
 def test_a_customer_who_confirms_proves_no_shipment() -> None:
     run = oversold()
     run.tell(OVERSOLD, SIGNED)
