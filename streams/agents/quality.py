@@ -55,8 +55,10 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
     taken_in = ctx.appended_at or ctx.now
     seen = rows.observe(before, fact, taken_in, ctx[TABLES[rows.CODES]].__contains__, _SETTINGS)
     if fact["event_type"] != CONFIRM_TIMEOUT:
-        joined, name = ctx[TABLES[rows.SOURCES]], lineage.key(calendar.day_number(fact["event_time"]), fact["source"])
+        day = calendar.day_number(fact["event_time"])
+        joined, name = ctx[TABLES[rows.SOURCES]], lineage.key(day, fact["source"])
         joined[name] = joined.get(name, 0) + 1
+        seen.days.append(day)  # DQ-15: it counts even if it says nothing new of its order
     if seen.row is not before:
         orders[guid] = seen.row
     for table, name, value in seen.writes:

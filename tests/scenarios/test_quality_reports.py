@@ -98,6 +98,19 @@ def test_each_day_says_by_source_how_many_records_could_be_joined_to_an_order() 
     assert shop.record("DQ-15")[1] == ["3 of 7 records named no order"]
 
 
+@pytest.mark.rule("DQ-15")
+def test_records_that_say_nothing_new_of_their_order_are_counted_when_they_come_late_or_alone() -> None:
+    shop = Shop()
+    shop.create(1, NOON - DAY)
+    shop.runner.advance(NINE + GRACE - DAY)
+    shop.say("orders", "address_changed", 1, NOON)
+    shop.runner.advance(NINE + GRACE + MINUTE)
+    assert shop.record("DQ-15")[1] == ["0 of 1 records named no order"]
+    shop.say("orders", "address_changed", 1, NOON + HOUR)
+    shop.runner.advance(NINE + 3 * HOUR)
+    assert shop.record("DQ-15")[1] == ["0 of 2 records named no order"]
+
+
 # -- ST-07 ------------------------------------------------------------------------------------------------------------
 
 
