@@ -173,7 +173,8 @@ def _items(item: _Check, limit: int) -> _Check:
 def _guid(value: Any) -> str | None:
     if type(value) is not str:
         return "is not text"
-    return None if ids.is_guid(value) or not value or value.isspace() else "is not written as an order_guid"
+    text = value.strip()
+    return None if not text or ids.is_guid(text) else "is not written as an order_guid"
 
 
 _SHORT: Final = (

@@ -143,6 +143,11 @@ _REFERENCES: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, Check]]]] = 
 _NAMES: Final = ("sku", "warehouse", "channel", "activity")
 
 
+def _trimmed(name: str, field: Any) -> Any:
+    """A name without the blanks around it, as events have theirs; a blank one is wrong, not left out."""
+    return field.strip() or field if name in _NAMES and type(field) is str else field
+
+
 def routes(fact: Mapping[str, Any]) -> Routes | str:
     """Where an accepted reference_set, quota_set or activity_set goes, or what is wrong with its value."""
     try:
@@ -151,7 +156,7 @@ def routes(fact: Mapping[str, Any]) -> Routes | str:
         return f"value is {wrong}"
     if not isinstance(value, dict):
         return "value is not a JSON object"
-    value = {name: _moment(field) if name in _TIMES else field for name, field in value.items()}
+    value = {name: _moment(field) if name in _TIMES else _trimmed(name, field) for name, field in value.items()}
     kind = fact["event_type"]
     if kind == "quota_set":
         return _quota(fact, value)
@@ -242,7 +247,7 @@ def _activity(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
         "freeze_per_1000": round((1 if ratio is None else ratio) * 1_000),
         "flash": bool(value.get("flash")),
     }
-    return [_message(fact, sku, kept) for sku in dict.fromkeys(skus)]
+    return [_message(fact, sku, kept) for sku in dict.fromkeys(map(str.strip, skus))]
 
 
 def _message(fact: Mapping[str, Any], sku: str, kept: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:

@@ -151,6 +151,7 @@ def test_an_alias_counts_as_a_code_without_a_channel() -> None:
 
 def test_an_order_guid_must_be_written_as_one() -> None:
     assert check("payments", payment(platform_txn_no=None, order_guid="DB20260124X7D6DWTWJ7YO")) is None
+    assert check("payments", payment(platform_txn_no=None, order_guid=" DB20260124X7D6DWTWJ7YO\n")) is None
     assert reason("payments", payment(order_guid="DB2026")) == "order_guid is not written as an order_guid"
 
 

@@ -60,11 +60,35 @@ def test_blanks_around_a_code_are_no_part_of_it() -> None:
 
 
 @pytest.mark.rule("ST-03", "RSK-02", "INV-05")
-@pytest.mark.parametrize("field", ["customer_id", "warehouse", "currency", "raw_status", "raw_field"])
+@pytest.mark.parametrize("field", ["customer_id", "warehouse", "sku", "currency", "raw_status", "raw_field"])
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_a_blank_name_or_status_says_nothing(field: str, blank: str) -> None:
     assert field not in fact(**{field: blank})
-    assert fact(**{field: " x"})[field] == " x"
+
+
+@pytest.mark.rule("INV-01", "INV-02", "RSK-02")
+@pytest.mark.parametrize("field", ["customer_id", "warehouse", "to_warehouse", "sku", "activity"])
+def test_blanks_around_a_name_are_no_part_of_it(field: str) -> None:
+    assert fact(**{field: " x y\t"})[field] == "x y"
+
+
+@pytest.mark.rule("FIN-07")
+@pytest.mark.parametrize("said", ["CNY ", " cny", "cny"])
+def test_a_currency_is_the_same_however_it_is_written(said: str) -> None:
+    assert fact("payments", currency=said)["currency"] == "CNY"
+
+
+@pytest.mark.rule("INV-01")
+def test_blanks_around_the_sku_of_a_line_are_no_part_of_it() -> None:
+    lines = [{"sku": "BAG ", "quantity": 1}, {"sku": "CUP", "quantity": 2}]
+    made = fact("orders", event_type="order_created", lines=lines)
+    assert made["lines"] == [{"sku": "BAG", "quantity": 1}, {"sku": "CUP", "quantity": 2}]
+    assert lines[0]["sku"] == "BAG "
+
+
+@pytest.mark.rule("ST-03")
+def test_a_status_is_kept_as_it_was_said() -> None:
+    assert fact(raw_status=" x")["raw_status"] == " x"
 
 
 @pytest.mark.rule("ID-07")
