@@ -47,8 +47,9 @@ def send(settings: Settings, files: list[Path], rate: float | None = None) -> di
     from streams.clients import producer, require_broker
     from streams.commands.inputs import encoded_lines
     from streams.errors import OmsError
-    from streams.lines import BadLine, code_of
+    from streams.lines import BadLine, code_of, require_files
 
+    require_files(files)  # a wrong call is one with or without a broker
     registry = topology.load(registry=settings.registry, partitions=settings.partitions)
     known = require_broker(settings).topics
     deliveries = Deliveries()

@@ -75,9 +75,12 @@ def worker(
 def _agent_names(text: str | None) -> list[str] | None:
     if text is None:
         return None
+    from streams import catalogue
+
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise UsageError("--agents: names separated by commas expected")
+    catalogue.choose(names)  # a name nobody has is said once and at once, with or without a broker
     return names
 
 

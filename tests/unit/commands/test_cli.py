@@ -92,6 +92,13 @@ def test_a_wrong_option_is_wrong_use() -> None:
     one_line(oms("worker", "--log-level", "LOUD"), 2, "--log-level")
 
 
+def test_a_wrong_call_is_said_before_a_broker_is_looked_for(tmp_path: Path) -> None:
+    away = ("--broker", "kafka://127.0.0.1:1")
+    for more in ((), ("--processes", "2")):
+        one_line(oms("worker", "--agents", "orders,nobody", *more, *away), 2, "--agents", "no agent nobody")
+    one_line(oms("publish", tmp_path / "none.jsonl", *away), 2, "none.jsonl", "No such file")
+
+
 def test_a_setting_librdkafka_does_not_know_is_named_without_its_value() -> None:
     result = oms("topics", "diff", OMS_KAFKA_SASL_PASWORD="hunter2")
     one_line(result, 1, "OMS_KAFKA_SASL_PASWORD", "no such librdkafka setting")
