@@ -40,6 +40,8 @@ MISSED: Final = "paid_without_order"
 """Identity's word of a payment whose order has not come; `waited`: how long it lay unread, ms."""
 WATCHED: Final = 64
 """Interfaces of a channel of which events count as signs of life; beyond that only heartbeats do."""
+_PEOPLE: Final = frozenset({"ticket_opened", "ticket_closed", "manual_command", "approval", "reference_set"})
+"""What people say about a channel is no sign of life of its interface."""
 
 
 def passes(row: Row | None, channel: str, message: Message, settings: Settings) -> bool:
@@ -67,7 +69,7 @@ def step(get: Get, channel: str, message: Message, now: int, settings: Settings)
     elif do == "drain":
         _drain(out, get, channel, row, now, settings)
     else:
-        if row is not None and row["watched"] and _from_outside(message):
+        if row is not None and row["watched"] and _from_outside(message) and message["event_type"] not in _PEOPLE:
             _alive(out, get, channel, row, message, now, settings)
         known = _FACTS.get(message["event_type"])
         if known is not None:

@@ -44,6 +44,18 @@ def test_what_our_own_agents_say_about_a_channel_is_no_sign_of_its_life() -> Non
 
 
 @pytest.mark.rule("BRK-02")
+def test_what_people_say_about_a_channel_is_no_sign_of_its_life() -> None:
+    world = World().say(T0, beat(T0))
+    world.say(T0 + 100_000, ops("reference_set", T0, {"kind": "channel", "channel": "douyin", "api": True}))
+    world.say(T0 + 110_000, ops("manual_command", T0, command="resume_channel", channel="douyin"))
+    closed = {"topic": "service", "event_type": "ticket_closed", "event_time": T0, "source": "cs", "channel": "douyin"}
+    world.say(T0 + 120_000, {**closed, "event_id": "t-1", "ticket_code": "BRK-01/douyin"}, "douyin").until(T0 + 180_001)
+    assert world.breaks("BRK-02") == [("open", T0 + 180_001)]
+    world.say(T0 + 200_000, {**closed, "event_id": "t-2", "ticket_code": "BRK-02/douyin/douyin"}, "douyin")
+    assert world.actions("BRK-02") == ["open"]
+
+
+@pytest.mark.rule("BRK-02")
 def test_a_quiet_channel_that_sends_heartbeats_or_never_sent_one_does_not_alarm() -> None:
     world = World().say(T0, order("douyin", "A", T0))
     assert world.until(T0 + calendar.DAY_MS).told == []
