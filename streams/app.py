@@ -9,8 +9,10 @@ blocks, and no partition is taken away during a turn.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +27,8 @@ from streams.datadir import lock_data_dir, write_web_file
 from streams.engine import Agent, Codecs
 from streams.engine.codec import compiled
 from streams.engine.codec.errors import RegistryError
-from streams.engine.errors import EngineError, SourceStopped
+from streams.engine.dead_letters import DEAD_LETTERS
+from streams.engine.errors import EngineError, InfrastructureError, SourceStopped
 from streams.engine.health import Health, Observers
 from streams.engine.metrics import Metrics
 from streams.engine.precedence import Precedence
@@ -34,6 +37,7 @@ from streams.engine.runner import AgentRunner, Observer, RunnerConfig
 from streams.engine.source import check_topics
 from streams.engine.transaction import KafkaTransaction, reason
 from streams.engine.turn import Batch
+from streams.errors import OmsError
 from streams.tether import free_ports
 from streams.web import add_pages
 
@@ -192,7 +196,7 @@ def build(
         conf={"bootstrap.servers": settings.broker, **settings.kafka},
         worker_id=settings.worker_id,
         data_dir=settings.data_dir,
-        client_id=f"oms-{settings.worker_id}@{settings.web_host}:{web_port}",
+        client_id=f"oms-{settings.worker_id}@{settings.web_address(web_port)}",
         batch_size=settings.batch_size,
         session_timeout_ms=settings.session_timeout_ms,
         group_protocol=settings.group_protocol,
@@ -244,6 +248,23 @@ def run(app: OmsApp) -> int:
     return 0
 
 
+def web_port(settings: Settings) -> int:
+    """The port of the web server, free just now. InfrastructureError for one that is taken, OmsError for an address
+    that is none of this machine: known before the worker takes partitions from others, not after."""
+    host, port = settings.web_host, settings.web_port
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InfrastructureError(f"{settings.web_address(port)}: {error.strerror}; set OMS_WEB_PORT") from None
+        setting = "OMS_WEB_PORT" if isinstance(error, PermissionError) else "OMS_WEB_HOST"
+        raise OmsError(f"{settings.web_address(port)}: {error.strerror}; set {setting}") from None
+    return port or free_ports(1, host)[0]
+
+
 def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
     """Run the project's agents (all, or these by name) as one worker until stopped. 0, or raises OmsError, EngineError
     or RegistryError with one clear line."""
@@ -252,12 +273,14 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
     chosen = catalogue.choose(agents, settings.audit_raw, settings.maps_dir, settings.hash_salt)
     reg = topology.load(registry=settings.registry)
     check_topics({"bootstrap.servers": settings.broker, **settings.kafka}, chosen)
+    for topic in {DEAD_LETTERS, *(topic for agent in chosen for topic in agent.writes)}:
+        reg.encoder(topic)  # a registry that is away shows now, not when partitions have been taken from others
     with lock_data_dir(settings):
-        port = settings.web_port or free_ports(1, settings.web_host)[0]
+        port = web_port(settings)
         app = build(settings, chosen, reg, web_port=port, on_stopped=catalogue.source_stopped(reg))
-        web_file = write_web_file(settings, f"http://{settings.web_host}:{port}")
-        names = ", ".join(map(str, chosen))
-        log.info("worker %s: %s; web at http://%s:%d", settings.worker_id, names, settings.web_host, port)
+        url = f"http://{settings.web_address(port)}"
+        web_file = write_web_file(settings, url)
+        log.info("worker %s: %s; web at %s", settings.worker_id, ", ".join(map(str, chosen)), url)
         log.info("avro codec: %s", compiled.in_force())
         if any(agent.name == "risk" for agent in chosen) and settings.hash_salt is None:
             log.warning("OMS_HASH_SALT is not set: hashes of ip addresses can be guessed by whoever knows this program")

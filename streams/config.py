@@ -103,6 +103,10 @@ class Settings:
         """The folder that holds the data folders of all workers of this machine."""
         return self.data_dir.parent
 
+    def web_address(self, port: int) -> str:
+        """`HOST:PORT` of the web server as a URL has it: an IPv6 address in brackets."""
+        return f"[{self.web_host}]:{port}" if ":" in self.web_host else f"{self.web_host}:{port}"
+
     def client_config(self, **more: Any) -> dict[str, Any]:
         """librdkafka configuration of a client: broker and security of these settings, under the keys of `more`."""
         return {"bootstrap.servers": self.broker, **self.kafka, **more}
@@ -330,4 +334,12 @@ def _default_worker_id() -> str:
 
 def _default_data_root(env: Mapping[str, str]) -> Path:
     state = env.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "oms"
+    return (Path(state) if state else home_dir() / ".local" / "state") / "oms"
+
+
+def home_dir() -> Path:
+    """The user's home directory; the root folder for one that has none, as a container's user without an account."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from streams.config import home_dir
 from streams.errors import OmsError
 
 MIN_JAVA: Final = 17
@@ -29,7 +30,7 @@ def cache_dir() -> Path:
         return Path(chosen).expanduser().absolute()
     if (_CHECKOUT / "pyproject.toml").is_file():
         return _CHECKOUT / ".cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "oms"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home_dir() / ".cache").absolute() / "oms"
 
 
 @cache

@@ -40,7 +40,7 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
     candidates = _below_the_clients()
     try:
         for _ in range(count):
-            one = socket.socket()
+            one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
             sockets.append(one)
             for port in (*random.sample(candidates, 50), 0):  # in the end, whichever the system gives
                 with contextlib.suppress(OSError):

@@ -97,8 +97,8 @@ def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
     try:
         server, _ = start_http_server(settings.web_port, settings.web_host, registry)
     except OSError as error:
-        raise OmsError(f"{settings.web_host}:{settings.web_port}: {error.strerror}; set OMS_WEB_PORT") from None
-    address = f"http://{settings.web_host}:{server.server_port}/metrics"
+        raise OmsError(f"{settings.web_address(settings.web_port)}: {error.strerror}; set OMS_WEB_PORT") from None
+    address = f"http://{settings.web_address(server.server_port)}/metrics"
     logging.getLogger(__name__).info("metrics at %s", address)
 
 

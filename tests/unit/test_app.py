@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.app import SourceService
+from streams.app import SourceService, run_worker, web_port
+from streams.config import Settings
 from streams.engine import SourceStopped
+from streams.engine.codec.access import Access
 from streams.engine.codec.errors import RegistryUnavailableError
-from streams.engine.errors import Unreachable
+from streams.engine.errors import InfrastructureError, Unreachable
 from streams.engine.runner import Observer
+from streams.errors import OmsError
 
 AWAY = KafkaException(KafkaError(KafkaError._TRANSPORT, "the broker is away"))
 
@@ -60,3 +65,38 @@ def test_a_stopped_source_leaves_the_group_whether_or_not_the_alert_of_it_can_be
     assert service.failure is None
     assert len(told.why) == 1
     assert ("no alert of it could be sent" in caplog.text) == (trouble is not None)
+
+
+def test_a_port_that_is_taken_is_one_line_and_may_pass() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(InfrastructureError, match=rf"^127\.0\.0\.1:{port}: .*in use; set OMS_WEB_PORT$"):
+            web_port(Settings(web_port=port))
+    assert web_port(Settings(web_port=port)) == port
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+@pytest.mark.parametrize("port", [0, 29_999])
+def test_an_address_of_another_machine_is_one_line_that_names_the_setting(host: str, port: int) -> None:
+    with pytest.raises(OmsError, match=rf"^{host}:{port}: .*; set OMS_WEB_HOST$"):
+        web_port(Settings(web_host=host, web_port=port))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_port_zero_is_some_free_one(host: str) -> None:
+    try:
+        assert web_port(Settings(web_host=host)) > 0
+    except OmsError:
+        if host != "::1":  # not every machine has IPv6
+            raise
+
+
+def test_a_registry_that_is_away_is_noticed_before_the_worker_takes_partitions_from_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("streams.app.check_topics", lambda *_: {})
+    with pytest.raises(RegistryUnavailableError):
+        run_worker(Settings(registry=Access.at("http://127.0.0.1:1"), data_dir=tmp_path / "w"), agents=["estimates"])
+    assert not (tmp_path / "w").exists()

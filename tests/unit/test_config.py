@@ -218,3 +218,19 @@ def test_registry_settings_that_do_not_go_together_are_one_line_without_a_secret
     assert str(caught.value).startswith(says)
     assert "hunter" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_user_without_an_account_or_home_needs_neither(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a container may run us; the data folder is another setting, or its default is said to be unusable."""
+
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    assert Settings.from_env({"OMS_DATA_DIR": str(tmp_path)}).data_root == tmp_path
+    assert Settings.from_env({}).data_root == Path("/.local/state/oms")
+
+
+def test_an_ipv6_address_stands_in_brackets_where_a_port_follows() -> None:
+    assert Settings(web_host="::1").web_address(80) == "[::1]:80"
+    assert Settings(web_host="worker-1").web_address(80) == "worker-1:80"
