@@ -24,6 +24,17 @@ def tasks_of(app: Any, agent: str) -> list[Task]:
     return [task for whole in wholes for task in whole.tasks if task.agent.name == agent]
 
 
+def can_tell(app: Any, *agents: str) -> bool:
+    """Whether those of these agents, or agents with such a part, that run here have all rows the group gave them."""
+    for service in app.sources:
+        agent = service.runner.agent
+        if any(one.name in agents for one in (agent, *agent.parts)):
+            source = service.runner.source
+            if source is None or not source.settled:
+                return False
+    return True
+
+
 def code(app: Any, text: str) -> dict[str, Any] | None:
     """The order of a code of any kind (ID-03), or what waits for it; None if no row of it is here."""
     guid = ids.guid_of_alias(text)

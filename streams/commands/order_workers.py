@@ -13,16 +13,22 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
+from streams.commands.common import note
 from streams.config import Settings
 from streams.datadir import web_files
 from streams.errors import BrokerUnreachableError, OmsError
 
 REQUEST_S = 5.0
+RESTORING = 503
+"""What a worker answers while partitions it is given are on their way to it."""
 # The workers on this machine answer without the broker: it is not waited for as long as by commands that need it.
 BROKER_S = 3.0
+_CANNOT_TELL = "away, or given partitions that it has not restored yet; ask again"
 # How far back the audit log is searched for an order, per partition, and for how many orders at once.
 AUDIT_RECORDS, AUDIT_ORDERS = 50_000, 5
 _CLIENT_ID = re.compile(r"oms-(?P<worker>[A-Za-z0-9._-]+)@(?P<host>[^:@/]+|\[[^\]]+\]):(?P<port>[0-9]+)")
+# A worker that listens on all its addresses: the broker knows one.
+_ANY_HOST = ("0.0.0.0", "[::]")
 # Workers are asked directly, whatever proxy the environment names for other traffic.
 _opener = build_opener(ProxyHandler({}))
 
@@ -31,9 +37,14 @@ def find(settings: Settings, code: str) -> tuple[list[dict[str, Any]], str]:
     """The orders with that code or of that customer, and where was looked. Raises OmsError if no worker answers."""
     near = [str(entry["url"]) for entry in web_files(settings.data_root)]
     found = _ask(near, code)
-    if not found.orders:
+    if not found.complete:
+        far: list[str] = []
         with suppress(BrokerUnreachableError):
-            found = found.joined(_ask([url for url in member_urls(settings) if url not in near], code))
+            far = [url for url in member_urls(settings) if url not in near]
+        if (
+            far
+        ):  # all of them: one may know whose code it is, another have the order, its money or the customer's others
+            found = _ask([*near, *far], code)
     with suppress(OmsError):  # what the topics add is welcome, not needed
         _add_topics(settings, found.orders[:AUDIT_ORDERS])
     if found.waiting and not found.orders:
@@ -43,20 +54,26 @@ def find(settings: Settings, code: str) -> tuple[list[dict[str, Any]], str]:
             f"no running worker answers (looked in {settings.data_root} and at the groups of {settings.broker}): "
             "start one with `oms worker`, or look in a replay with --from DIR"
         )
-    return found.orders, f"{found.answered} running worker(s)"
+    if found.orders and not found.of_code and found.away:
+        note(f"oms: {', '.join(found.away)} may know of more orders: {_CANNOT_TELL}")
+    looked = f"{found.answered} running worker(s)"
+    if found.away:
+        looked += f"; {', '.join(found.away)} may know: {_CANNOT_TELL}"
+    return found.orders, looked
 
 
 @dataclass(slots=True)
 class Found:
-    """Answers of workers: orders, what is known of a code without an order, and how many workers answered."""
+    """Answers of workers: orders, what is known of a code without an order, how many workers answered, and the URLs of
+    those that cannot tell now. `of_code`: of one of its codes, not of its customer; `complete`: nobody else can know
+    more."""
 
     orders: list[dict[str, Any]]
     waiting: dict[str, Any] | None
     answered: int
-
-    def joined(self, other: Found) -> Found:
-        waiting = _most((self.waiting, other.waiting))
-        return Found(self.orders + other.orders, waiting, self.answered + other.answered)
+    away: list[str]
+    of_code: bool
+    complete: bool
 
 
 def _waiting(code: str, row: dict[str, Any]) -> str:
@@ -112,7 +129,8 @@ def member_urls(settings: Settings) -> list[str]:
             for member in future.result().members:
                 match = _CLIENT_ID.match(member.client_id or "")
                 if match:
-                    urls[f"http://{match['host']}:{match['port']}"] = None
+                    host = match["host"] if match["host"] not in _ANY_HOST else str(member.host).removeprefix("/")
+                    urls[f"http://{host}:{match['port']}"] = None
     except KafkaException:
         pass  # a broker that cannot describe groups: the local workers have been asked already
     return list(urls)
@@ -120,26 +138,35 @@ def member_urls(settings: Settings) -> list[str]:
 
 def _ask(urls: list[str], code: str) -> Found:
     """Ask all of them: first whose code it is, then for the order."""
+    statuses: dict[str, set[int]] = {url: set() for url in urls}
     if not urls:
-        return Found([], None, 0)
+        return Found([], None, 0, [], of_code=False, complete=False)
     with ThreadPoolExecutor(max_workers=min(16, len(urls))) as pool:
 
-        def everywhere(path: str) -> list[tuple[bool, Any]]:
-            return list(pool.map(lambda url: get(url, path), urls))
+        def everywhere(path: str) -> list[Any]:
+            """The answers that are something."""
+            answers = [*pool.map(lambda url: ask(url, path), urls)]
+            for url, (status, _) in zip(urls, answers, strict=True):
+                statuses[url].add(status)
+            return [body for _, body in answers if body]
 
         answers = everywhere(f"/api/codes/{quote(code, safe='')}")
-        answered = sum(reached for reached, _ in answers)
-        guids = unique(body["guid"] for _, body in answers if body and body.get("guid"))
+        guids = unique(body["guid"] for body in answers if body.get("guid"))
+        of_code = bool(guids)
         if not guids:
             customers = everywhere(f"/api/customers/{quote(code, safe='')}")
-            guids = unique(guid for _, body in customers if body for guid in body.get("orders", []))
+            guids = unique(guid for body in customers for guid in body.get("orders", []))
         orders = []
         for guid in guids:
-            found = [body for _, body in everywhere(f"/api/orders/{quote(guid, safe='')}") if body][:1]
+            found = everywhere(f"/api/orders/{quote(guid, safe='')}")[:1]
             if found:  # the ledger's rows may be with another worker
-                found[0]["money"] = next((b for _, b in everywhere(f"/api/money/{quote(guid, safe='')}") if b), None)
+                found[0]["money"] = next(iter(everywhere(f"/api/money/{quote(guid, safe='')}")), None)
             orders += found
-    return Found(orders, _most(body for _, body in answers if body and not body.get("guid")), answered)
+    # A customer's orders are with whoever has them: only of a code is there one answer.
+    complete = of_code and len(orders) == len(guids) and all(order["money"] for order in orders)
+    answered = sum(bool(seen & {200, 404, RESTORING}) for seen in statuses.values())
+    away = [url for url, seen in statuses.items() if seen - {200, 404}]
+    return Found(orders, _most(body for body in answers if not body.get("guid")), answered, away, of_code, complete)
 
 
 def _most(waiting: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None:
@@ -154,11 +181,17 @@ def unique(items: Iterable[str]) -> list[str]:
 
 def get(url: str, path: str) -> tuple[bool, Any]:
     """(whether the worker answered, the JSON body of a 200 or None)."""
+    status, body = ask(url, path)
+    return status in (200, 404), body
+
+
+def ask(url: str, path: str) -> tuple[int, Any]:
+    """(the status of the answer, 0 without one, and the JSON body of a 200 or None)."""
     try:
         with _opener.open(url.rstrip("/") + path, timeout=REQUEST_S) as response:
-            return True, json.load(response)
+            return 200, json.load(response)
     except HTTPError as error:
         error.close()
-        return error.code == 404, None
+        return error.code, None
     except (URLError, OSError, ValueError):
-        return False, None
+        return 0, None

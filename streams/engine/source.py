@@ -92,6 +92,8 @@ class KafkaSource:
         self._failure: BaseException | None = None
         self.lost = False
         """It will get no partitions any more; only a new one does."""
+        self.settled = False
+        """It has what the group gave it: nothing is being shared out anew or restored."""
         self._waiting_since: float | None = time.monotonic()
         self._aligner = Aligner() if len(agent.sources) > 1 else None
         self._ahead: set[Place] = set()
@@ -274,12 +276,14 @@ class KafkaSource:
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._waiting_since = None
+        self.settled = False
         try:
             self._open(consumer, places)
             if self._incremental:
                 consumer.incremental_assign(places)
             else:
                 consumer.assign(places)
+            self.settled = True
         except (KafkaException, EngineError) as error:
             self._failure = error
             consumer.assign([]) if not self._incremental else consumer.incremental_assign([])
@@ -367,6 +371,7 @@ class KafkaSource:
         else:
             consumer.unassign()
             self._waiting_since = time.monotonic()
+            self.settled = False
 
     def close(self) -> None:
         """Leave the group and close the stores."""

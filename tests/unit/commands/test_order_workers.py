@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streams.cli import app
+from streams.commands.order_workers import member_urls
 from streams.config import Settings
 from streams.datadir import write_web_file
 
@@ -27,18 +29,29 @@ STATE = {
     "flags": [],
     "version": 2,
 }
+MONEY = {
+    "currency": "CNY",
+    "recognised_at": None,
+    "ready_at": None,
+    "waits_for": None,
+    "recognised_minor": 0,
+    "advances_minor": 9900,
+    "fees_minor": 0,
+}
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Callable[[str, Pages], None]]:
-    """Start a web server that answers these pages and 404 else, and make it known as a worker of the data root."""
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Start a web server that answers these pages (a number: with that status) and 404 else, and make it known as a
+    worker of the data root; `far`: as one of another machine, by its place in the groups."""
     servers: list[ThreadingHTTPServer] = []
+    members: list[str] = []
 
-    def start(name: str, pages: Pages) -> None:
+    def start(name: str, pages: Pages, far: bool = False) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = pages.get(unquote(self.path))
-                self.send_response(404 if body is None else 200)
+                self.send_response(404 if body is None else body if isinstance(body, int) else 200)
                 self.end_headers()
                 self.wfile.write(json.dumps(body or {"error": "not found here"}).encode())
 
@@ -48,6 +61,10 @@ def worker(tmp_path: Path) -> Iterator[Callable[[str, Pages], None]]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        if far:
+            members.append(f"http://127.0.0.1:{server.server_port}")
+            monkeypatch.setattr("streams.commands.order_workers.member_urls", lambda _: members)
+            return
         (tmp_path / name).mkdir()
         write_web_file(Settings(data_dir=tmp_path / name, worker_id=name), f"http://127.0.0.1:{server.server_port}")
 
@@ -87,6 +104,54 @@ def test_a_customers_orders_come_from_all_workers(tmp_path: Path, worker: Callab
     worker("b", {"/api/customers/c-1": {"orders": ["G2", "G1"]}, "/api/orders/G1": {"state": STATE}})
     found = json.loads(oms(tmp_path, "c-1", "--json").stdout)
     assert [order["state"]["order_guid"] for order in found["orders"]] == ["G1", "G2"]
+
+
+@pytest.mark.rule("ID-03")
+def test_the_code_is_known_to_a_worker_here_and_the_order_is_on_another_machine(
+    tmp_path: Path, worker: Callable[..., None]
+) -> None:
+    worker("a", {"/api/codes/T1": {"guid": "G1", "kind": "platform_txn_no"}, "/api/money/G1": MONEY})
+    worker("b", {"/api/orders/G1": {"state": STATE}}, far=True)
+    found = json.loads(oms(tmp_path, "T1", "--json").stdout)
+    assert (found["state"], found["money"]) == (STATE, MONEY)
+
+
+@pytest.mark.rule("ID-06")
+def test_a_customers_orders_come_from_other_machines_too(tmp_path: Path, worker: Callable[..., None]) -> None:
+    worker("a", {"/api/customers/c-1": {"orders": ["G1"]}, "/api/orders/G1": {"state": STATE}})
+    other = {**STATE, "order_guid": "G2"}
+    worker("b", {"/api/customers/c-1": {"orders": ["G2"]}, "/api/orders/G2": {"state": other}}, far=True)
+    found = json.loads(oms(tmp_path, "c-1", "--json").stdout)
+    assert [order["state"]["order_guid"] for order in found["orders"]] == ["G1", "G2"]
+
+
+@pytest.mark.rule("ID-03", "ID-06")
+def test_a_worker_that_cannot_tell_now_is_named_rather_than_the_order_unknown(
+    tmp_path: Path, worker: Callable[..., None]
+) -> None:
+    restoring = dict.fromkeys(("/api/codes/T1", "/api/customers/T1", "/api/customers/c-1"), 503)
+    worker("a", {**restoring, "/api/codes/T2": 404})
+    alone = oms(tmp_path, "T1")
+    assert alone.exit_code == 1
+    assert "known in 1 running worker(s); http://127.0.0.1:" in alone.stderr
+    assert "may know: away, or given partitions that it has not restored yet; ask again" in alone.stderr
+    assert "may know" not in oms(tmp_path, "T2").stderr
+    worker("b", {"/api/customers/c-1": {"orders": ["G1"]}, "/api/orders/G1": {"state": STATE}})
+    some = oms(tmp_path, "c-1", "--json")
+    assert json.loads(some.stdout)["state"] == STATE
+    assert "may know of more orders" in some.stderr
+
+
+def test_a_worker_that_listens_everywhere_is_asked_where_the_broker_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def member(client: str, host: str) -> Any:
+        return SimpleNamespace(client_id=client, host=host)
+
+    members = [member("oms-w@0.0.0.0:8080", "/10.0.0.5"), member("oms-v@worker-2:8080", "/10.0.0.6")]
+    group = SimpleNamespace(result=lambda: SimpleNamespace(members=members))
+    client = SimpleNamespace(describe_consumer_groups=lambda names, **_: dict.fromkeys(names, group))
+    monkeypatch.setattr("streams.clients.require_broker", lambda *_: None)
+    monkeypatch.setattr("streams.clients.admin", lambda _: client)
+    assert member_urls(Settings()) == ["http://10.0.0.5:8080", "http://worker-2:8080"]
 
 
 @pytest.mark.rule("ID-08")

@@ -155,6 +155,23 @@ def test_what_was_polled_before_its_place_came_anew_is_read_again_in_its_turn(
     assert [record.offset() for record in aligner.take(100)[0]["in"]] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("incremental", [False, True])
+def test_it_is_settled_from_the_end_of_a_restore_until_all_is_shared_out_anew(
+    incremental: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made(Agent("one", ("in",)), tmp_path, monkeypatch)
+    consumer, one._incremental = one._consumer, incremental
+    consumer.incremental_assign = consumer.incremental_unassign = lambda places: None
+    during: list[bool] = []
+    monkeypatch.setattr(one, "_open", lambda *_: during.append(one.settled))
+    seen = [one.settled]
+    for callback in ("on_assign", "on_revoke", "on_assign"):
+        consumer.callbacks[callback](consumer, [])
+        seen.append(one.settled)
+    # What the protocol `consumer` takes away is another's; the rest stays.
+    assert (seen, during) == ([False, True, incremental, True], [False, False])
+
+
 @pytest.mark.parametrize("missing", ["in", "out", "oms-one-changelog", "dead-letters"])
 def test_a_topic_that_is_missing_is_named_before_anything_is_read(
     missing: str, monkeypatch: pytest.MonkeyPatch
