@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,7 +72,8 @@ def replay(
     broker: Broker = None,
     as_json: Json = False,
 ) -> None:
-    """Send refused records again, bytes and key as they came; events already processed are recognised by their id."""
+    """Send refused records again, each once, bytes and key as they came; events already processed are recognised by
+    their id."""
     from streams import topology
 
     if every == (offset is not None) or (
@@ -94,16 +96,21 @@ def replay(
 def _chosen(
     letters: Iterable[Letter], topic: str | None, partition: int | None, offset: int | None
 ) -> Iterator[Letter]:
-    """The letters asked for, each source position once: a record refused twice is sent again once."""
+    """The letters asked for, each record once: one that was refused by several agents, or again after it had been sent
+    again, is the same bytes at another place. Else each try would double what the next one sends."""
     seen = set()
     for letter in letters:
         place = (letter["topic"], letter["partition"], letter["offset"])
-        wanted = (topic, partition, offset)
-        # A line of a replayed file has the file's name alone: two folders may have one of that name.
-        name = (*place, letter["value"] if letter["partition"] is None else None)
-        if name not in seen and all(ask in (None, has) for ask, has in zip(wanted, place, strict=True)):
-            seen.add(name)
+        if not all(ask in (None, has) for ask, has in zip((topic, partition, offset), place, strict=True)):
+            continue
+        record = letter["topic"], letter["partition"], _digest(letter["key"]), _digest(letter["value"])
+        if record not in seen:
+            seen.add(record)
             yield letter
+
+
+def _digest(content: bytes | None) -> bytes | None:
+    return None if content is None else blake2b(content, digest_size=16).digest()
 
 
 def _number(value: int | None) -> str:
