@@ -69,11 +69,13 @@ def show(
     ]
     if not tables:
         raise OmsError(f"no table for {platform}; `oms maps show` lists all")
+    codes = {row.code for table in tables for row in table.rows}
+    said = {code} if code in codes else {each for each in codes if each.casefold() == (code or "").casefold()}
     rows = [
         (table, row)
         for table in tables
         for row in table.rows
-        if (code is None or row.code == code)
+        if (code is None or row.code in said)
         and (
             field is None or field in (table.default_fields if row.field is None else (row.field,)) or row.field == "*"
         )

@@ -7,7 +7,8 @@ field) still hold for it. A word that none of them knows may be one of ours: the
 
 Names of speakers and fields are the same however they are spelled: order_state, orderState and Order-State; a path such
 as trade.status is the first field in it that the table knows. Without a field the default fields count, and beyond them
-a word (never a number) that means one thing in whichever field of its table it stands.
+a word (never a number) that means one thing in whichever field of its table it stands. A platform's word is the same in
+other letters (Shopify's webhooks say delivered where its API says DELIVERED), unless that makes it another's.
 
 One kind of row goes before all of this: that of a category for one event type, such as the pickup callback 201, which
 means the same from every courier whatever else its table has under that number.
@@ -61,13 +62,29 @@ RETURNED: Final = frozenset(
 )
 """The axes of a parcel that is back, or goes on under another number: nothing more comes of this one."""
 
+_SIGNED: Final = "signed"
+"""The contract's word for a delivery, and in capitals ZTO's for a parcel taken out of its locker. Where no field says
+whose it is, it is nobody's."""
+
 ANY: Final = "*"
 _LONG_NUMBER: Final = re.compile(r"\d{6,}")
 _NUMBER: Final = re.compile(r"-?\d+")
 _WHOLE: Final = frozenset(
     {
-        *("order", "orders", "orderinfo", "trade", "trades", "tradeinfo", "data", "body", "payload", "raw", "content"),
-        *("response", "result", "logistics", "waybill", "shipment", "parcel", "package", "trace", "traces", "track"),
+        *("order", "orders", "orderinfo", "fullorderinfo", "trade", "trades", "tradeinfo", "data", "body", "payload"),
+        *(
+            "raw",
+            "content",
+            "response",
+            "result",
+            "lastresult",
+            "logistics",
+            "waybill",
+            "shipment",
+            "parcel",
+            "package",
+        ),
+        *("trace", "traces", "track"),
     }
 )
 """Parts of the path to a field, `bare`, that say no more than that it is of the order or its parcel."""
@@ -78,6 +95,8 @@ Mapped = dict[str, Any]
 finance:accrual_ready. With "field": str where the table can hold an order and the word is of none of its default
 fields: what a source says in one field does not lift the hold of another.
 """
+
+_Rows = Mapping[tuple[str, str, "str | None", str], Mapped]
 
 UNKNOWN: Final[Mapped] = {"known": False, "state": None, "node": None, "flags": [], "event": None, "axis": None}
 
@@ -211,10 +230,13 @@ class StatusMaps:
             self._add(table)
         for table in self.tables:
             self._add_unnamed(table)
+        self._folded = self._fold()
         self._check_terminal_words()
 
     def _add(self, table: Table) -> None:
         holds = any(flag in HELD_FLAGS for row in table.rows for flag in row.mapped["flags"])
+        named = {bare(row.field) for row in table.rows if row.field is not None}
+        spare = tuple(field for field in table.default_fields if bare(field) not in named)
         for topic in table.topics:
             for name in table.names:
                 self._named.add((topic, name))
@@ -235,7 +257,7 @@ class StatusMaps:
                     # A row without a field answers for each default field and for an event that names none.
                     fields = (None, *table.default_fields) if row.field is None else (row.field,)
                     if row.field in table.default_fields:
-                        fields = (row.field, None)
+                        fields = (row.field, None, *spare)
                     elif holds and row.field not in (None, ANY):
                         mapped = {**mapped, "field": row.field}
                     for field in fields:
@@ -263,6 +285,22 @@ class StatusMaps:
                     if name != ANY and field != ANY:
                         self._rows.setdefault((topic, name, None, code), self._rows[topic, name, field, code])
 
+    def _fold(self) -> dict[tuple[str, str, str | None, str], Mapped]:
+        """The rows of named platforms by words without case. Not where two words of a field would be one with two
+        meanings; and without a field, not where a word of another field would be."""
+        said: dict[tuple[str, str, str | None, str], list[Mapped]] = {}
+        for (topic, name, field, code), mapped in self._rows.items():
+            if name != ANY and code.casefold() != code.upper():
+                bare_of_field = {key: value for key, value in mapped.items() if key != "field"}
+                for where in {field, None}:
+                    said.setdefault((topic, name, where, code.casefold()), []).append(bare_of_field)
+        folded = {}
+        for (topic, name, field, code), mapped in self._rows.items():
+            key = (topic, name, field, code.casefold())
+            if (found := said.get(key)) and all(one == found[0] for one in found):
+                folded[key] = mapped
+        return folded
+
     def _check_terminal_words(self) -> None:
         couriers = sorted(name for topic, name in self._named if topic == "couriers")
         for name in couriers:
@@ -276,6 +314,7 @@ class StatusMaps:
         """Of all that the tables say: another digest, another meaning of some word."""
         all_said = (*self._rows.items(), *self._of_type.items(), *OURS.items())
         said = sorted(f"{key!r} {sorted(mapped.items())!r}" for key, mapped in all_said)
+        said.extend(sorted(f"{key!r} {sorted(mapped.items())!r}" for key, mapped in self._folded.items()))
         return sha256("\n".join(said).encode()).hexdigest()[:16]
 
     def find(
@@ -292,26 +331,37 @@ class StatusMaps:
         code = code.strip()
         if (found := self._of_type.get((topic, event_type, code))) is not None:
             return found
-        rows, own, named = self._rows, False, self._named
+        rows, names, named = self._rows, list[str](), self._named
         for name in speakers:
             if name is None:
                 continue
             known = name if (topic, name) in named else self._spelled.get((topic, bare(name)))
             if known is not None:
-                found = rows.get((topic, known, field, code)) or rows.get((topic, known, ANY, code))
+                found = self._of(rows, topic, known, field, code)
                 if found is None and field is not None:
-                    found = self._in_field(topic, known, field, code)
+                    found = self._of(self._folded, topic, known, field, code.casefold())
                 if found is not None:
                     return found
-                own = True
+                names.append(known)
         found = rows.get((topic, ANY, ANY, code))
-        if found is None and not own:
+        if found is None and not names:
             found = rows.get((topic, ANY, field, code))
             if found is None and field is not None:
-                found = self._in_field(topic, ANY, field, code)
-        return found if found is not None else OURS.get(code.casefold(), UNKNOWN)
+                found = self._in_field(rows, topic, ANY, field, code)
+        if found is None:
+            folded = code.casefold()
+            if field is None and folded != _SIGNED:
+                found = next(
+                    (self._folded[key] for name in names if (key := (topic, name, None, folded)) in self._folded), None
+                )
+            found = found or OURS.get(folded, UNKNOWN)
+        return found
 
-    def _in_field(self, topic: str, name: str, field: str, code: str) -> Mapped | None:
+    def _of(self, rows: _Rows, topic: str, name: str, field: str | None, code: str) -> Mapped | None:
+        found = rows.get((topic, name, field, code)) or rows.get((topic, name, ANY, code))
+        return found if found is not None or field is None else self._in_field(rows, topic, name, field, code)
+
+    def _in_field(self, rows: _Rows, topic: str, name: str, field: str, code: str) -> Mapped | None:
         """What `code` means in a field whose name is spelled in another way, or is a path with the field in it. One of
         a name that many things have must be the order's or its parcel's: `after_sale.status` is not its status."""
         fields_of = self._fields.get((topic, name), {})
@@ -320,7 +370,7 @@ class StatusMaps:
         for number, part in enumerate((field, *parts)):
             if (spelled := fields_of.get(bare(part))) is None or (number > own + 1 and bare(part) in _COMMON):
                 continue
-            meanings = (self._rows.get((topic, name, known, code)) for known in spelled)
+            meanings = (rows.get((topic, name, known, code)) for known in spelled)
             return next((mapped for mapped in meanings if mapped is not None), None)
         return None
 

@@ -103,6 +103,60 @@ def test_a_platform_has_its_table_however_its_name_is_spelled(topic: str, name: 
 
 
 @pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("topic", "source", "field", "said", "code"),
+    [
+        ("couriers", "shopify", None, "delivered", "DELIVERED"),  # as its webhooks say what its API shouts
+        ("couriers", "shopify", "status", "attempted_delivery", "ATTEMPTED_DELIVERY"),
+        ("orders", "shopify", "displayFinancialStatus", "partially_refunded", "PARTIALLY_REFUNDED"),
+        ("orders", "shopify", "fulfillmentOrderStatus", "closed", "CLOSED"),
+        ("orders", "tmall", "refund_status", "closed", "CLOSED"),
+        ("orders", "taobao", "trade.status", "trade_finished", "TRADE_FINISHED"),
+        ("orders", "jd", None, "locked", "LOCKED"),
+        ("orders", "lazada", None, "TOSHIP", "toship"),
+        ("couriers", "cainiao", "actionCode", "Gtms_Signed", "GTMS_SIGNED"),
+        ("wms", "qimen", None, "delivered", "DELIVERED"),
+    ],
+)
+def test_a_platforms_word_is_the_same_in_other_letters(
+    topic: str, source: str, field: str | None, said: str, code: str
+) -> None:
+    assert find(topic, source, said, field) == find(topic, source, code, field) != UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
+def test_in_other_letters_no_word_becomes_another_or_loses_its_doubt() -> None:
+    for (topic, name, field, word), mapped in MAPS._folded.items():
+        spelled = {code for where, who, at, code in MAPS._rows if (where, who, at) == (topic, name, field)}
+        meant = [MAPS.find(topic, (name,), field, code) for code in spelled if code.casefold() == word]
+        assert meant
+        assert all(each == mapped for each in meant)
+    assert find("orders", "tmall", "closed") == find("orders", "tmall", "订单关闭")  # a word of everybody's
+    assert find("couriers", "amazon", "undeliverable") == UNKNOWN  # two fields, two meanings
+    assert find("couriers", "zto", "signed") == UNKNOWN  # the contract's word for a delivery
+    assert find("couriers", "zto", "SIGNED")["axis"] == "delivery:left_pickup_point"
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("topic", "source", "field", "code", "as_field"),
+    [
+        ("orders", "amazon", "status", "Unshipped", "OrderStatus"),
+        ("orders", "jd", "order_status", "LOCKED", "orderState"),
+        ("orders", "tmall", "trade_status", "TRADE_FINISHED", "status"),
+        ("orders", "douyin", "aftersale_info.aftersale_status", "28", "standard_aftersale_status"),
+        ("couriers", "kuaidi100", "lastResult.state", "3", "state"),
+    ],
+)
+def test_a_field_has_the_names_that_platforms_give_it(
+    topic: str, source: str, field: str, code: str, as_field: str
+) -> None:
+    named, meant = find(topic, source, code, field), find(topic, source, code, as_field)
+    assert meant["known"]
+    assert {**named, "field": None} == {**meant, "field": None}
+
+
+@pytest.mark.rule("ST-03")
 def test_every_name_of_a_courier_finds_the_table_that_any_of_them_has() -> None:
     named = {name for table in MAPS.tables if "couriers" in table.topics for name in table.names}
     for name, courier in data.logistics().couriers.items():
