@@ -74,10 +74,11 @@ class Invoice(NamedTuple):
 
 
 class Aside(NamedTuple):
-    """`warehouse`: [when told, name], the newest. `shown`: [when told, rank] of the last state its channel showed."""
+    """`warehouse`: [when told, name], the newest. `shown`: [when told, rank] of the last state its channel showed (rank
+    -1: of none), and behind it {field: the same} of what it said in fields of their own."""
 
     warehouse: list[Any] | None = None
-    shown: list[int] | None = None
+    shown: list[Any] | None = None
     label: Label | None = None
     lag: Lag | None = None
     requests: Mapping[str, Request] | None = None

@@ -10,27 +10,55 @@ most likely stands behind in the same backlog; what is days late raises nothing.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from streams.domain.inventory import messages
 from streams.domain.order.asides import NONE, Aside, Lag
 from streams.domain.order.flags import CLOSED, REFUNDED
-from streams.domain.order.state import OrderState
+from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send
-from streams.domain.rules.nodes import LOGISTICS_SIGNED, SHIPPED, STATES
+from streams.domain.rules.nodes import LOGISTICS_SIGNED, PAID, SHIPPED, STATES
 
 RULE: Final = "ST-14"
 _OVER: Final = CLOSED | REFUNDED
 
 
-def show(state: OrderState, rank: int, at: int) -> bool:
-    """Note the state that the channel showed at `at`; of equally late ones the highest. True if it is another one."""
+_OF_PARCELS: Final = {"ship:none": PAID, "ship:partial": SHIPPED}
+"""What words about its parcels show, whatever state they stand for: nothing left yet; some of it did."""
+
+
+def shows(fact: Fact, rank: int) -> int:
+    """The rank of the state that a word of the shop shows; -1 for none. `rank`: of what it claims."""
+    if fact["topic"] != "orders":
+        return -1
+    mapped = fact.get("mapped")
+    return rank if mapped is None else _OF_PARCELS.get(mapped.get("axis") or "", rank)
+
+
+def show(state: OrderState, rank: int, at: int, field: str | None = None) -> bool:
+    """Note the state that the channel showed at `at`, in a field of its own or not; of equally late ones the highest.
+    True if it shows another one now.
+    """
     aside = state.aside or NONE
     before = aside.shown
-    if before is not None and [at, rank] <= before:
+    plain, fields = before[:2] if before else [0, -1], before[2] if before and len(before) > 2 else {}
+    last = fields.get(field) if field else (plain if plain[1] >= 0 else None)
+    if last is not None and [at, rank] <= last:
         return False
-    state.aside = Aside(aside.warehouse, [at, rank], *aside[2:])
-    return before is None or before[1] != rank
+    if field:
+        fields = dict(sorted({**fields, field: [at, rank]}.items()))
+    else:
+        plain = [at, rank]
+    after = [*plain, fields] if fields else plain
+    state.aside = Aside(aside.warehouse, after, *aside[2:])
+    return before is None or rank_of(before) != rank_of(after)
+
+
+def rank_of(shown: list[Any]) -> int:
+    """The state that the channel shows: its order's status, or the furthest of its fields where it has none. "Paid" in
+    the field of the money does not take back "shipped" in that of the parcels."""
+    rank: int = shown[1]
+    return rank if rank >= 0 else max(word[1] for word in shown[2].values())
 
 
 def watch(guid: str, state: OrderState, at: int, now: int, limit_ms: int, history_ms: int, sends: list[Send]) -> None:
@@ -39,7 +67,7 @@ def watch(guid: str, state: OrderState, at: int, now: int, limit_ms: int, histor
     if aside is None or aside.shown is None:
         return
     begun = _left(state)
-    if begun is None or aside.shown[1] >= SHIPPED or state.flags & _OVER:
+    if begun is None or rank_of(aside.shown) >= SHIPPED or state.flags & _OVER:
         if aside.lag is not None:
             if aside.lag.is_raised:
                 said = {"do": "close", "rule": RULE, "at": at, "order_guid": guid}
@@ -67,7 +95,7 @@ def fire(guid: str, state: OrderState, at: int, sends: list[Send]) -> None:
         "rule": RULE,
         "title": "state_lag",
         "detail": f"shipped {(at - state.created_at - lag.begun) // 60_000} min ago, and {state.channel} shows it as"
-        f" {STATES[aside.shown[1]]}; all of it: oms order {guid}",
+        f" {STATES[rank_of(aside.shown)]}; all of it: oms order {guid}",
         "at": at,
         "order_guid": guid,
         "channel": state.channel,

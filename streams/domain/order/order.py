@@ -165,8 +165,8 @@ def _fold(
         refusal, rule = wrong, "FIN-07"
     elif meaning.claims or claims.of_a_field(fact):
         changed |= claims.keep(new, fact, meaning, at)
-        if meaning.shown >= 0 and fact["topic"] == "orders":
-            changed |= lag.show(new, meaning.shown, at)
+        if (rank := lag.shows(fact, meaning.shown)) >= 0:
+            changed |= lag.show(new, rank, at, (fact.get("mapped") or {}).get("field"))
     mapped = fact.get("mapped")
     decision, reason = audit.REFUSED, refusal
     if mapped is not None:

@@ -106,6 +106,69 @@ def test_only_the_channel_s_newest_word_counts_in_whatever_order_all_comes() -> 
             assert (lag is not None) == is_behind, arrived
 
 
+def word(code: str, when: int, source: str, field: str | None = None) -> Fact:
+    found = data.status_maps().find("orders", (source,), field, code)
+    return says("orders", code, when, dict(found))
+
+
+@pytest.mark.rule("ST-14")
+@pytest.mark.parametrize(
+    "words",
+    [
+        # The parcels of an order that leaves in parts: the shop shows what is so.
+        [word("SELLER_CONSIGNED_PART", LEFT + MINUTE, "taobao")],
+        [
+            word("PAID", T0 + MINUTE, "shopify", "displayFinancialStatus"),
+            word("PARTIALLY_FULFILLED", LEFT + MINUTE, "shopify", "displayFulfillmentStatus"),
+        ],
+        # Money is another field: paid there does not take back what left.
+        [
+            word("FULFILLED", LEFT + MINUTE, "shopify", "displayFulfillmentStatus"),
+            word("PAID", LEFT + 2 * MINUTE, "shopify", "displayFinancialStatus"),
+        ],
+        [word("1", LEFT + MINUTE, "shopex", "ship_status"), word("1", LEFT + HOUR, "shopex", "pay_status")],
+    ],
+)
+def test_a_shop_that_shows_the_parcels_as_they_are_is_not_behind(words: list[Fact]) -> None:
+    for said in permutations([fact("wms", "loaded", LEFT), *words]):
+        state = run().state
+        for event in said:
+            state = step(state, event, SETTINGS).state
+        assert state is not None
+        assert state.aside is not None
+        assert state.aside.lag is None
+        assert from_row(to_row(state)) == state
+
+
+@pytest.mark.rule("ST-14")
+@pytest.mark.parametrize(
+    "words",
+    [
+        [word("PAID", T0 + MINUTE, "shopify", "displayFinancialStatus")],
+        [word("UNFULFILLED", T0 + MINUTE, "shopify", "displayFulfillmentStatus")],
+        [
+            word("1", T0 + 2 * MINUTE, "shopex", "ship_status"),
+            word("0", LEFT + MINUTE, "shopex", "ship_status"),
+            word("1", LEFT + MINUTE, "shopex", "pay_status"),
+        ],
+        # The order's own status goes before what a field of its says.
+        [
+            word("TAKEN_IN_SUCCESS", LEFT + MINUTE, "tmall", "cod_status"),
+            word("WAIT_SELLER_SEND_GOODS", LEFT, "tmall"),
+        ],
+    ],
+)
+def test_a_shop_whose_parcels_are_shown_as_waiting_is_behind(words: list[Fact]) -> None:
+    for said in permutations([fact("wms", "loaded", LEFT), *words]):
+        state = run().state
+        for event in said:
+            state = step(state, event, SETTINGS).state
+        assert state is not None
+        assert state.aside is not None
+        assert state.aside.lag is not None
+        assert from_row(to_row(state)) == state
+
+
 @pytest.mark.rule("ST-14")
 @pytest.mark.parametrize(("late", "is_told"), [(6 * MINUTE, True), (7 * DAY, True), (8 * DAY, False)])
 def test_what_is_read_late_has_the_time_once_more_and_history_raises_nothing(late: int, is_told: bool) -> None:
