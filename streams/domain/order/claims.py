@@ -99,6 +99,18 @@ def of_a_field(fact: Fact) -> bool:
     return "field" in (fact.get("mapped") or ())
 
 
+_OF_PARCELS: Final = {"ship:none": RANK["paid"], "ship:partial": RANK["shipped"]}
+"""What a shop's words about its parcels show, whatever state they stand for: nothing left yet; some of it did."""
+
+
+def shown(fact: Fact, meaning: Meaning) -> int:
+    """The rank of the state that its source shows by it; -1 for none."""
+    mapped = fact.get("mapped")
+    if mapped is None or fact["topic"] != "orders":
+        return meaning.shown
+    return _OF_PARCELS.get(mapped.get("axis") or "", meaning.shown)
+
+
 def keep(state: OrderState, fact: Fact, meaning: Meaning, at: int) -> bool:
     """Store the claim if it is its source's last word: the latest, of equally late ones the highest rank and word.
 

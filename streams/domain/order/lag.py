@@ -15,24 +15,12 @@ from typing import Any, Final
 from streams.domain.inventory import messages
 from streams.domain.order.asides import NONE, Aside, Lag
 from streams.domain.order.flags import CLOSED, REFUNDED
-from streams.domain.order.state import Fact, OrderState
+from streams.domain.order.state import OrderState
 from streams.domain.order.stock import Send
-from streams.domain.rules.nodes import LOGISTICS_SIGNED, PAID, SHIPPED, STATES
+from streams.domain.rules.nodes import LOGISTICS_SIGNED, SHIPPED, STATES
 
 RULE: Final = "ST-14"
 _OVER: Final = CLOSED | REFUNDED
-
-
-_OF_PARCELS: Final = {"ship:none": PAID, "ship:partial": SHIPPED}
-"""What words about its parcels show, whatever state they stand for: nothing left yet; some of it did."""
-
-
-def shows(fact: Fact, rank: int) -> int:
-    """The rank of the state that a word of the shop shows; -1 for none. `rank`: of what it claims."""
-    if fact["topic"] != "orders":
-        return -1
-    mapped = fact.get("mapped")
-    return rank if mapped is None else _OF_PARCELS.get(mapped.get("axis") or "", rank)
 
 
 def show(state: OrderState, rank: int, at: int, field: str | None = None) -> bool:

@@ -165,7 +165,7 @@ def _fold(
         refusal, rule = wrong, "FIN-07"
     elif meaning.claims or claims.of_a_field(fact):
         changed |= claims.keep(new, fact, meaning, at)
-        if (rank := lag.shows(fact, meaning.shown)) >= 0:
+        if fact["topic"] == "orders" and (rank := claims.shown(fact, meaning)) >= 0:
             changed |= lag.show(new, rank, at, (fact.get("mapped") or {}).get("field"))
     mapped = fact.get("mapped")
     decision, reason = audit.REFUSED, refusal

@@ -164,15 +164,19 @@ def differing(row: Row, day: int, settings: QualityReports) -> list[tuple[str, s
 
     Compared is what both could say: a system is behind another if it tells of a later state than its own last word,
     up to the other's. Systems of one kind are not compared: couriers, or warehouses, of one order have parcels of
-    their own. The difference is as old as the younger of the two systems' first words of what they say now.
+    their own. The difference is as old as the younger of the two systems' first words of what they say now. What a
+    system says is its order's status, or the furthest of its fields where it has none: "paid" in that of the money
+    does not take back "shipped" in that of the parcels.
     """
     due = settings.due(day)
-    last = []
+    said: dict[tuple[str, str], tuple[bool, int, int]] = {}
     for speaker, (firsts, words) in row["said"].items():
         word = next((word for word in reversed(words) if word[0] <= day), None)
         if word is not None:
-            topic, _, source = speaker.partition("\0")
-            last.append((source, topic, word[2], firsts[word[2]]))
+            topic, source, *field = speaker.split("\0")
+            says = (not field, word[2], firsts[word[2]])
+            said[source, topic] = max(said.get((source, topic), says), says)
+    last = [(*speaker, rank, since) for speaker, (_, rank, since) in said.items()]
     found = set()
     for (one, topic, rank, since), (two, other, rank_two, since_two) in combinations(last, 2):
         if topic == other or one == two or rank == rank_two or due - max(since, since_two) <= settings.differ_ms:

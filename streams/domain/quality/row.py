@@ -5,8 +5,8 @@ nor a repetition matters. A row is JSON:
     days      numbers of the days it was touched in, rising
     reached   first time of each state by the word of whoever has the authority for it, by rank, or None
     closed    first time it was said to be closed, or None
-    said      {topic NUL source: [first time of each state by rank, its last words]}; a last word is [first day whose
-              report sees it, at, rank], one per day, those of the last days only
+    said      {topic NUL source, NUL field where it is one of its own: [first time of each state by rank, its last
+              words]}; a last word is [first day whose report sees it, at, rank], one per day, of the last days only
     signed    {waybill: [signed at, taken in at, courier]}
 
 Beside it stand rows of their own, under a day where they belong to one: `days` (touched), `lags` (of signatures),
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.domain import calendar
-from streams.domain.order.claims import read
+from streams.domain.order.claims import of_a_field, read, shown
 from streams.domain.order.dedup import event_key
 from streams.domain.order.meanings import CONFIRM_TIMEOUT
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED, PENDING_PAYMENT, SETTLED, STATES
@@ -98,9 +98,9 @@ def observe(row: Row | None, fact: Fact, taken_in: int, known: Callable[[str], b
     closes = (meaning.mark == CLOSED and refusal is None) or (mapped is not None and CLOSED in mapped["flags"])
     if closes and (row["closed"] is None or at < row["closed"]):
         new["closed"] = at
-    if meaning.claims and meaning.shown >= 0:
-        speaker = f"{topic}\0{source}"
-        said = _said(row["said"].get(speaker), meaning.shown, at, settings)
+    if (meaning.claims or of_a_field(fact)) and (shows := shown(fact, meaning)) >= 0:
+        speaker = f"{topic}\0{source}\0{mapped['field']}" if mapped and "field" in mapped else f"{topic}\0{source}"
+        said = _said(row["said"].get(speaker), shows, at, settings)
         if said is not None:
             new["said"] = {**row["said"], speaker: said}
     if mapped is not None and not mapped["known"]:

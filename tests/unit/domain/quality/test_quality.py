@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
 
 from streams.domain import calendar
 from streams.domain.quality import look, record
+from streams.domain.quality.row import observe
 from streams.domain.quality.settings import QualityReports
 from streams.domain.report.record import percent
 from streams.domain.report.settings import ReportError
@@ -112,3 +114,50 @@ def test_an_alert_is_told_once_and_a_report_of_a_day_before_wakes_nobody() -> No
     sends, told = record.tell(found("2026-01-25"), told, SETTINGS)
     assert said(sends) == [("close", "ST-07/2026-01-24")]
     assert record.tell(found("2026-01-26"), told, SETTINGS)[0] == []
+
+
+T0 = calendar.at(2026, 1, 23, 12)
+
+
+def told(topic: str, event_type: str, at: int, source: str, **more: Any) -> dict[str, Any]:
+    about = {"order_guid": "G", "event_id": f"{event_type} {at}", "event_time": T0 + at, "channel": source}
+    return {**about, "topic": topic, "event_type": event_type, "source": source, **more}
+
+
+def word(source: str, field: str | None, code: str, at: int) -> dict[str, Any]:
+    found = data.status_maps().find("orders", (source,), field, code)
+    return told("orders", "status_changed", at, source, raw_status=code, mapped=found)
+
+
+def differing(*facts: dict[str, Any]) -> list[tuple[str, str]]:
+    row: Any = None
+    for fact in facts:
+        row = observe(row, fact, T0, lambda name: False, SETTINGS).row
+    return look.differing(row, calendar.day_number(T0), SETTINGS)
+
+
+@pytest.mark.rule("ST-07")
+@pytest.mark.parametrize(
+    "words",
+    [
+        [word("taobao", None, "SELLER_CONSIGNED_PART", 1_000)],
+        [word("shopify", "displayFulfillmentStatus", "PARTIALLY_FULFILLED", 1_000)],
+        [
+            word("shopify", "displayFulfillmentStatus", "FULFILLED", 1_000),
+            word("shopify", "displayFinancialStatus", "PAID", 2_000),
+        ],
+    ],
+)
+def test_money_in_a_field_of_its_own_and_parcels_partly_sent_contradict_no_warehouse(words: list[Any]) -> None:
+    loaded = told("wms", "loaded", 500, "wms-hz")
+    for said in permutations([loaded, *words]):
+        assert differing(*said) == []
+
+
+@pytest.mark.rule("ST-07")
+@pytest.mark.parametrize(
+    ("field", "code"), [("displayFinancialStatus", "PAID"), ("displayFulfillmentStatus", "UNFULFILLED")]
+)
+def test_a_shop_that_shows_nothing_of_what_left_is_behind_the_warehouse(field: str, code: str) -> None:
+    loaded = told("wms", "loaded", 500, "wms-hz")
+    assert differing(loaded, word("shopify", field, code, 1_000)) == [("shopify", "wms-hz")]
