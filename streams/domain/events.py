@@ -99,11 +99,11 @@ PAID_TYPES: Final = frozenset({"payment_succeeded", "deposit_paid", "balance_pai
 
 _CODES: Final = (*ids.KINDS, "channel")
 """Blanks around a code are those of the file or form that it was read from: the order is the same."""
-_NAMES: Final = ("customer_id", "warehouse", "to_warehouse", "sku", "activity", "currency")
+_NAMES: Final = ("customer_id", "warehouse", "to_warehouse", "sku", "activity")
 """So are those around a name. Senders without nulls write blank texts: two orders of nobody in particular are not of
 one customer."""
-_WORDS: Final = ("raw_status", "raw_field")
-"""What others say, kept as they say it; but a status that is blank is none."""
+_WORDS: Final = ("raw_status", "raw_field", "currency")
+"""What others say, kept as they say it (a currency is protected, DQ-11); but a status that is blank is none."""
 _TRIMMED: Final = (*_CODES, *_NAMES)
 # Where a system that was given the alias may say it back.
 _ALIAS_FIELDS: Final = (ids.INTERNAL_NO, ids.ORDER_NO)
@@ -111,7 +111,7 @@ _ALIAS_FIELDS: Final = (ids.INTERNAL_NO, ids.ORDER_NO)
 
 def fact_of(topic: str, value: Mapping[str, Any], digest: int) -> Fact:
     """An accepted input event as a fact: its non-null fields, blank codes and names left out, no blanks around a code
-    or a name, the currency in capitals, an alias turned into the guid it stands for (ID-07).
+    or a name, an alias turned into the guid it stands for (ID-07).
 
     `digest`: crc32 of the payload, so that the same event id with other content can be told apart later."""
     fact = {name: field for name, field in value.items() if field is not None}
@@ -125,8 +125,6 @@ def fact_of(topic: str, value: Mapping[str, Any], digest: int) -> Fact:
     for name in _WORDS:
         if name in fact and (not fact[name] or fact[name].isspace()):
             del fact[name]
-    if "currency" in fact:
-        fact["currency"] = fact["currency"].upper()
     if "lines" in fact:
         fact["lines"] = [_trimmed(line) for line in fact["lines"]]
     for kind in _ALIAS_FIELDS:

@@ -8,6 +8,7 @@ import pytest
 
 from streams.domain import ids
 from streams.domain.events import fact_of, primary_code
+from streams.domain.order import money
 
 GUID = ids.order_guid("douyin", "692", 1_769_220_000_000)
 ALIAS = ids.alias18(GUID)
@@ -73,9 +74,12 @@ def test_blanks_around_a_name_are_no_part_of_it(field: str) -> None:
 
 
 @pytest.mark.rule("FIN-07")
+@pytest.mark.rule("DQ-11")
 @pytest.mark.parametrize("said", ["CNY ", " cny", "cny"])
-def test_a_currency_is_the_same_however_it_is_written(said: str) -> None:
-    assert fact("payments", currency=said)["currency"] == "CNY"
+def test_a_currency_stays_as_it_was_told_and_is_the_same_however_it_is_written(said: str) -> None:
+    told = fact("payments", currency=said)
+    assert told["currency"] == said
+    assert money.refusal("CNY", told) is None
 
 
 @pytest.mark.rule("INV-01")
