@@ -99,7 +99,7 @@ PAID_TYPES: Final = frozenset({"payment_succeeded", "deposit_paid", "balance_pai
 
 _CODES: Final = (*ids.KINDS, "channel")
 """Blanks around a code are those of the file or form that it was read from: the order is the same."""
-_NAMES: Final = ("customer_id", "warehouse", "to_warehouse", "sku", "activity")
+_NAMES: Final = ("customer_id", "warehouse", "to_warehouse", "sku", "activity", "target")
 """So are those around a name. Senders without nulls write blank texts: two orders of nobody in particular are not of
 one customer."""
 _WORDS: Final = ("raw_status", "raw_field", "currency")
@@ -148,8 +148,8 @@ def fact_of(topic: str, value: Mapping[str, Any], digest: int) -> Fact:
 
 def _trimmed(line: dict[str, Any]) -> dict[str, Any]:
     """A line of an order or a cart without blanks around its SKU."""
-    sku = line["sku"].strip()
-    return line if sku == line["sku"] else {**line, "sku": sku}
+    sku = line.get("sku")
+    return line if not sku or sku == (bare := sku.strip()) else {**line, "sku": bare}
 
 
 def primary_code(fact: Mapping[str, Any]) -> ids.Code | None:

@@ -83,6 +83,9 @@ def _time(value: Any) -> str | None:
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAMES: Final = ("sku", "warehouse", "channel", "activity")
+_CODES: Final = frozenset({*_NAMES, "courier"})
+_LISTS: Final = frozenset({"skus", "alternatives", "nearby"})
 _TIMES: Final = frozenset({"starts_at", "ends_at", "next_batch_at"})
 
 
@@ -93,6 +96,17 @@ def _moment(value: Any) -> Any:
     except ValueError:
         return value
     return value if moment is None or moment.tzinfo is None else (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _read(name: str, value: Any) -> Any:
+    """A field as it is meant: times as text, and names without the blanks of the form they were written in."""
+    if name in _TIMES:
+        return _moment(value)
+    if name in _CODES:
+        return value.strip() if type(value) is str else value
+    if name in _LISTS and type(value) is list:
+        return [item.strip() if type(item) is str else item for item in value]
+    return value
 
 
 def _words(most: int) -> Check:
@@ -140,12 +154,6 @@ _REFERENCES: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, Check]]]] = 
     ),
 }
 """Kind -> what it needs, and the checks of its fields; `sku`, `warehouse` and `channel` are words."""
-_NAMES: Final = ("sku", "warehouse", "channel", "activity")
-
-
-def _trimmed(name: str, field: Any) -> Any:
-    """A name without the blanks around it, as events have theirs; a blank one is wrong, not left out."""
-    return field.strip() or field if name in _NAMES and type(field) is str else field
 
 
 def routes(fact: Mapping[str, Any]) -> Routes | str:
@@ -156,7 +164,7 @@ def routes(fact: Mapping[str, Any]) -> Routes | str:
         return f"value is {wrong}"
     if not isinstance(value, dict):
         return "value is not a JSON object"
-    value = {name: _moment(field) if name in _TIMES else _trimmed(name, field) for name, field in value.items()}
+    value = {name: _read(name, field) for name, field in value.items()}
     kind = fact["event_type"]
     if kind == "quota_set":
         return _quota(fact, value)
@@ -247,7 +255,7 @@ def _activity(fact: Mapping[str, Any], value: dict[str, Any]) -> Routes | str:
         "freeze_per_1000": round((1 if ratio is None else ratio) * 1_000),
         "flash": bool(value.get("flash")),
     }
-    return [_message(fact, sku, kept) for sku in dict.fromkeys(map(str.strip, skus))]
+    return [_message(fact, sku, kept) for sku in dict.fromkeys(skus)]
 
 
 def _message(fact: Mapping[str, Any], sku: str, kept: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:

@@ -293,7 +293,7 @@ def _settled(
 ) -> Decision:
     """ID-04: a person has closed the alert about a code of another order; `new` and `changed` as in `_fold`."""
     decision, reason = audit.REFUSED, "no code of that alert was refused"
-    if codes.settle(new, fact["order_guid"], fact["target"], at):
+    if codes.settle(new, fact["order_guid"], fact.get("target") or "", at):
         decision, reason, changed = audit.ACCEPTED, "its alert was closed", True
     sends = _follow(state, new, fact, NOTE, now, settings) if changed else ()
     row = audit.row(fact, "ID-04", decision, audit.text(state), audit.text(new), reason)

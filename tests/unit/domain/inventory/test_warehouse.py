@@ -9,7 +9,7 @@ import pytest
 
 from streams.domain.inventory import change, messages
 from streams.domain.inventory.references import routes
-from tests.unit.domain.inventory.shop import MINUTE, SKU, T0, Shop
+from tests.unit.domain.inventory.shop import DAY, MINUTE, SKU, T0, Shop
 
 
 def shop(units: int = 10) -> Shop:
@@ -289,6 +289,20 @@ def test_operations_load_stock_without_an_alert_and_twice_is_once() -> None:
     assert it.stock.sales == 5
     assert not it.out(messages.ALERTS)
     assert it.adds_up()
+
+
+@pytest.mark.rule("INV-01")
+def test_blanks_around_names_that_operations_write_are_no_part_of_them() -> None:
+    it = Shop()
+    stock = {"kind": "stock", "sku": f"{SKU} ", "warehouse": " hz", "quantity": 9}
+    assert told(it, "reference_set", stock) == [None]
+    fest = {"activity": "fest ", "skus": [f" {SKU}"], "starts_at": T0, "ends_at": T0 + DAY}
+    assert told(it, "activity_set", fest, at=1) == [None]
+    nearby = {"kind": "alternative", "sku": SKU, "nearby": ["hz "]}
+    assert told(it, "reference_set", nearby, at=2) == [None]
+    assert (list(it.stock.warehouses), list(it.stock.activities)) == (["hz"], ["fest"])
+    assert it.stock.alternatives is not None
+    assert it.stock.alternatives["nearby"] == ["hz"]
 
 
 @pytest.mark.rule("CUS-05")
