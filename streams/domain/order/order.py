@@ -253,7 +253,7 @@ def _follow(
         oversold.follow(guid, state, new, sends, at)
     if moved and settings.pushes:
         pushes.follow(state, new, fact, meaning, settings.pushes, sends)
-    if moved or new.flags != state.flags:
+    if moved or new.flags != state.flags or new.marks is not state.marks:
         sla.watch(guid, new, at, now, settings.nodes, sends)
     aside = new.aside
     if aside is not None:

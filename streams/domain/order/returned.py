@@ -70,6 +70,11 @@ def is_turned(state: OrderState) -> bool:
     return max(moves, default=at) <= at
 
 
+def is_home(state: OrderState) -> bool:
+    """Whether its parcel is back, and no courier has to move it any more."""
+    return CAME_BACK in state.marks and is_turned(state)
+
+
 def left_at(state: OrderState) -> int | None:
     """When goods left by the word of warehouse or courier, ms after the creation: a buyer's confirmation alone proves
     no shipment."""

@@ -6,7 +6,7 @@
 
 An SLA that is just reached does not count as passed. It runs by event time from the entry into the node; each newer
 word of a node in a loop (a scan in transit, a label printed once more) is an entry. The alerts close when the order
-leaves the node or ends, and raise once per entry.
+leaves the node or ends, and raise once per entry; that of ST-10 closes too when the parcel is back with its sender.
 
 What a worker reads late - it was away, its source was, or somebody plays years of history - is two things. Late by
 more than the SLA, the order gets the SLA once more from now: its next event most likely stands behind in the same
@@ -27,7 +27,7 @@ from streams.domain.order import parked
 from streams.domain.order.flags import CLOSED, REFUNDED, is_unproven
 from streams.domain.order.lanes import review_of
 from streams.domain.order.node_records import ABNORMAL, OVERDUE, NodeRecord, NodeRecords
-from streams.domain.order.returned import is_turned
+from streams.domain.order.returned import is_home, is_turned
 from streams.domain.order.state import OrderState, Wait
 from streams.domain.order.stock import Send
 from streams.domain.rules.nodes import NODE_RANK, NODE_STEP, NODES, STEPS
@@ -85,6 +85,9 @@ def watch(guid: str, state: OrderState, at: int, now: int, records: NodeRecords,
     begun, wake = entered(state), None
     if wait is not None:
         if wait.node == state.node and wait.entered == begun:
+            if wait.raised & ABNORMAL and is_home(state):
+                close(guid, ABNORMAL, at, sends)
+                state.wait = wait._replace(raised=wait.raised & ~ABNORMAL)
             return
         if wait.raised:
             close(guid, wait.raised, at, sends)
@@ -122,8 +125,9 @@ def fire(guid: str, state: OrderState, at: int, records: NodeRecords, sends: lis
             if not raised & bit:
                 review = review_of(state)
                 about = (records.of(review) if review else None) or record
-                said = _finding(guid, state, at, bit, about, records.phones)
-                sends.append((messages.ALERTS, f"{_RULES[bit]}/{guid}", said))
+                if bit != ABNORMAL or not is_home(state):
+                    said = _finding(guid, state, at, bit, about, records.phones)
+                    sends.append((messages.ALERTS, f"{_RULES[bit]}/{guid}", said))
                 raised |= bit
                 due = due + limits[n + 1][0] - limit if n + 1 < len(limits) else None
                 break

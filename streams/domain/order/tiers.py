@@ -61,7 +61,7 @@ def view(state: OrderState) -> dict[str, str]:
     if state.flags & _OVER:
         return {**tiers, **_ended(state, tiers)}
     if returned.is_turned(state):
-        tiers = {**tiers, "business": "returned" if returned.CAME_BACK in state.marks else "returning"}
+        tiers = {**tiers, "business": "returned" if returned.is_home(state) else "returning"}
     return tiers
 
 

@@ -22,9 +22,11 @@ from tests.unit.domain.order.facts import (
     Run,
     created,
     fact,
+    mapped,
     next_due,
     paid,
     refunded,
+    says,
 )
 
 SETTINGS = OrderSettings(nodes=data.node_records())
@@ -81,6 +83,19 @@ def test_8_h_without_a_scan_is_abnormal_and_a_scan_closes_it() -> None:
     order.tell(fact("couriers", "scanned", scan + 9 * HOUR))
     assert order.alerts() == {"ST-15": "close", "ST-10": "close"}
     assert findings(order.wait_until(scan + 13 * HOUR + 1)) == [("open", f"ST-15/{GUID}")]
+
+
+@pytest.mark.rule("ST-10")
+@pytest.mark.parametrize(("back_after", "found"), [(5 * HOUR, []), (9 * HOUR, ["open", "close"])])
+def test_nobody_is_to_call_the_courier_about_a_parcel_that_is_back(back_after: int, found: list[str]) -> None:
+    scan = PAID + HOUR
+    order = run(paid(PAID), fact("couriers", "scanned", scan, waybill_no="W1"))
+    back = says("couriers", "4", scan + back_after, mapped(axis="return:signed"), waybill_no="W1")
+    order.tell(back)
+    order.wait_until(scan + DAY)
+    assert [do for do, key in findings(order.sent) if key == f"ST-10/{GUID}"] == found
+    order.tell(fact("couriers", "scanned", scan + 2 * DAY, waybill_no="W1"))
+    assert ("open", f"ST-10/{GUID}") in findings(order.wait_until(scan + 3 * DAY)), "sent again, and it stands still"
 
 
 @pytest.mark.rule("ST-10")
