@@ -6,7 +6,9 @@ One row per order:
     confirmed   first word of the customer or their channel
     damaged     first word that the parcel was not intact
     objected    answers to calls that were neither this nor a confirmation, the first ones
-    disputed    a refund or an after-sales case was asked for, the shop closed the order, or the parcel was damaged
+    disputed    money was paid back, the shop closed the order, or the parcel was damaged
+    wished      [first, last] time that a refund or an after-sales case was asked for
+    withdrawn   last time that this was withdrawn
     complained  complaints, the first ones
     tickets     cases of customer service: {code: [last opened, last closed]}
     auto        the courier's signature completes the orders of this channel (LOG-13)
@@ -19,9 +21,9 @@ link goes out at the signature, a call after more than 24 hours without a word, 
 parcel that came damaged, and any answer but a confirmation, is for people: no further call. After more than 7 days the
 delivery counts as confirmed, and the order is told so, once; not if something was in dispute by then: a refund, an
 after-sales case, an open ticket, a complaint since the signature, an answer since then that things are not well. A
-ticket that closes later ends the dispute then. An answer of before the signature is about another matter, and
-whoever gets a parcel after an answer, such as one sent again, may be called about it. What was said counts by its own
-time, so it makes no difference what is read first, or in one turn.
+ticket that closes later, or a wish that is withdrawn, ends the dispute then. An answer of before the signature is
+about another matter, and whoever gets a parcel after an answer, such as one sent again, may be called about it. What
+was said counts by its own time, so it makes no difference what is read first, or in one turn.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from typing import Any, Final
 
 from streams.domain.order.meanings import CONFIRM_TIMEOUT, CONFIRMED, answer_of
 from streams.domain.rules.nodes import RANK
-from streams.domain.status_map import masked
+from streams.domain.status_map import masked, says_closed
 
 from .settings import Settings
 from .watch import ALERTS, Send
@@ -61,7 +63,6 @@ _KINDS: Final = frozenset(
         "ticket_closed",
     }
 )
-_DISPUTES: Final = frozenset({"refund_requested", "refund_settled"})
 _AXES: Final = ("refund:", "aftersale:", "dispute:", "return:", "goods:")
 """Of status words that tell of a dispute, but for those that tell of none."""
 _SETTLED: Final = frozenset(
@@ -70,10 +71,13 @@ _SETTLED: Final = frozenset(
         *("return:cancelled", "goods:received"),
     }
 )
+_WITHDRAWN: Final = frozenset(
+    {"refund:withdrawn", "aftersale:withdrawn", "aftersale:canceled", "return:cancelled"},
+)
 _STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
 """Return axes that do not say that a parcel goes back."""
 _COMPLAINTS: Final = 16
-_TIMES: Final = ("signed", "confirmed", "damaged", "disputed", "auto", "whole")
+_TIMES: Final = ("signed", "confirmed", "damaged", "disputed", "auto", "whole", "withdrawn")
 _WORDS: Final = frozenset({"buyer_confirmed", "confirmation_scanned"})
 _SIGNED, _CONFIRMED = RANK["logistics_signed"], RANK["customer_signed"]
 
@@ -84,7 +88,9 @@ def concerns(fact: Fact, settings: Settings) -> bool:
         return True
     if settings.auto_complete and _completes(fact, settings):
         return True
-    return bool(fact.get("mapped")) and (rank_of(fact) >= _SIGNED or _is_disputed(fact) or _goes_back(fact))
+    return bool(fact.get("mapped")) and (
+        rank_of(fact) >= _SIGNED or _is_disputed(fact) or _is_withdrawn(fact) or _goes_back(fact)
+    )
 
 
 def _completes(fact: Fact, settings: Settings) -> bool:
@@ -100,6 +106,11 @@ def _is_disputed(fact: Fact) -> bool:
     return "closed" in mapped["flags"] or (axis is not None and axis.startswith(_AXES) and axis not in _SETTLED)
 
 
+def _is_withdrawn(fact: Fact) -> bool:
+    """A status word of the shop that what its customer asked for is off."""
+    return fact.get("topic") == "orders" and (fact.get("mapped") or {}).get("axis") in _WITHDRAWN
+
+
 def _goes_back(fact: Fact) -> bool:
     """The courier's word that the parcel is on its way back, or back: as good as a complaint."""
     axis = (fact.get("mapped") or {}).get("axis")
@@ -113,8 +124,13 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
     new, sends = dict(row or {}), list[Send]()
     if settings.auto_complete and _completes(fact, settings):
         new["auto"] = at
-    if kind in _DISPUTES or _is_disputed(fact):
+    if kind == "refund_settled" or (topic == "orders" and says_closed(fact)):
         new["disputed"] = min(at, new.get("disputed", at))
+    elif kind == "refund_requested" or _is_disputed(fact):
+        first, last = new.get("wished", (at, at))
+        new["wished"] = [min(at, first), max(at, last)]
+    if _is_withdrawn(fact):
+        new["withdrawn"] = max(at, new.get("withdrawn", at))
     if is_signed(fact):
         if at < new.get("signed", at + 1):
             new["signed"] = at
@@ -200,6 +216,10 @@ def _times_out_at(row: Row, settings: Settings) -> int | None:
             if closed is None or closed < opened:
                 return None
             until = max(until, closed)
+    if "wished" in row and row["wished"][0] <= until:
+        if row.get("withdrawn", 0) < row["wished"][1]:
+            return None
+        until = max(until, row["withdrawn"])
     said = [row[name] for name in ("confirmed", "damaged", "disputed") if name in row]
     said += [at for at in (*row.get("complained", ()), *_objections(row)) if at >= signed]
     return None if any(at <= until for at in said) else until + 1
@@ -222,7 +242,7 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     """(when, what) may come next, in no order."""
     last: int = max(row.get(name, 0) for name in _TIMES)
     objected = _objections(row)
-    last = max(last, *row.get("complained", ())[-1:], *objected[-1:], 0)
+    last = max(last, *row.get("complained", ())[-1:], *objected[-1:], *row.get("wished", ())[-1:], 0)
     if "tickets" in row:
         last = max(last, *(at for times in row["tickets"].values() for at in times if at is not None))
     yield last + settings.kept_ms, FORGET

@@ -259,6 +259,34 @@ def test_a_dispute_or_return_that_the_shop_tells_of_holds_the_timeout(
     assert timeouts(it.wait(20 * DAY)) == ([] if is_disputed else [OVER])
 
 
+WITHDRAWN: dict[str, Any] = SHOP_DONE | {"state": None, "axis": "refund:withdrawn"}
+
+
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(
+    ("asked", "withdrawn", "over"),
+    [
+        ([DAY], [2 * DAY], OVER),
+        ([DAY], [9 * DAY], 9 * DAY + 1),
+        ([DAY, 3 * DAY], [2 * DAY], None),
+        ([DAY, 3 * DAY], [2 * DAY, 4 * DAY], OVER),
+        ([DAY], [], None),
+        ([], [DAY], OVER),
+    ],
+)
+@pytest.mark.parametrize("kind", ["refund_requested", "status_changed"])
+def test_a_refund_that_its_buyer_withdraws_is_no_dispute_any_more(
+    asked: list[int], withdrawn: list[int], over: int | None, kind: str
+) -> None:
+    said = {"mapped": REFUNDING} if kind == "status_changed" else {}
+    words = [*((at, kind, said) for at in asked), *((at, "status_changed", {"mapped": WITHDRAWN}) for at in withdrawn)]
+    for order in (sorted(words, key=lambda word: word[0]), sorted(words, key=lambda word: -word[0])):
+        it = Asked().signed()
+        for at, name, fields in order:
+            it.say("orders", name, at, **fields)
+        assert timeouts(it.wait(20 * DAY)) == ([] if over is None else [over])
+
+
 @pytest.mark.rule("LOG-15")
 @pytest.mark.parametrize("result", ["no_answer", "busy"])
 def test_a_call_that_reached_nobody_is_no_dispute(result: str) -> None:
