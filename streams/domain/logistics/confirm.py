@@ -14,6 +14,7 @@ One row per order:
     auto        the courier's signature completes the orders of this channel (LOG-13)
     asked       what was sent: link, call 1, call 2, timeout
     whole       when the last of several parcels was signed or came back, or is given up
+    back        last time that its courier said that the parcel goes back, or is back: of one alone nobody is asked then
     over        when the order was closed, or all its money was back: nobody is asked any more
 
 An order of several parcels is delivered with the last of them: until then nobody is asked, and no time runs out. The
@@ -151,6 +152,8 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
             if new.get("confirmed", at) <= at:
                 sends.append(_objection(fact["order_guid"], fact["result"], at))
     elif kind == "complaint" or _goes_back(fact):
+        if kind != "complaint":
+            new["back"] = max(at, new.get("back", at))
         new["complained"] = sorted({*new.get("complained", ()), at})[:_COMPLAINTS]
     elif kind in ("ticket_opened", "ticket_closed"):
         _ticket(new, fact.get("ticket_code") or "", int(kind == "ticket_closed"), at)
@@ -252,6 +255,8 @@ def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
     over = None if TIMEOUT in asked else _times_out_at(row, settings)
     if over is not None:
         yield over, TIMEOUT
+    if "whole" not in row and row.get("back", row["signed"] - 1) >= row["signed"]:
+        return
     if "confirmed" in row or "damaged" in row or "over" in row or any(at >= _since(row) for at in objected):
         return
     for what, after in ((LINK, 0), (FIRST, settings.call_ms + 1), (SECOND, settings.call_again_ms + 1)):

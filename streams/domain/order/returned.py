@@ -33,6 +33,7 @@ TURNED: Final = "turned"
 _STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
 """Axes of a return that do not say so."""
 _REFUSED: Final = "delivery:refused"
+_AWAITED: Final = (SHIPPED, LOGISTICS_SIGNED)
 _CARRIED: Final = NODE_NUMBER["picked_up"]
 CARRY: Final = ("couriers", "wms")
 """Topics of those who have parcels in their hands."""
@@ -60,10 +61,10 @@ def turn(state: OrderState, at: int) -> bool:
 
 
 def is_turned(state: OrderState) -> bool:
-    """Whether the order's parcel was refused, goes back or is back, and neither it nor one sent in its place has moved
-    since. Of several parcels one does not say so of the others."""
+    """Whether the order's parcel was refused, goes back or is back, be it after its signature, and neither it nor one
+    sent in its place has moved since. Of several parcels one does not say so of the others."""
     at = state.marks.get(TURNED)
-    if at is None or state.rank != SHIPPED or sum(told <= at for told in state.waybills.values()) > 1:
+    if at is None or state.rank not in _AWAITED or sum(told <= at for told in state.waybills.values()) > 1:
         return False
     moves = [told for node, told in state.nodes.items() if node >= _CARRIED]
     moves += [told[0] for told in state.arrivals.values()]  # when each was picked up

@@ -259,6 +259,14 @@ def test_a_dispute_or_return_that_the_shop_tells_of_holds_the_timeout(
     assert timeouts(it.wait(20 * DAY)) == ([] if is_disputed else [OVER])
 
 
+@pytest.mark.rule("LOG-15")
+@pytest.mark.parametrize(("at", "calls"), [(2 * DAY, 1), (-HOUR, 2)])
+def test_nobody_is_called_about_a_parcel_that_went_back(at: int, calls: int) -> None:
+    word = data.status_maps().find("couriers", ("kuaidi100",), None, "4")
+    it = Asked().signed().wait(DAY + 1).say("couriers", "exception", at, mapped=word).wait(20 * DAY)
+    assert [kind for kind, *_ in it.requests] == ["confirm_link", *["voice_call"] * calls]
+
+
 WITHDRAWN: dict[str, Any] = SHOP_DONE | {"state": None, "axis": "refund:withdrawn"}
 
 

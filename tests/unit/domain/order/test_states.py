@@ -224,6 +224,8 @@ _BACK = says("couriers", "4", T0 + DAY, mapped(axis="return:signed"), event_type
         ([_REFUSED, fact("couriers", "out_for_delivery", T0 + 5 * HOUR), _BACK], "returned"),
         ([_REFUSED, fact("couriers", "signed", T0 + 5 * HOUR)], "please_confirm"),
         ([_REFUSED, fact("couriers", "scanned", T0 + 2 * HOUR, waybill_no="W2")], "out_for_delivery"),
+        ([fact("couriers", "signed", T0 + 5 * HOUR), _BACK], "returned"),  # taken back after all
+        ([fact("couriers", "signed", T0 + 2 * DAY), _BACK], "please_confirm"),
         ([_REFUSED, _BACK, fact("wms", "label_printed", T0 + 2 * DAY, waybill_no="W2")], "returned"),
         ([_REFUSED, _BACK, fact("couriers", "scanned", T0 + 2 * DAY, waybill_no="W2")], "on_the_way"),
         ([_REFUSED, _BACK, refunded(T0 + 2 * DAY, 30000)], "refunded"),
