@@ -37,9 +37,21 @@ _SERIES: Final[Mapping[str, tuple[Any, Records]]] = {
     invoices.SERIES: (data.tax(), invoices.records),
 }
 """Series -> its settings, and what makes its records."""
-_ALONE: Final[Mapping[str, int]] = {variance.SERIES: data.variance_reports().memory_days * calendar.DAY_MS}
-"""Series that are no row of days: each report has an index of its own, so none is too old beside another, in whatever
-order partitions come to them. -> how long it is kept, ms."""
+_ALONE: Final = frozenset(
+    {
+        variance.SERIES,
+        health.SERIES,
+        balance.SERIES,
+        unconfirmed.SERIES,
+        invoices.SERIES,
+        match.AUDITS,
+        repair.SERIES,
+    }
+)
+"""Series in which no other period stands in for a silent partition: each report has an index of its own. So none is too
+old beside another, however far apart the partitions are that come to them in a backlog."""
+_MEMORY_MS: Final = data.report_memory_days() * calendar.DAY_MS
+"""How long a report in _ALONE is kept."""
 _TELL: Final[Mapping[str, Callable[..., Any]]] = {
     quality.SERIES: quality_record.tell,
     variance.SERIES: variance.tell,
@@ -65,7 +77,7 @@ def fold(ctx: Context, key: bytes | None, part: dict[str, Any]) -> None:
     index = ctx[INDEX].get(_index(series, period), assembly.EMPTY)
     _apply(ctx, series, period, part["at"], assembly.step(index, _get(ctx, series), part, _SERIES[series][0]))
     if series in _ALONE and ctx.timers.due(END, f"{series}\0{period}") is None:
-        ctx.timers.set(END, f"{series}\0{period}", ctx.now + _ALONE[series])
+        ctx.timers.set(END, f"{series}\0{period}", ctx.now + _MEMORY_MS)
 
 
 @reports.on_timer

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from streams.domain import calendar
-from streams.domain.report.health import HealthReports
+from streams.domain.report.health import FACTS, SERIES, HealthReports, part
 from streams.domain.report.settings import ReportError
 from streams.domain.rules import data
-from tests.scenarios.play import Played
+from tests.scenarios.play import Played, run
 from tests.scenarios.test_channels import Shop
 
 T0 = calendar.at(2026, 1, 31, 9)
@@ -155,3 +155,17 @@ def test_a_month_whose_only_failure_came_after_all_in_the_next_is_told_all_the_s
     desk.until(DUE + HOUR)
     assert [row["rows"] for row in desk.reports()] == ["[]"]
     assert not [row for row in desk.out("dead-letters") if row["stage"] == "rule"]
+
+
+@pytest.mark.rule("FIN-09")
+def test_partitions_that_are_months_apart_add_up_to_one_report_of_each_month() -> None:
+    desk, months = Desk(), ("2026-01", "2026-02", "2026-03")
+    for place in ("ledger/0", "ledger/1"):  # each in turn through its backlog
+        for month in months:
+            due = data.health_reports().due(month)
+            counts = {"tmall": {"created": 2, "split": 0, "split_ms": 0, "abnormal": 1}}
+            desk.runner.send(FACTS, part(month, place, counts, due, due), SERIES)
+            run(desk.runner)
+    desk.until(calendar.at(2026, 4, 5))
+    last = {row["period"]: json.loads(row["rows"]) for row in desk.reports()}
+    assert {month: last[month][0]["created"] for month in months} == dict.fromkeys(months, 4)

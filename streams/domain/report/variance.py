@@ -44,14 +44,12 @@ Send = tuple[str, str, dict[str, Any]]
 @dataclass(frozen=True, slots=True)
 class VarianceReports:
     """The report goes out when all partitions have told their part, or after `grace_ms`. What comes late waits
-    `late_ms` for more, then the part is told again, for `kept_days`. More than `limit_per_1000` of the GMV fails. A
-    total that is told `memory_days` after its first is compared as if it were the first."""
+    `late_ms` for more, then the part is told again, for `kept_days`. More than `limit_per_1000` of the GMV fails."""
 
     grace_ms: int
     late_ms: int
     kept_days: int
     limit_per_1000: int
-    memory_days: int
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> VarianceReports:
@@ -63,10 +61,7 @@ class VarianceReports:
         numbers = [getattr(found, name) for name in cls.__slots__]
         if not all(type(number) is int for number in numbers):
             raise ReportError("report of variances: a number is none")
-        if (
-            min(found.grace_ms, found.late_ms, found.kept_days, found.memory_days) < 1
-            or not 0 <= found.limit_per_1000 <= 1000
-        ):
+        if min(found.grace_ms, found.late_ms, found.kept_days) < 1 or not 0 <= found.limit_per_1000 <= 1000:
             raise ReportError("report of variances: a number out of range")
         return found
 

@@ -28,7 +28,7 @@ from streams.domain.quality.settings import QualityReports
 from streams.domain.report.balance import BalanceReports
 from streams.domain.report.health import HealthReports
 from streams.domain.report.repair import RepairReports
-from streams.domain.report.settings import StockReports
+from streams.domain.report.settings import ReportError, StockReports
 from streams.domain.report.unconfirmed import UnconfirmedReports
 from streams.domain.report.variance import VarianceReports
 from streams.domain.risk.settings import Settings as RiskSettings
@@ -224,6 +224,15 @@ def match_reports(path: Path = FOLDER / "reports.json") -> MatchReports:
 def variance_reports(path: Path = FOLDER / "reports.json") -> VarianceReports:
     """By how much GMV and booked amount may differ."""
     return VarianceReports.parse(_read(path)["variance"])
+
+
+@cache
+def report_memory_days(path: Path = FOLDER / "reports.json") -> int:
+    """How long what was told of a month or period is kept. ReportError if it is no number of days."""
+    days = _read(path)["memory_days"]
+    if type(days) is not int or days < 1:
+        raise ReportError("reports: memory_days is a whole number from 1")
+    return days
 
 
 @cache

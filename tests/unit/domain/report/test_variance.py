@@ -57,7 +57,7 @@ def test_a_total_is_of_its_channel_and_currency_alone() -> None:
 
 @pytest.mark.parametrize("wrong", [{"grace_ms": 0}, {"limit_per_1000": 1001}, {"kept_days": "7"}, {"more": 1}])
 def test_a_number_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
-    good = {"grace_ms": 1, "late_ms": 1, "kept_days": 1, "limit_per_1000": 5, "memory_days": 1}
+    good = {"grace_ms": 1, "late_ms": 1, "kept_days": 1, "limit_per_1000": 5}
     assert VarianceReports.parse(good).limit_per_1000 == data.variance_reports().limit_per_1000
     with pytest.raises(ReportError):
         VarianceReports.parse({**good, **wrong})
