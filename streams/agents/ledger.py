@@ -38,8 +38,9 @@ STATED = ledger.table("stated")
 HEALTH: Final = ledger.table("health")
 SUMS: Final = ledger.table("sums")
 
-TIMER, BOOK, MONTH = "order", "book", "month"
-"""Kinds of timers: an order's, a part about a total that is told again, and about the channels' month."""
+TIMER, BOOK, MONTH, LOCK = "order", "book", "month", "lock"
+"""Kinds of timers: an order's, a part about a total that is told again, about the channels' month, about a month that a
+configured date locks."""
 LAST: Final = "last"
 """Key of the last month that was closed."""
 _SETTINGS = data.ledger()
@@ -50,6 +51,8 @@ _VARIANCE: Final = data.variance_reports()
 
 @ledger.fold
 def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
+    if _SETTINGS.locks and LOCK not in ctx.memo:
+        _await_locks(ctx)
     if rules.concerns(fact):
         guid = fact["order_guid"]
         before = ctx[ORDERS].get(guid)
@@ -66,9 +69,7 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
             open_, days, at = ctx[OPEN].scan(), ctx[OPEN_DAYS].scan(), fact["event_time"]
             part = unconfirmed.part(open_, days, fact["period"], ctx.partition, at, _UNCONFIRMED)
             ctx.emit(unconfirmed.FACTS, unconfirmed.SERIES, part)
-            sums = ctx[SUMS].range(*balance.span(last, month))
-            for told in balance.parts(fact["period"], ctx.partition, sums, at):
-                ctx.emit(balance.FACTS, balance.SERIES, told)
+            _archive(ctx, last, month, at)
     elif fact["event_type"] == rules.STATED:
         _compare(ctx, fact)
 
@@ -80,6 +81,12 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
         return
     if kind == MONTH:
         _tell_health(ctx, key, due)
+        return
+    if kind == LOCK:
+        month = periods.month_of(key)
+        if month is not None and month > _closed(ctx):
+            before = (other for _, other in _SETTINGS.locks if other < month)
+            _archive(ctx, max([_closed(ctx), *before]), month, due)
         return
     row = ctx[ORDERS].get(key)
     if row is not None:
@@ -211,6 +218,22 @@ def _hold_open(ctx: Context, guid: str, before: dict[str, Any] | None, after: di
             ctx[OPEN_DAYS][day] = [orders + sign, amount + sign * row["total"]]
         else:
             del ctx[OPEN_DAYS][day]
+
+
+def _archive(ctx: Context, last: int, month: int, at: int) -> None:
+    """FIN-11: tell what was posted in the months behind `last` up to `month`, which are locked at `at` (ms)."""
+    sums = ctx[SUMS].range(*balance.span(last, month))
+    for told in balance.parts(periods.label_of(month), ctx.partition, sums, at):
+        ctx.emit(balance.FACTS, balance.SERIES, told)
+
+
+def _await_locks(ctx: Context) -> None:
+    """Months that configured dates will lock are archived then, not only when their closing is told."""
+    closed = _closed(ctx)
+    for since, month in _SETTINGS.locks:
+        if month > closed and since > ctx.now:
+            ctx.timers.set(LOCK, periods.label_of(month), since)
+    ctx.memo[LOCK] = True
 
 
 def _locked(ctx: Context) -> int:

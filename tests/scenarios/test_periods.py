@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import sys
 from collections import Counter
 from typing import Any
 
 import pytest
 
 from streams.domain import calendar
+from streams.domain.rules import data
 from tests.scenarios.test_ledger import DAY, FEBRUARY, HOUR, MINUTE, T0, Desk
 
 MARCH = calendar.at(2026, 3, 1)
@@ -51,3 +54,25 @@ def test_a_closing_archives_the_months_before_it_that_were_never_closed() -> Non
         for period, rows in found.items()
     }
     assert cash == {"2026-01": [(30_000, 0)], "2026-02": [(0, 10_000)], "2026-03": [(0, 500)]}
+
+
+@pytest.mark.rule("FIN-11")
+def test_a_month_that_a_configured_date_locks_is_archived_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = FEBRUARY - DAY
+    locks = ((lock, 2026 * 12), (MARCH - DAY, 2026 * 12 + 1))
+    settings = dataclasses.replace(data.ledger(), locks=locks)
+    monkeypatch.setattr(sys.modules["streams.agents.ledger"], "_SETTINGS", settings)
+
+    def archived(desk: Desk) -> dict[str, int]:
+        reports = {row["period"]: json.loads(row["rows"]) for row in desk.out("reports") if row["name"] == "FIN-11"}
+        return {month: rows[0]["debit_minor"] if rows else 0 for month, rows in reports.items()}
+
+    desk = Desk("wechat_mini").paid(T0, 10_000).paid(lock - 1, 9_000).until(lock - 1)
+    assert archived(desk) == {}
+    desk.paid(lock, 5_000).paid(lock - 2, 1_000).until(lock + HOUR)
+    assert archived(desk) == {"2026-01": 19_000}
+    assert by_period(desk.entries("receipt", "adjustment")) == {"2026-01": 19_000, "2026-02": 6_000}
+    desk.close("2026-01", FEBRUARY + 2 * DAY).until(FEBRUARY + 3 * DAY)
+    assert archived(desk) == {"2026-01": 19_000}, "the closing is told of what was locked"
+    desk.paid(FEBRUARY + 4 * DAY, 5_000).until(MARCH)
+    assert archived(desk) == {"2026-01": 19_000, "2026-02": 11_000}

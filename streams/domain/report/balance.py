@@ -1,8 +1,8 @@
 """FIN-11: the trial balance of a month as it is closed, by account and currency: what is archived of it.
 
 Each partition of the ledger adds up its postings by month, and tells those of the month (see `assembly`) when a closing
-reaches it; if months before it were never closed, which are locked with it, those of each of them. What comes later for
-the month is booked in the next one, so nothing in it changes any more.
+reaches it, or a configured date locks it; if months before it were never closed, which are locked with it, those of
+each of them. What comes later for the month is booked in the next one, so nothing in it changes any more.
 
     sums    month, currency and account -> [postings, debited, credited], minor units
 """
