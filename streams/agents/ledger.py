@@ -13,7 +13,7 @@ from streams.domain import calendar
 from streams.domain import ledger as rules
 from streams.domain.currencies import code_of
 from streams.domain.ledger import periods
-from streams.domain.report import balance, health, unconfirmed, variance
+from streams.domain.report import assembly, balance, health, unconfirmed, variance
 from streams.domain.rules import data
 from streams.engine import Agent, Clock, Context
 from streams.engine.agent import TableSpec
@@ -68,7 +68,7 @@ def fold(ctx: Context, key: bytes | None, fact: dict[str, Any]) -> None:
             ctx[CLOSED][LAST] = ctx.memo[LAST] = month
             open_, days, at = ctx[OPEN].scan(), ctx[OPEN_DAYS].scan(), fact["event_time"]
             part = unconfirmed.part(open_, days, fact["period"], ctx.partition, at, _UNCONFIRMED)
-            ctx.emit(unconfirmed.FACTS, unconfirmed.SERIES, part)
+            ctx.emit(unconfirmed.FACTS, unconfirmed.SERIES, _of_all(ctx, part))
             _archive(ctx, last, month, at)
     elif fact["event_type"] == rules.STATED:
         _compare(ctx, fact)
@@ -149,7 +149,13 @@ def _compare(ctx: Context, fact: dict[str, Any]) -> None:
 def _tell(ctx: Context, key: str) -> None:
     fact = ctx[STATED][key]
     part = variance.part(fact, ctx[BOOKS].range(*variance.span(fact)), ctx.partition, ctx.now)
-    ctx.emit(unconfirmed.FACTS, variance.SERIES, part)
+    ctx.emit(variance.FACTS, variance.SERIES, _of_all(ctx, part))
+
+
+def _of_all(ctx: Context, part: dict[str, Any]) -> dict[str, Any]:
+    """A part that each partition tells, for all were asked."""
+    count = ctx.partitions(FACTS)
+    return part if count is None else {**part, assembly.OF: count}
 
 
 def _tell_again(ctx: Context, row: dict[str, Any]) -> None:

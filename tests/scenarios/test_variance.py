@@ -186,3 +186,15 @@ def test_what_is_kept_of_a_report_ends() -> None:
     assert not any(SERIES in key for name in ("index", "parts") for key in desk.runner.table("reports", name))
     desk.bi(10000, T0 + 403 * DAY)
     assert desk.alerts() == [("FIN-08/2026-01/wechat_mini", "closed")]
+
+
+@pytest.mark.rule("FIN-08")
+@pytest.mark.parametrize("days", [0, 3, 13])
+def test_a_report_goes_out_once_all_have_told_their_part_however_late_it_was_asked_for(days: int) -> None:
+    desk = Desk().sell("A").sell("B", at=T0 + 1).sell("C", at=T0 + 2)
+    desk.runner.advance(T0 + days * DAY + HOUR)
+    told = {"amount_minor": 30000, "currency": "CNY", "period": "2026-01-20", "channel": "wechat_mini"}
+    desk.say("finance", "bi_total", T0 + HOUR, "sycm", **told)
+    reports = [row for row in desk.out("reports") if row["name"] == "FIN-08"]
+    assert [json.loads(row["rows"])[0]["booked_minor"] for row in reports] == [30000]
+    assert not desk.alerts()

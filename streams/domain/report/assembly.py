@@ -4,9 +4,12 @@ A part is what one partition of an agent tells at the report's hour, on `report-
 
     {"series": "stock", "period": "2026-01-24", "due": ms, "at": ms, "place": "inventory/3", ...}
 
-A partition in which nothing happened for a day tells nothing. So nobody can know how many parts will come: the report
-goes out as soon as every partition that ever told a part has told this one, else when the grace is over, and once more
-for every part that comes later. For a partition that was silent its last part stands in: what was open there still is.
+Where every partition is asked at once, as by a closing, a part says of how many it is (`of`): the report goes out with
+the last of them. Of others a partition in which nothing happened for a day tells nothing, so nobody can know how many
+parts will come: the report goes out as soon as every partition that ever told a part has told this one, else when the
+grace is over. Either goes out once more for every part that comes later. For a partition that was silent its last part
+stands in: what was open there still is.
+
 In a backlog partitions come to a time days apart. So the last word of each is kept however old it is, and where an
 older one stands in for it in the newest report, that one is made again.
 
@@ -29,6 +32,9 @@ Part = Mapping[str, Any]
 Index = Mapping[str, Any]
 Get = Callable[[str], Any]
 """Row key -> part or None."""
+
+OF: Final = "of"
+"""Field of a part: how many there are in all."""
 
 EMPTY: Final[Index] = {"places": {}, "open": {}}
 
@@ -64,7 +70,8 @@ def step(index: Index, get: Get, part: Part, settings: Waiting) -> Outcome:
     entry = index["open"].get(period) or {"due": due, "places": [], "carried": {}, "out": False}
     told = entry["places"] if place in entry["places"] else [*entry["places"], place]
     spoke_before = any(last < period for last in known.values())  # else nobody knows yet who will speak
-    out = entry["out"] or (spoke_before and known.keys() <= {*told})
+    whole = len(told) >= part[OF] if OF in part else spoke_before and known.keys() <= {*told}
+    out = entry["out"] or whole
     carried = {name: other for name, other in entry["carried"].items() if name != place}
     still = {name: each for name, each in index["open"].items() if each["due"] > oldest}
     after = {
@@ -75,7 +82,8 @@ def step(index: Index, get: Get, part: Part, settings: Waiting) -> Outcome:
     if out:
         _gather(done, get, period, {place: part})
     else:
-        done.grace_over = due + settings.grace_ms
+        # Who asks late is answered as late: until then the parts of all are on their way.
+        done.grace_over = (max(due, part["at"]) if OF in part else due) + settings.grace_ms
     newer = _outdated(after, part)
     if newer is not None:
         done.index = _again(after, newer)

@@ -31,6 +31,7 @@ from .record import percent, record_of
 from .settings import ReportError
 
 SERIES: Final = "variance"
+FACTS: Final = "report-facts"
 NAME: Final = "FIN-08"
 ITEMS: Final = ("orders", "gmv", "discounts", "refunds", "unrecognised", "fees", "booked")
 
