@@ -67,7 +67,7 @@ def resolve(
     if data["name"] != before:
         notes.append(f"TAX-04: name {before!r} became {data['name']!r}")
     number = data.get(NUMBER)
-    if number is not None and len(number) == USCC_LENGTH:
+    if number is not None and len(number) == USCC_LENGTH and type_ == ENTERPRISE:
         data.setdefault("licence_no", number)  # since 2015 the unified code is the number of the licence, too
     rule = "TAX-01" if kind == SPECIAL else "TAX-03"
     missing = [name for name in settings.required[SPECIAL if kind == SPECIAL else type_] if not data.get(name)]

@@ -251,3 +251,11 @@ def test_numbers_that_make_no_sense_are_refused_by_name(change: dict[str, Any]) 
         Settings.parse({**DOCUMENT, **change}, 5)
     Settings.parse({**DOCUMENT, "memory_days": 136}, 5)
     assert replace(SETTINGS) == Settings.parse(DOCUMENT, SETTINGS.rounding_minor)
+
+
+@pytest.mark.rule("TAX-03")
+def test_the_number_of_a_person_is_no_business_licence() -> None:
+    person = {"type": "person", "name": "李雷", "tax_number": "11010519491231002X"}
+    found = buyer(person).buyer
+    assert (found["tax_number"], found.get("licence_no")) == ("11010519491231002X", None)
+    assert buyer(FIRM).buyer["licence_no"] == USCC
