@@ -138,8 +138,10 @@ def _heartbeat(out: Outcome, get: Get, channel: str, row: Row | None, fact: Mess
         gate.saved(out, channel, {**row, "watched": [*row["watched"], said.interface]})
     if said.interface not in (channel, fact["source"]) or said.interface not in row["watched"]:
         silence.heard(out, get, channel, said.interface, now, s)  # else it has been heard as whoever speaks
-    requests.reported(out, get, channel, said, at, now, s)
-    health.reported(out, get, channel, said, at, now, s)
+    event = f"{fact['source']}/{fact['event_id']}"
+    if not health.is_known(get, channel, said, at, event):
+        requests.reported(out, get, channel, said, at, now, s)
+        health.reported(out, get, channel, said, at, event, now, s)
     if said.stock_push:
         pushes.pushed(out, get, channel, at, now, s)
 

@@ -1,7 +1,7 @@
 """BRK-12: the share of good calls of an interface over the last 24 hours, and a warning below 99.5 %.
 
 Counted in steps of five minutes by event time, so a row has 289 of them at most. Shares are compared as whole numbers:
-exactly 99.5 % is good. Row: {"steps": [[begin, calls, errors], ...], "warned"}.
+exactly 99.5 % is good. Row: {"steps": [[begin, calls, errors], ...], "warned", "seen": [[at, event], ...]}.
 """
 
 from __future__ import annotations
@@ -13,9 +13,19 @@ from .settings import Settings
 from .values import Report
 
 RULE: Final = "BRK-12"
+SEEN: Final = 16
+"""Newest reports of an interface that are known again: one that is sent twice comes again soon."""
 
 
-def reported(out: Outcome, get: Get, channel: str, report: Report, at: int, now: int, settings: Settings) -> None:
+def is_known(get: Get, channel: str, report: Report, at: int, event: str) -> bool:
+    """Whether the figures of this heartbeat have been counted (ID-05)."""
+    row = get(HEALTH, place(channel, report.interface))
+    return row is not None and [at, event] in row.get("seen", ())
+
+
+def reported(
+    out: Outcome, get: Get, channel: str, report: Report, at: int, event: str, now: int, settings: Settings
+) -> None:
     """A heartbeat of `at` (ms) with figures about calls."""
     if not report.calls:
         return
@@ -24,7 +34,8 @@ def reported(out: Outcome, get: Get, channel: str, report: Report, at: int, now:
     steps = added(row["steps"], report, at, settings)
     calls, errors = sum(step[1] for step in steps), sum(step[2] for step in steps)
     bad = (calls - errors) * 1000 < calls * settings.health_per_mille
-    out.writes.append((HEALTH, key, {"steps": steps, "warned": bad}))
+    seen = sorted([*row.get("seen", ()), [at, event]])[-SEEN:]
+    out.writes.append((HEALTH, key, {"steps": steps, "warned": bad, "seen": seen}))
     if bad == row["warned"]:
         return
     alert, name = f"{RULE}/{channel}/{report.interface}", report.interface

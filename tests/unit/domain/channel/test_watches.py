@@ -266,6 +266,16 @@ def test_reports_that_come_out_of_order_add_up_the_same() -> None:
     assert one.tables["health"] == other.tables["health"]
 
 
+@pytest.mark.rule("BRK-10", "BRK-12", "ID-05")
+def test_a_report_that_is_told_twice_counts_once() -> None:
+    bad, good = beat(T0, calls(100, errors=50)), beat(T0 + 31_000, calls(9_901))
+    world = World().say(T0, bad).say(T0 + 1, bad).until(T0 + 30_000)
+    for later in range(SETTINGS.probes):
+        world.say(T0 + 31_000 + later, good)
+    assert world.actions("BRK-10") == ["open", "half_open"], "one good report is one"
+    assert world.actions("BRK-12") == ["open", "close"], "50 of 10,001 calls failed"
+
+
 # -- INV-12 -----------------------------------------------------------------------------------------------------------
 
 NO_API = {"kind": "channel", "channel": "douyin", "api": False}
