@@ -2,7 +2,7 @@
 
 A reader never raises for a line: what cannot be read comes out as a `BadLine` with file, line number and reason, and
 the next line follows. Times (`at`, `*_at`, `*_time`) may be ISO 8601 text with an offset; they become integer
-milliseconds UTC.
+milliseconds UTC. Of fields that are no event's, which nobody reads, any text will do.
 A record that is no event can be written by its bytes, `{"topic": "payments", "bytes": "<base64>"}`, and goes out as it
 stands: a capture of undecodable records can be played again.
 """
@@ -29,6 +29,8 @@ from streams.errors import OmsError
 _MARK = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+TIME_FIELDS = frozenset({"event_time", "promised_ship_at", "promised_delivery_at"})
+"""Times of the input topics' schemas."""
 # The codes an order can be known by, the most telling first: the key `oms publish` gives a record. All events that name
 # the same code meet in one partition in the order they were sent; the rest is the identity agent's work.
 KEY_FIELDS = (
@@ -145,19 +147,24 @@ def _bytes_line(file: str, number: int, content: dict[str, Any], text: bytes) ->
     return Line(file, number, content["topic"], {}, text, key if type(key) is str else None, payload)
 
 
-def times_to_ms(value: dict[str, Any], inside: str = "") -> None:
-    """Turn ISO 8601 times of a JSON object into integer milliseconds UTC, in place. Raises ValueError."""
+def times_to_ms(value: dict[str, Any], *, inside: bool = False) -> None:
+    """Turn ISO 8601 times of a JSON object into integer milliseconds UTC, in place. Raises ValueError for one of
+    TIME_FIELDS that is none."""
     for name, item in value.items():
         kind = type(item)
         if kind is str:
             if name.endswith(("_time", "_at")) or name == "at":
-                value[name] = parse_time(item, inside + name)
+                try:
+                    value[name] = parse_time(item, name)
+                except ValueError:
+                    if name in TIME_FIELDS and not inside:
+                        raise
         elif kind is dict:
-            times_to_ms(item, f"{inside}{name}.")
+            times_to_ms(item, inside=True)
         elif kind is list:
-            for index, element in enumerate(item):
+            for element in item:
                 if type(element) is dict:
-                    times_to_ms(element, f"{inside}{name}[{index}].")
+                    times_to_ms(element, inside=True)
 
 
 def parse_time(text: str, name: str = "time") -> int:

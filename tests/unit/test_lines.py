@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
 
+from streams import topology
 from streams.errors import OmsError
-from streams.lines import BadLine, Line, code_of, parse_line, parse_time, parse_until, read_lines
+from streams.lines import TIME_FIELDS, BadLine, Line, code_of, parse_line, parse_time, parse_until, read_lines
 
 
 def good(text: str) -> Line:
@@ -35,6 +37,23 @@ def test_times_with_an_offset_become_milliseconds_at_any_depth() -> None:
     assert value["text"] == "2026-01-24T10:00:00Z"
     assert value["lines"] == [{"at": 1500}]
     assert value["x"] == {"y_at": 0}
+
+
+def test_text_in_a_field_that_is_no_events_is_no_wrong_time() -> None:
+    value = good(
+        '{"topic": "orders", "value": {"event_time": 5, "ingest_time": "2026-01-24 10:00:06", "deliver_at": "the door",'
+        '"lines": [{"sku": "A", "event_time": "noon"}]}}'
+    ).value
+    assert value["ingest_time"] == "2026-01-24 10:00:06"
+    assert value["deliver_at"] == "the door"
+    assert value["lines"][0]["event_time"] == "noon"
+
+
+def test_the_times_of_events_are_those_of_the_schemas() -> None:
+    loaded = topology.load()
+    schemas = [loaded.schema(name) for name, topic in loaded.topics.items() if topic.is_input]
+    fields = [field for schema in schemas if isinstance(schema, dict) for field in schema["fields"]]
+    assert {field["name"] for field in fields if "timestamp-millis" in json.dumps(field)} == TIME_FIELDS
 
 
 def test_times_before_the_epoch_and_below_the_millisecond_are_exact() -> None:
