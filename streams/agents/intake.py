@@ -11,7 +11,7 @@ from streams.domain.events import INPUT_TOPICS, SPECS, Fact, fact_of, primary_co
 from streams.domain.inventory import breaker, references
 from streams.domain.ledger import periods
 from streams.domain.logistics.waybill import kept_name
-from streams.domain.order.meanings import ANSWER
+from streams.domain.order.meanings import ANSWER, ANSWERED
 from streams.domain.protected.cleaning import clean
 from streams.domain.protected.seal import SEAL
 from streams.domain.risk import chats
@@ -89,8 +89,9 @@ def _fold(ctx: Context, maps: StatusMaps, unread: dict[str, int], value: dict[st
     raw_status = fact.get("raw_status")
     if raw_status is not None:
         _map(ctx, maps, topic, fact, raw_status)
-    if fact["event_type"] == "voice_call_result" and fact.get("result"):
-        answer = _ANSWERS.get(fact["result"].strip().casefold())
+    result = fact.get("result")
+    if result and fact["event_type"] in ANSWERED:
+        answer = _ANSWERS.get(result.strip().casefold())
         if answer is not None:
             fact[ANSWER] = answer
     if "invoice" in fact:

@@ -286,6 +286,18 @@ def test_case_19_an_answer_counts_in_whatever_words_the_caller_has_for_it(
     assert json.loads(shop.out("audit-log")[-1]["raw"])["result"] == result
 
 
+@pytest.mark.rule("LOG-14", "LOG-15", "FIN-01")
+@pytest.mark.parametrize(
+    ("result", "state", "told"),
+    [("破损", "logistics_signed", ["LOG-15"]), ("确认收货", "customer_signed", []), ("scanned", "customer_signed", [])],
+)
+def test_case_19_who_scans_the_code_and_says_damaged_does_not_confirm(result: str, state: str, told: list[str]) -> None:
+    shop, names = delivered("D1"), {"channel": "douyin", "order_no": "D1"}
+    shop.say("service", "confirmation_scanned", T0 + 26 * HOUR, "page", result=result, **names)
+    assert shop.out("order-states")[-1]["state"] == state
+    assert [row["rule"] for row in shop.out("alerts") if row["rule"] == "LOG-15"] == told
+
+
 @pytest.mark.rule("LOG-15")
 def test_case_19_a_ticket_that_is_closed_lets_the_time_run_out() -> None:
     names = {"channel": "douyin", "order_no": "D1", "ticket_code": "AS-1"}

@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streams.domain.order.meanings import CONFIRM_TIMEOUT, CONFIRMED, answer_of
+from streams.domain.order.meanings import CALL, CONFIRM_TIMEOUT, CONFIRMED, DAMAGED, SCAN, answer_of
 from streams.domain.rules.nodes import RANK
 from streams.domain.status_map import masked, says_closed
 
@@ -45,17 +45,15 @@ Row = dict[str, Any]
 REQUESTS: Final = "customer-requests"
 ORDERS: Final = "order-facts"
 LINK, FIRST, SECOND, TIMEOUT, FORGET = "link", "call 1", "call 2", "timeout", "forget"
-DAMAGED: Final = "damaged"
-"""Answer of a voice_call_result: the parcel was not intact."""
 TICKETS: Final = 16
 """Tickets of an order that are watched; the row must not grow without end."""
 
 _KINDS: Final = frozenset(
     {
         "buyer_confirmed",
-        "confirmation_scanned",
+        SCAN,
         "signed",
-        "voice_call_result",
+        CALL,
         "cancel_marked",
         "complaint",
         "refund_requested",
@@ -79,7 +77,7 @@ _STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
 """Return axes that do not say that a parcel goes back."""
 _COMPLAINTS: Final = 16
 _TIMES: Final = ("signed", "confirmed", "damaged", "disputed", "auto", "whole", "withdrawn")
-_WORDS: Final = frozenset({"buyer_confirmed", "confirmation_scanned"})
+_WORDS: Final = frozenset({"buyer_confirmed", SCAN})
 _SIGNED, _CONFIRMED = RANK["logistics_signed"], RANK["customer_signed"]
 
 
@@ -136,15 +134,14 @@ def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None
         if at < new.get("signed", at + 1):
             new["signed"] = at
             new.setdefault("waybill_no", fact.get("waybill_no"))
+    elif kind == SCAN and answer_of(fact) == DAMAGED:
+        _damage(new, fact, sends)
     elif kind in _WORDS or kind == "cancel_marked" or (topic == "orders" and rank >= _CONFIRMED):
         _confirm(new, fact, sends)
-    elif kind == "voice_call_result":
+    elif kind == CALL:
         result = answer_of(fact)
         if result == DAMAGED:
-            if "damaged" not in new:
-                new["damaged"] = at
-                sends.append(_damage(fact["order_guid"], at))
-            new["disputed"] = min(at, new.get("disputed", at))
+            _damage(new, fact, sends)
         elif result == CONFIRMED:
             _confirm(new, fact, sends)
         elif result and result not in settings.unreached and at not in (known := _objections(new)):
@@ -228,10 +225,16 @@ def _times_out_at(row: Row, settings: Settings) -> int | None:
     return None if any(at <= until for at in said) else until + 1
 
 
-def _damage(guid: str, at: int) -> Send:
-    detail = "the customer says on the telephone that the parcel was damaged: ask for photos, offer to send again"
+def _damage(row: Row, fact: Fact, sends: list[Send]) -> None:
+    """A dispute like others, but told at once, and once."""
+    guid, at = fact["order_guid"], fact["event_time"]
+    row["disputed"] = min(at, row.get("disputed", at))
+    if "damaged" in row:
+        return
+    row["damaged"] = at
+    detail = "the customer says that the parcel was damaged: ask for photos, offer to send again"
     said = {"do": "open", "rule": "LOG-15", "title": "delivered damaged", "detail": detail, "at": at}
-    return ALERTS, f"LOG-15/damaged/{guid}", {**said, "order_guid": guid}
+    sends.append((ALERTS, f"LOG-15/damaged/{guid}", {**said, "order_guid": guid}))
 
 
 def _objection(guid: str, result: str, at: int) -> Send:

@@ -12,10 +12,13 @@ from typing import Any, Final
 
 from streams.domain.order.meanings import (
     BY_ONE,
+    CALL,
     CONFIRM_TIMEOUT,
     CONFIRMED,
+    DAMAGED,
     MEANINGS,
     NOTE,
+    SCAN,
     TIMED_OUT,
     VOICE_CONFIRMED,
     Meaning,
@@ -53,8 +56,11 @@ def read(fact: Fact) -> Reading:
             return _unknown(fact)
         is_kept = bool(mapped.get("flags")) or (mapped.get("axis") or "").startswith(_BOOKS)
         return _mapped(topic, event_type, mapped.get("state"), mapped.get("node"), is_kept)
-    if event_type == "voice_call_result" and answer_of(fact) == CONFIRMED:
-        return VOICE_CONFIRMED, None
+    if topic == "service":
+        if event_type == CALL and answer_of(fact) == CONFIRMED:
+            return VOICE_CONFIRMED, None
+        if event_type == SCAN and answer_of(fact) == DAMAGED:
+            return NOTE, None  # who says so on the page of the link does not confirm
     if event_type == CONFIRM_TIMEOUT and "digest" not in fact:
         return TIMED_OUT, None
     if event_type == "manual_command" and (meaning := BY_ONE.get(fact.get("command") or "")) is not None:

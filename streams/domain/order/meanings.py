@@ -139,10 +139,12 @@ def unsigned(fact: Mapping[str, Any]) -> str | None:
 
 
 VOICE_CONFIRMED: Final = _reaches("customer_signed")
-"""A voice_call_result whose answer is CONFIRMED (LOG-15)."""
-CONFIRMED: Final = "confirmed"
+"""A CALL whose answer is CONFIRMED (LOG-15)."""
+CONFIRMED, DAMAGED = "confirmed", "damaged"
 ANSWER: Final = "answer"
-"""Field of a voice_call_result in which intake says what its `result` stands for, where that is another word."""
+"""Field of an ANSWERED event in which intake says what its `result` stands for, where that is another word."""
+CALL, SCAN = "voice_call_result", "confirmation_scanned"
+ANSWERED: Final = frozenset({CALL, SCAN})
 
 TIMED_OUT: Final = replace(_reaches("customer_signed", rule="LOG-15"), claims=False)
 """A CONFIRM_TIMEOUT: the customer said nothing for so long that the delivery counts as confirmed."""
@@ -164,7 +166,7 @@ def is_before_shipping(fact: Mapping[str, Any]) -> bool:
 
 
 def answer_of(fact: Mapping[str, Any]) -> str | None:
-    """What came of a call about a delivery: CONFIRMED, `damaged`, or the caller's own word (LOG-15)."""
+    """What came of a call about a delivery, or of a scan: CONFIRMED, DAMAGED, or another word (LOG-14, LOG-15)."""
     return None if is_before_shipping(fact) else said_of(fact)
 
 

@@ -135,6 +135,14 @@ def test_a_damaged_parcel_opens_a_case_once_and_ends_the_calls() -> None:
     assert [kind for kind, *_ in it.wait(20 * DAY).requests] == ["confirm_link", "voice_call"]
 
 
+@pytest.mark.rule("LOG-14", "LOG-15")
+def test_who_opens_the_link_and_says_damaged_does_not_confirm() -> None:
+    it = Asked().signed().wait(0).say("service", "confirmation_scanned", HOUR, result="damaged").wait(20 * DAY)
+    assert [key for topic, key, _ in it.sent if topic == "alert-facts"] == ["LOG-15/damaged/G1"]
+    assert it.requests == [LINK]
+    assert timeouts(it) == []
+
+
 @pytest.mark.rule("LOG-15")
 @pytest.mark.parametrize(("result", "told"), [("reship", 1), ("no_answer", 0), ("confirmed", 0), ("damaged", 0)])
 def test_an_answer_that_is_no_confirmation_is_told_to_after_sales_once(result: str, told: int) -> None:

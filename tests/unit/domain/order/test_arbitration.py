@@ -135,6 +135,8 @@ def test_an_order_only_its_customer_calls_delivered_says_how_far_the_parcel_is_a
     [
         (fact("orders", "buyer_confirmed", T0 + DAY), True),
         (fact("service", "confirmation_scanned", T0 + DAY), True),
+        (fact("service", "confirmation_scanned", T0 + DAY, result="scanned"), True),
+        (fact("service", "confirmation_scanned", T0 + DAY, result="damaged"), False),
         (fact("service", "voice_call_result", T0 + DAY, result="confirmed"), True),
         (fact("service", "voice_call_result", T0 + DAY, result="confirmed", ticket_code=f"RSK-07/{GUID}"), False),
         (fact("service", "voice_call_result", T0 + DAY, result="damaged"), False),
