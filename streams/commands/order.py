@@ -25,6 +25,7 @@ def order(
     as_json: Json = False,
 ) -> None:
     """Where an order stands, why, what each system claims, open alerts, and what is due next."""
+    code = code.strip()  # as the order's own codes, which are pasted from files and forms too
     if folder is not None:
         from streams.commands.order_files import find
 

@@ -251,7 +251,7 @@ def test_an_order_is_shown_by_any_of_its_codes(tmp_path: Path, code: str) -> Non
         "2026-01-24 10:00:05",
     ):
         assert text in shown.stdout
-    as_json = json.loads(oms("order", name, "--from", out, "--json").stdout)
+    as_json = json.loads(oms("order", f" {name}\n", "--from", out, "--json").stdout)
     assert as_json["state"] == state
     assert [row["decision"] for row in as_json["audit"]] == ["accepted", "accepted"]
 
