@@ -31,7 +31,7 @@ def record(
         "order_guid": order_guid,
         "channel": state.channel,
         "order_no": state.order_no,
-        "codes": codes.view(state),
+        "codes": codes.full(state),
         "state": STATES[state.rank],
         "node": node.name,
         "flags": list(names(state.flags)),
