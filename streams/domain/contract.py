@@ -286,7 +286,8 @@ class Contract:
             if spec.event_type != "stock_snapshot" and value["quantity"] < 1:
                 return Refusal(f"{spec.event_type} needs a quantity of at least 1")
         elif spec.route in ("order", "perhaps_order") and not _found_by(spec, value):
-            return Refusal(f"{spec.event_type} names no order: no code it could be found by", "DQ-15")
+            instead = f", and no {' or '.join(spec.one_of)}" if spec.one_of else ""
+            return Refusal(f"{spec.event_type} names no order: no code it could be found by{instead}", "DQ-15")
         return None
 
     def oversize(self, payload: bytes) -> Refusal | None:

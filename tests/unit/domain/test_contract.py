@@ -137,6 +137,15 @@ def test_one_code_is_enough_to_find_the_order(code: str) -> None:
     assert check("payments", {**naked, code: " "}) is not None
 
 
+@pytest.mark.rule("DQ-15", "ST-06")
+def test_what_could_have_stood_in_place_of_a_code_is_named() -> None:
+    about = {"event_id": "e", "event_time": calendar.at(2026, 1, 24), "source": "s"}
+    chat = reason("service", {**about, "event_type": "chat_opened"})
+    assert chat == "chat_opened names no order: no code it could be found by, and no customer_id"
+    close = reason("ops", {**about, "event_type": "manual_command", "command": "alert_close"})
+    assert close == "manual_command names no order: no code it could be found by, and no target or channel"
+
+
 @pytest.mark.rule("DQ-15")
 def test_an_order_number_counts_with_its_channel_only() -> None:
     assert check("payments", payment(platform_txn_no=None, channel="douyin", order_no="1")) is None
