@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import time
@@ -43,6 +44,17 @@ def test_help_names_every_command_of_the_contract_without_loading_the_engine() -
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself(command: str) -> None:
     assert oms(command, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_what_a_terminal_cannot_show_is_escaped(encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", "maps", "show", "zto"],
+        env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = "签收" if encoding == "utf-8" else "\\u7b7e\\u6536"
+    assert f"{shown}: logistics_signed".encode() in done.stdout
 
 
 def test_the_version_is_shown() -> None:
