@@ -64,7 +64,8 @@ def lock_data_dir(settings: Settings) -> DataDirLock:
         file.flush()
         _probe(folder)
     except OSError as error:
-        file.close()
+        with contextlib.suppress(OSError):  # it would write what it could not write before
+            file.close()
         raise DataDirError(
             f"data folder {folder} cannot be written: {error.strerror}; free space or set OMS_DATA_DIR"
         ) from None

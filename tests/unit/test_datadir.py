@@ -32,6 +32,20 @@ def test_a_dead_worker_holds_nothing(tmp_path: Path) -> None:
     lock_data_dir(Settings(data_dir=tmp_path)).release()
 
 
+def test_a_folder_that_takes_no_byte_is_told_by_its_name(tmp_path: Path) -> None:
+    """As on a full disk: closing the file tries once more to write what could not be written."""
+    code = (
+        "import resource, sys; from pathlib import Path; from streams.config import Settings\n"
+        "from streams.datadir import DataDirError, lock_data_dir\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "try: lock_data_dir(Settings(data_dir=Path(sys.argv[1])))\n"
+        "except DataDirError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(f"data folder {tmp_path} cannot be written: "), done.stderr
+    assert done.stdout.endswith("; free space or set OMS_DATA_DIR\n")
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataDirError, match="OMS_DATA_DIR"):
