@@ -56,17 +56,11 @@ def show(
     as_json: Json = False,
 ) -> None:
     """All tables; one platform's rows; or what one code means there. Exit 1 if no table knows it."""
-    from streams.domain.spelling import bare
-
     maps = in_use(settings_of().maps_dir)
     if platform is None:
         _list(maps, as_json)
         return
-    tables = [
-        table
-        for table in maps.tables
-        if platform in (names := (table.name, *table.names)) or (bare(platform) or "*") in map(bare, names)
-    ]
+    tables = _tables_of(maps, platform)
     if not tables:
         raise OmsError(f"no table for {platform}; `oms maps show` lists all")
     codes = {row.code for table in tables for row in table.rows}
@@ -164,6 +158,23 @@ def problem(path: Path, folder: Path | None, *, rising: bool = False) -> str | N
     except MapError as error:
         return str(error)
     return None
+
+
+def _tables_of(maps: StatusMaps, platform: str) -> list[Table]:
+    """Those of the platform, or of the one that it is a shop of."""
+    from streams.domain.spelling import bare, beginnings
+
+    for short in beginnings(platform) or (platform,):
+        is_whole = short in (bare(platform), platform)
+        found = [
+            table
+            for table in maps.tables
+            if short in {bare(name) or name for name in (table.name, *table.names)}
+            and (is_whole or table.topics != ("couriers",))
+        ]
+        if found:
+            return found
+    return []
 
 
 def _of_all(maps: StatusMaps, topics: set[str], code: str) -> list[tuple[Table, Row]]:

@@ -7,9 +7,17 @@ from functools import lru_cache
 from typing import Final
 
 _NO_LETTER: Final = re.compile(r"[\W_]+")
+"""What stands between the words of a name."""
 
 
 @lru_cache(maxsize=4096)
 def bare(name: str) -> str:
     """A name without what spellings of it differ in: case, and whatever is no letter or digit."""
     return _NO_LETTER.sub("", name.casefold())
+
+
+@lru_cache(maxsize=4096)
+def beginnings(name: str) -> tuple[str, ...]:
+    """The `bare` name, and those it begins with word by word, the longest first: taobao-shop1 is a shop of taobao."""
+    ends = [len(name), *(found.start() for found in reversed([*_NO_LETTER.finditer(name)]))]
+    return tuple(dict.fromkeys(short for end in ends if (short := bare(name[:end]))))

@@ -5,10 +5,11 @@ and only then the words of the whole category (any shop front, any courier, any 
 its own is not judged by the category's codes; only rows whose field is `*` (words that say what they mean in any
 field) still hold for it. A word that none of them knows may be one of ours: the name of a node or state.
 
-Names of speakers and fields are the same however they are spelled: order_state, orderState and Order-State; a path such
-as trade.status is the first field in it that the table knows. Without a field the default fields count, and beyond them
-a word (never a number) that means one thing in whichever field of its table it stands. A platform's word is the same in
-other letters (Shopify's webhooks say delivered where its API says DELIVERED), unless that makes it another's.
+Names of speakers and fields are the same however they are spelled: order_state, orderState and Order-State; a shop of a
+platform (taobao-shop1) speaks its words, unless it has a table of its own; a path such as trade.status is the first
+field in it that the table knows. Without a field the default fields count, and beyond them a word (never a number) that
+means one thing in whichever field of its table it stands. A platform's word is the same in other letters (Shopify's
+webhooks say delivered where its API says DELIVERED), unless that makes it another's.
 
 One kind of row goes before all of this: that of a category for one event type, such as the pickup callback 201, which
 means the same from every courier whatever else its table has under that number.
@@ -25,7 +26,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from streams.domain.rules.nodes import NODES, STATES
-from streams.domain.spelling import bare
+from streams.domain.spelling import bare, beginnings
 
 STATE_OF_NODE: Final[Mapping[str, str]] = {node.name: node.state for node in NODES}
 FLAGS: Final = ("closed", "partially_refunded", "refunded", "frozen", "locked", "invoice_red", "conflict", "gap")
@@ -335,7 +336,7 @@ class StatusMaps:
         for name in speakers:
             if name is None:
                 continue
-            known = name if (topic, name) in named else self._spelled.get((topic, bare(name)))
+            known = name if (topic, name) in named else self._table_of(topic, name)
             if known is not None:
                 found = self._of(rows, topic, known, field, code)
                 if found is None and field is not None:
@@ -356,6 +357,12 @@ class StatusMaps:
                 )
             found = found or OURS.get(folded, UNKNOWN)
         return found
+
+    def _table_of(self, topic: str, name: str) -> str | None:
+        """The name under which a platform has its table, for another spelling of it or the name of a shop of it. What
+        begins with a courier's name may be another courier, with codes of its own (sf-freight)."""
+        spelled, names = self._spelled, (bare(name),) if topic == "couriers" else beginnings(name)
+        return next((spelled[topic, short] for short in names if (topic, short) in spelled), None)
 
     def _of(self, rows: _Rows, topic: str, name: str, field: str | None, code: str) -> Mapped | None:
         found = rows.get((topic, name, field, code)) or rows.get((topic, name, ANY, code))

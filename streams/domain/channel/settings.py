@@ -8,7 +8,7 @@ from typing import Final
 
 from .. import calendar
 from ..report.health import HealthReports
-from ..spelling import bare
+from ..spelling import bare, beginnings
 
 _HEALTH: Final = HealthReports(day=4, hour=6, grace_ms=600_000, late_ms=3_600_000, kept_days=20)
 
@@ -73,6 +73,10 @@ class Settings:
         object.__setattr__(self, "_spelled", {bare(name): limit for name, limit in self.qps.items()})
 
     def limit(self, channel: str) -> int:
-        """BRK-03: orders a second of a channel under any of its names, in whichever spelling; 0: no limit."""
+        """BRK-03: orders a second of a channel under any of its names, in whichever spelling, or of a shop of it, which
+        then has a bucket of its own; 0: no limit."""
         limit = self.qps.get(channel)
-        return self._spelled.get(bare(channel), 0) if limit is None else limit
+        if limit is None:
+            spelled = self._spelled
+            limit = next((spelled[name] for name in beginnings(channel) if name in spelled), 0)
+        return limit

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from streams.domain.contract import LIMITS
 from streams.domain.ledger import periods
-from streams.domain.spelling import bare
+from streams.domain.spelling import bare, beginnings
 
 PAID, PICKED, CONFIRMED = "paid_in_full", "picked_up", "customer_signed"
 NEEDS: Final = (PAID, PICKED, CONFIRMED)
@@ -71,9 +71,12 @@ class Settings:
         object.__setattr__(self, "_spelled", {bare(name): rule for name, rule in self.rules.items()})
 
     def rule(self, channel: str | None) -> Rule:
-        """Of a channel under any of its names, in whichever spelling."""
+        """Of a channel under any of its names, in whichever spelling, or of a shop of it (douyin-shop2)."""
         found = self.rules.get(channel or "")
-        return found or self._spelled.get(bare(channel or ""), self.default)
+        if found is None:
+            spelled = self._spelled
+            found = next((spelled[name] for name in beginnings(channel or "") if name in spelled), self.default)
+        return found
 
     def fee(self, word: str | None, raw: str | None = None) -> str:
         """FIN-06: the kind of a fee. A sender without a word for it may have said it in the original payload: that

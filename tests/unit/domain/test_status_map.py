@@ -157,6 +157,28 @@ def test_a_field_has_the_names_that_platforms_give_it(
 
 
 @pytest.mark.rule("ST-03")
+@pytest.mark.parametrize(
+    ("topic", "name", "code", "state"),
+    [
+        ("orders", "taobao-shop1", "TRADE_FINISHED", "customer_signed"),
+        ("orders", "Douyin_Shop_2", "已完成", "customer_signed"),
+        ("orders", "jd-pop-3", "LOCKED", "paid"),
+        ("orders", "jd-vc-3", "16", "shipped"),
+        ("orders", "拼多多-旗舰店", "2", "shipped"),
+        ("wms", "qimen-hz", "DELIVERED", "shipped"),
+    ],
+)
+def test_a_shop_speaks_the_words_of_its_platform(topic: str, name: str, code: str, state: str) -> None:
+    assert find(topic, name, code)["state"] == state
+
+
+@pytest.mark.rule("ST-03")
+@pytest.mark.parametrize("name", ["sf-freight", "顺丰-同城", "yto.cargo"])
+def test_what_begins_with_a_couriers_name_may_be_another_courier(name: str) -> None:
+    assert find("couriers", name, "80") == UNKNOWN
+
+
+@pytest.mark.rule("ST-03")
 def test_every_name_of_a_courier_finds_the_table_that_any_of_them_has() -> None:
     named = {name for table in MAPS.tables if "couriers" in table.topics for name in table.names}
     for name, courier in data.logistics().couriers.items():

@@ -117,7 +117,7 @@ def test_a_bucket_remembers_no_more_than_a_second() -> None:
     assert len(world.tables[BUCKETS][SHOP]["taken"]) <= 101
 
 
-@pytest.mark.parametrize("name", [SHOP, "微信小程序", "WeChat Mini Program"])
+@pytest.mark.parametrize("name", [SHOP, "微信小程序", "WeChat Mini Program", "wechat-mini-shop2"])
 def test_the_default_limit_is_that_of_the_mini_program(name: str) -> None:
     assert SETTINGS.limit(name) == 1200
     assert orders(World(), 1201, T0, channel=name).held() == ["01200"]

@@ -37,6 +37,8 @@ def test_a_channel_has_its_rule_under_each_of_its_names() -> None:
     assert {settings.rule(name) for name in names} == {settings.rule("douyin")}
     assert settings.rule("Douyin-Shop") == settings.rule("DOUYIN") == settings.rule("douyin")
     assert settings.rule("WeChat Mini Program") == settings.rule("wechat_mini")
+    assert settings.rule("douyin-shop2") == settings.rule("抖店 旗舰店") == settings.rule("douyin"), "a shop of it"
+    assert settings.rule("douyinshop2") == settings.rule("shop-douyin") == settings.default
     minis = {name for name in settings.rules if settings.rule(name).needs == ("paid_in_full",)}
     assert "微信小程序" in minis
     assert minis == {*data.channels().qps}, "the gate and the ledger know the mini-program by the same names"
