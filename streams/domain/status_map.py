@@ -18,7 +18,7 @@ means the same from every courier whatever else its table has under that number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -321,7 +321,7 @@ class StatusMaps:
     def find(
         self,
         topic: str,
-        speakers: Iterable[str | None],
+        speakers: Sequence[str | None],
         field: str | None,
         code: str,
         event_type: str | None = None,
@@ -332,41 +332,51 @@ class StatusMaps:
         code = code.strip()
         if (found := self._of_type.get((topic, event_type, code))) is not None:
             return found
-        rows, names, named = self._rows, list[str](), self._named
+        rows, named, own = self._rows, self._named, False
         for name in speakers:
             if name is None:
                 continue
             known = name if (topic, name) in named else self._table_of(topic, name)
             if known is not None:
-                found = self._of(rows, topic, known, field, code)
+                found = rows.get((topic, known, field, code)) or rows.get((topic, known, ANY, code))
                 if found is None and field is not None:
-                    found = self._of(self._folded, topic, known, field, code.casefold())
+                    found = self._in_field(rows, topic, known, field, code) or self._in_other_letters(
+                        topic, known, field, code
+                    )
                 if found is not None:
                     return found
-                names.append(known)
+                own = True
         found = rows.get((topic, ANY, ANY, code))
-        if found is None and not names:
+        if found is None and not own:
             found = rows.get((topic, ANY, field, code))
             if found is None and field is not None:
                 found = self._in_field(rows, topic, ANY, field, code)
-        if found is None:
-            folded = code.casefold()
-            if field is None and folded != _SIGNED:
-                found = next(
-                    (self._folded[key] for name in names if (key := (topic, name, None, folded)) in self._folded), None
-                )
-            found = found or OURS.get(folded, UNKNOWN)
-        return found
+        if found is not None:
+            return found
+        folded = code.casefold()
+        if own and field is None and folded != _SIGNED:
+            tables = (self._table_of(topic, name) for name in speakers if name is not None)
+            ways = (self._folded.get((topic, known, None, folded)) for known in tables if known is not None)
+            found = next((mapped for mapped in ways if mapped is not None), None)
+        return found if found is not None else OURS.get(folded, UNKNOWN)
 
     def _table_of(self, topic: str, name: str) -> str | None:
         """The name under which a platform has its table, for another spelling of it or the name of a shop of it. What
         begins with a courier's name may be another courier, with codes of its own (sf-freight)."""
-        spelled, names = self._spelled, (bare(name),) if topic == "couriers" else beginnings(name)
-        return next((spelled[topic, short] for short in names if (topic, short) in spelled), None)
+        spelled = self._spelled
+        if topic == "couriers":
+            return spelled.get((topic, bare(name)))
+        for short in beginnings(name):
+            if (found := spelled.get((topic, short))) is not None:
+                return found
+        return None
 
-    def _of(self, rows: _Rows, topic: str, name: str, field: str | None, code: str) -> Mapped | None:
-        found = rows.get((topic, name, field, code)) or rows.get((topic, name, ANY, code))
-        return found if found is not None or field is None else self._in_field(rows, topic, name, field, code)
+    def _in_other_letters(self, topic: str, name: str, field: str, code: str) -> Mapped | None:
+        folded, key = self._folded, code.casefold()
+        if key == code.upper():  # numbers, Chinese
+            return None
+        found = folded.get((topic, name, field, key)) or folded.get((topic, name, ANY, key))
+        return found if found is not None else self._in_field(folded, topic, name, field, key)
 
     def _in_field(self, rows: _Rows, topic: str, name: str, field: str, code: str) -> Mapped | None:
         """What `code` means in a field whose name is spelled in another way, or is a path with the field in it. One of
