@@ -73,19 +73,8 @@ _NUMBER: Final = re.compile(r"-?\d+")
 _WHOLE: Final = frozenset(
     {
         *("order", "orders", "orderinfo", "fullorderinfo", "trade", "trades", "tradeinfo", "data", "body", "payload"),
-        *(
-            "raw",
-            "content",
-            "response",
-            "result",
-            "lastresult",
-            "logistics",
-            "waybill",
-            "shipment",
-            "parcel",
-            "package",
-        ),
-        *("trace", "traces", "track"),
+        *("raw", "content", "response", "result", "lastresult", "logistics", "waybill", "shipment", "parcel"),
+        *("package", "trace", "traces", "track"),
     }
 )
 """Parts of the path to a field, `bare`, that say no more than that it is of the order or its parcel."""

@@ -1,16 +1,16 @@
 """Weak signals of an order and what they sum up to (RSK-01 to RSK-12), for the risk agent.
 
-order-facts (by guid) -> order      -> risk-alerts, alert-facts, order-facts (score and lock)
-risk-facts            -> counts     by customer, ip and day, warehouse; answers go to the orders, by guid
-                      -> tally      of all orders together (RSK-09, RSK-12) -> report-facts
+    order-facts (by guid) -> order      -> risk-alerts, alert-facts, order-facts (score and lock)
+    risk-facts            -> counts     by customer, ip and day, warehouse; answers go to the orders, by guid
+                          -> tally      of all orders together (RSK-09, RSK-12) -> report-facts
 
-settings   the table of weights, seasons, limits and advice
-order      one order: its signals, timers and what is told
-standing   how far it is, whether it is over, what may come of it when
-chats      what counts of a conversation
-promise    one order against its promised delivery (RSK-11)
-verdict    score, levels, lock
-backtest   how good warnings were, afterwards
+    settings   the table of weights, seasons, limits and advice
+    order      one order: its signals, timers and what is told
+    standing   how far it is, whether it is over, what may come of it when
+    chats      what counts of a conversation
+    promise    one order against its promised delivery (RSK-11)
+    verdict    score, levels, lock
+    backtest   how good warnings were, afterwards
 """
 
 from __future__ import annotations
