@@ -1,7 +1,8 @@
 """A few hours of a shop whose stock is short: orders that are paid, or late, or never, cancelled, refunded, delivered.
 
 Everything that makes the saga between orders and stock hard happens in it: several SKUs and lines of one SKU in an
-order, SKUs under no control, payment before the answer and after the expiry, ends at any moment, doubled events.
+order, SKUs under no control, payment before the answer and after the expiry, deposits, ends at any moment, doubled
+events.
 """
 
 from __future__ import annotations
@@ -72,7 +73,12 @@ def _order(random: Random, number: int, begin: int) -> list[tuple[int, str, dict
     say(0, "orders", "order_created", lines=lines, total_minor=total, currency="CNY")
     if random.random() < 0.8:
         pays = random.choice((0, 100, 30_000, 5 * MINUTE, 14 * MINUTE, 15 * MINUTE, 40 * MINUTE))
-        say(pays, "payments", "payment_succeeded", **money)
+        if random.random() < 0.2:
+            say(pays, "payments", "deposit_paid", **{**money, "amount_minor": 100})
+            pays += random.choice((0, MINUTE, 40 * MINUTE, 90 * MINUTE))
+            say(pays, "payments", "balance_paid", **{**money, "amount_minor": total - 100})
+        else:
+            say(pays, "payments", "payment_succeeded", **money)
         end = random.choice(("refund", "line", "cancel", "ship", "ship", "ship", "none"))
         after = pays + random.choice((0, 1, MINUTE, 30 * MINUTE))
         if end == "refund":

@@ -84,7 +84,7 @@ def _time(value: Any) -> str | None:
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES: Final = ("sku", "warehouse", "channel", "activity")
-_CODES: Final = frozenset({*_NAMES, "courier"})
+_CODES: Final = frozenset({*_NAMES, "courier", "customer_id"})
 _LISTS: Final = frozenset({"skus", "alternatives", "nearby"})
 _TIMES: Final = frozenset({"starts_at", "ends_at", "next_batch_at"})
 
