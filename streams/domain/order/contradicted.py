@@ -3,7 +3,8 @@
     FIN-13   paid after its channel had closed it: nothing will be sent. It ends when all the money is back, or the
              goods leave or are confirmed all the same
     WMS-02   refunded in full, and shipped after that: money and goods are both gone. It ends when the parcel is back,
-             or the order is paid again
+             or the order is paid again; the same of one that its channel had closed before its goods left, until the
+             parcel is back or the customer has confirmed and paid for it
 
 It counts when either happened, not what was heard of first. Who closes the alert by hand hears no more of it; closing
 what is not open does no harm.
@@ -15,6 +16,7 @@ from typing import Final
 
 from streams.domain.inventory import messages
 from streams.domain.order import money
+from streams.domain.order.flags import CLOSED
 from streams.domain.order.returned import BACK, left_at
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.order.stock import Send
@@ -22,6 +24,7 @@ from streams.domain.rules.nodes import CUSTOMER_SIGNED, PAID
 
 PAID_CLOSED: Final = "FIN-13/closed"
 SHIPPED_REFUNDED: Final = "WMS-02/refunded"
+SHIPPED_CLOSED: Final = "WMS-02/closed"
 """Alerts, by the beginning of their keys."""
 
 
@@ -33,14 +36,21 @@ def follow(guid: str, old: OrderState, new: OrderState, fact: Fact, sends: list[
             said = _opened(new, "closed order paid", f"{paid} came in after the channel had closed the order")
             said["advice"] = "Refund the money, or have the customer order again and the order sent; tell him today."
         sends.append(_send(PAID_CLOSED, guid, said if is_now else {"do": "close"}, at))
+    if "closed" in new.marks:
+        if (is_now := _is_shipped_closed(new)) != _is_shipped_closed(old):
+            if is_now:
+                said = _opened(new, "closed order shipped", "the goods left after the channel had closed the order")
+                said["advice"] = "Have the parcel stopped or called back; pay nothing back before it has returned."
+            sends.append(_send(SHIPPED_CLOSED, guid, said if is_now else {"do": "close"}, at))
+        elif is_now and _brings_back(new, fact):
+            sends.append(_send(SHIPPED_CLOSED, guid, {"do": "close"}, at))
     if new.refunded_minor:
         if (is_now := _is_shipped_refunded(new)) != _is_shipped_refunded(old):
             if is_now:
                 said = _opened(new, "refunded order shipped", "the goods left after all the money had gone back")
                 said["advice"] = "Have the parcel stopped or called back; if the customer keeps it, ask for the money."
             sends.append(_send(SHIPPED_REFUNDED, guid, said if is_now else {"do": "close"}, at))
-        # Of several parcels one that is back does not say that all are: a person closes it.
-        elif is_now and len(new.waybills) <= 1 and (fact.get("mapped") or {}).get("axis") in BACK:
+        elif is_now and _brings_back(new, fact):
             sends.append(_send(SHIPPED_REFUNDED, guid, {"do": "close"}, at))
 
 
@@ -50,6 +60,21 @@ def _is_paid_closed(state: OrderState) -> bool:
     if closed is None or paid is None or paid <= closed or not state.paid_minor or money.is_refunded(state):
         return False
     return left_at(state) is None and state.reached[CUSTOMER_SIGNED] is None
+
+
+def _brings_back(state: OrderState, fact: Fact) -> bool:
+    """Of several parcels one that is back does not say that all are: a person closes it then."""
+    return len(state.waybills) <= 1 and (fact.get("mapped") or {}).get("axis") in BACK
+
+
+def _is_shipped_closed(state: OrderState) -> bool:
+    """Whether goods left of an order that was closed by then, and was not paid after that."""
+    closed, left, paid = state.marks.get("closed"), left_at(state), state.reached[PAID]
+    if closed is None or left is None or not closed < left or not state.flags & CLOSED:
+        return False
+    if (paid is not None and paid > closed) or _is_shipped_refunded(state):
+        return False
+    return state.reached[CUSTOMER_SIGNED] is None or money.is_refunded(state)
 
 
 def _is_shipped_refunded(state: OrderState) -> bool:

@@ -80,6 +80,25 @@ def test_a_refunded_order_that_leaves_all_the_same_is_told_once_until_its_parcel
     assert said("WMS-02", paid(), BACK, PICKED, again, RETURNED) == ["open", "close"]
 
 
+@pytest.mark.rule("WMS-02", "FIN-07")
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        ([paid(), CLOSED, PICKED], ["open"]),
+        ([paid(), PICKED, CLOSED], ["open"]),  # it counts when either happened
+        ([paid(), CLOSED, PICKED, RETURNED], ["open", "close"]),
+        ([paid(), CLOSED, PICKED, refunded(T0 + 2 * DAY, 30000)], ["open"]),  # money and goods are both gone
+        ([paid(), CLOSED, PICKED, refunded(T0 + 2 * DAY, 15000)], ["open", "close"]),  # it was closed for a part
+        ([paid(), CLOSED, PICKED, fact("orders", "buyer_confirmed", T0 + 5 * DAY)], ["open", "close"]),
+        ([paid(), fact("wms", "loaded", T0 + 10 * MINUTE), CLOSED], []),
+        ([CLOSED, LATE, PICKED], []),  # paid after all, and sent
+        ([paid(), CLOSED, BACK, PICKED], []),  # told as refunded
+    ],
+)
+def test_goods_of_a_closed_order_that_leave_all_the_same_are_told(events: list[Fact], told: list[str]) -> None:
+    assert said("WMS-02/closed", *events) == told
+
+
 @pytest.mark.rule("WMS-02")
 @pytest.mark.parametrize("axis", ["return:in_transit", "return:destroyed", "return:new_waybill"])
 def test_a_parcel_that_is_not_back_yet_ends_nothing(axis: str) -> None:
