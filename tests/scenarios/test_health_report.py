@@ -122,6 +122,21 @@ def test_what_makes_an_order_abnormal(what: str) -> None:
 
 
 @pytest.mark.rule("FIN-09")
+@pytest.mark.parametrize(("marks", "abnormal"), [([-1], 0), ([-1, 1], 1), ([1, -1], 1), ([-2, -1], 0), ([0], 1)])
+def test_a_cancel_mark_from_before_the_payment_is_none_after_it(marks: list[int], abnormal: int) -> None:
+    desk = Desk()
+    desk.order("tmall", "A", T0 - HOUR)
+    about = {"channel": "tmall", "order_no": "A"}
+    for number, at in enumerate(marks):
+        if number == 1:
+            desk.say("payments", "payment_succeeded", T0, "alipay", **about, **MONEY)
+        desk.say("orders", "cancel_marked", T0 + at, "tmall", **about)
+    if len(marks) == 1:
+        desk.say("payments", "payment_succeeded", T0, "alipay", **about, **MONEY)
+    assert desk.until(DUE + HOUR).report()["tmall"]["abnormal"] == abnormal
+
+
+@pytest.mark.rule("FIN-09")
 def test_a_month_that_changes_is_told_again_until_its_days_are_over() -> None:
     desk = Desk().sell("A", signed=None).until(DUE + HOUR)
     assert desk.report()["tmall"]["abnormal"] == 0

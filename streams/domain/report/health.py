@@ -23,7 +23,7 @@ from typing import Any, Final
 from streams.domain import calendar
 from streams.domain.ledger import periods
 from streams.domain.ledger.recognise import paid_in_full
-from streams.domain.ledger.row import RECEIPTS, REFUND, Row
+from streams.domain.ledger.row import RECEIPTS, REFUND, Row, marks
 
 from .assembly import Outcome
 from .record import percent, record_of
@@ -103,7 +103,7 @@ def changed(before: Row | None, after: Row, rounding: int) -> list[int] | None:
     return None if one == two else [new - old for old, new in zip(one, two, strict=True)]
 
 
-LOOKED_AT: Final = ("money", "done", "marked", "closed", "trouble")
+LOOKED_AT: Final = ("money", "done", "marked", "marks", "closed", "trouble")
 """What of a row matters here, and for the books of FIN-08: what a fact leaves as it is, is the same object."""
 
 
@@ -119,8 +119,16 @@ def is_abnormal(row: Row) -> bool:
     """As the module says."""
     if "trouble" in row:
         return True
-    kinds = [kind for kind, _, _, _ in row["money"].values()] if "money" in row else ()
-    return REFUND in kinds or (("marked" in row or "closed" in row) and any(kind in RECEIPTS for kind in kinds))
+    if "money" not in row:
+        return False
+    moved = row["money"].values()
+    if any(kind == REFUND for kind, *_ in moved):
+        return True
+    if "marked" not in row and "closed" not in row:
+        return False
+    paid = min((at for kind, _, _, at in moved if kind in RECEIPTS), default=NEVER)
+    # Nobody says when a channel began to call it closed; a cancel mark from before the payment is none after it.
+    return paid < NEVER and ("closed" in row or marks(row)[-1] >= paid)
 
 
 def key(row: Row) -> str:
