@@ -164,7 +164,7 @@ def test_a_total_of_long_before_another_has_its_report_all_the_same(days: int) -
 @pytest.mark.rule("FIN-08")
 def test_partitions_that_are_weeks_apart_add_up_to_one_report_of_each_period() -> None:
     told = [{"amount_minor": 700, "currency": "CNY", "channel": "c", "period": f"2026-01-{day:02d}"} for day in (1, 20)]
-    facts = [
+    facts: list[dict[str, Any]] = [
         {**each, "event_time": calendar.at(2026, 1, day + 1), "source": "b", "event_id": f"e{day}"}
         for each, day in zip(told, (1, 20), strict=True)
     ]
