@@ -99,7 +99,10 @@ PAID_TYPES: Final = frozenset({"payment_succeeded", "deposit_paid", "balance_pai
 
 _CODES: Final = (*ids.KINDS, "channel")
 """Blanks around a code are those of the file or form that it was read from: the order is the same."""
-_NAMES: Final = ("customer_id", "warehouse", "to_warehouse", "sku", "activity", "target")
+_NAMES: Final = (
+    *("customer_id", "warehouse", "to_warehouse", "sku", "activity"),
+    *("target", "request_id", "ticket_code"),
+)
 """So are those around a name. Senders without nulls write blank texts: two orders of nobody in particular are not of
 one customer."""
 _WORDS: Final = ("raw_status", "raw_field", "currency")

@@ -67,8 +67,11 @@ def test_a_blank_name_or_status_says_nothing(field: str, blank: str) -> None:
     assert field not in fact(**{field: blank})
 
 
-@pytest.mark.rule("INV-01", "INV-02", "RSK-02")
-@pytest.mark.parametrize("field", ["customer_id", "warehouse", "to_warehouse", "sku", "activity"])
+@pytest.mark.rule("INV-01", "INV-02", "RSK-02", "ST-09", "BRK-01")
+@pytest.mark.parametrize(
+    "field",
+    ["customer_id", "warehouse", "to_warehouse", "sku", "activity", "target", "request_id", "ticket_code"],
+)
 def test_blanks_around_a_name_are_no_part_of_it(field: str) -> None:
     assert fact(**{field: " x y\t"})[field] == "x y"
 
@@ -110,7 +113,7 @@ def test_an_alias_is_not_looked_for_in_a_new_order() -> None:
     assert primary_code(made) == ("order_no", "douyin", ALIAS)
 
 
-@pytest.mark.parametrize("target", [GUID, ALIAS])
+@pytest.mark.parametrize("target", [GUID, ALIAS, f" {GUID}\n"])
 def test_a_command_may_name_its_order_as_target(target: str) -> None:
     made = fact_of("ops", event(event_type="manual_command", channel=None, target=target), 7)
     assert primary_code(made) == ("order_guid", "", GUID)
