@@ -105,9 +105,9 @@ _NAMES: Final = (
 )
 """So are those around a name. Senders without nulls write blank texts: two orders of nobody in particular are not of
 one customer."""
-_WORDS: Final = ("raw_status", "raw_field", "currency")
-"""What others say, kept as they say it (a currency is protected, DQ-11); but a status that is blank is none."""
-_TRIMMED: Final = (*_CODES, *_NAMES)
+_WORDS: Final = ("currency", "raw_status", "raw_field")
+"""Kept as they were said: a currency is protected (DQ-11), a status is another's word. One that is blank is none."""
+_TRIMMED: Final = frozenset((*_CODES, *_NAMES))
 # Where a system that was given the alias may say it back.
 _ALIAS_FIELDS: Final = (ids.INTERNAL_NO, ids.ORDER_NO)
 
@@ -118,18 +118,18 @@ def fact_of(topic: str, value: Mapping[str, Any], digest: int) -> Fact:
 
     `digest`: crc32 of the payload, so that the same event id with other content can be told apart later."""
     fact = {name: field for name, field in value.items() if field is not None}
-    for name in _TRIMMED:
-        if name in fact:
-            text = fact[name].strip()
-            if not text:
-                del fact[name]
-            elif text != fact[name]:
-                fact[name] = text
+    for name in _TRIMMED.intersection(fact):
+        text = fact[name].strip()
+        if not text:
+            del fact[name]
+        elif text is not fact[name]:
+            fact[name] = text
     for name in _WORDS:
         if name in fact and (not fact[name] or fact[name].isspace()):
             del fact[name]
-    if "lines" in fact:
-        fact["lines"] = [_trimmed(line) for line in fact["lines"]]
+    lines = fact.get("lines")
+    if lines and any(line["sku"].strip() != line["sku"] for line in lines):
+        fact["lines"] = [{**line, "sku": line["sku"].strip()} for line in lines]
     for kind in _ALIAS_FIELDS:
         text = fact.get(kind)
         if text is not None and text.startswith("DB") and fact["event_type"] != "order_created":
@@ -147,12 +147,6 @@ def fact_of(topic: str, value: Mapping[str, Any], digest: int) -> Fact:
     fact["topic"] = topic
     fact["digest"] = digest
     return fact
-
-
-def _trimmed(line: dict[str, Any]) -> dict[str, Any]:
-    """A line of an order or a cart without blanks around its SKU."""
-    sku = line.get("sku")
-    return line if not sku or sku == (bare := sku.strip()) else {**line, "sku": bare}
 
 
 def primary_code(fact: Mapping[str, Any]) -> ids.Code | None:
