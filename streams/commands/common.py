@@ -39,6 +39,17 @@ def _known_level(level: str) -> str:
     return level
 
 
+def a_text(code: str) -> str:
+    """A code of the command line, as text. UsageError for bytes of another encoding, which no code consists of."""
+    from streams.errors import UsageError
+
+    try:
+        code.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{code!r} is not UTF-8 text; set the terminal and LANG to UTF-8") from None
+    return code
+
+
 LogLevel = Annotated[str, typer.Option("--log-level", callback=_known_level, help="DEBUG, INFO, WARNING or ERROR.")]
 
 

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from streams.commands.common import Broker, Json, console, emit_json, note, settings_of
+from streams.commands.common import Broker, Json, a_text, console, emit_json, note, settings_of
 
 
 def order(
     code: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="order_guid, order, transaction, internal, waybill or package number, or customer."
+            metavar="ID",
+            callback=a_text,
+            help="order_guid, order, transaction, internal, waybill or package number, or customer.",
         ),
     ],
     folder: Annotated[

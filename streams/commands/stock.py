@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from streams.commands.common import Broker, Json, console, emit_json, moment_of, note, settings_of
+from streams.commands.common import Broker, Json, a_text, console, emit_json, moment_of, note, settings_of
 
 if TYPE_CHECKING:
     from streams.commands.stock_file import Bad, Event
@@ -163,7 +163,7 @@ def check(
 
 @app.command("show")
 def show(
-    sku: Annotated[str, typer.Argument(metavar="SKU")],
+    sku: Annotated[str, typer.Argument(metavar="SKU", callback=a_text)],
     folder: Folder = None,
     changes: Annotated[int, typer.Option("--changes", min=0, help="Newest ledger rows to show.")] = 12,
     broker: Broker = None,

@@ -57,6 +57,12 @@ def test_what_a_terminal_cannot_show_is_escaped(encoding: str) -> None:
     assert f"{shown}: logistics_signed".encode() in done.stdout
 
 
+@pytest.mark.parametrize("arguments", [("order",), ("stock",), ("stock", "show")])
+def test_a_code_in_another_encoding_is_one_line(arguments: tuple[str, ...]) -> None:
+    """As a terminal in GB18030 gives it."""
+    one_line(oms(*arguments, "订单".encode("gb18030").decode("utf-8", "surrogateescape")), 2, "UTF-8")
+
+
 def test_the_version_is_shown() -> None:
     assert oms("--version").stdout.startswith("oms ")
 
