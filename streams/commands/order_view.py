@@ -61,8 +61,8 @@ def codes_of(state: Mapping[str, Any]) -> dict[str, list[str]]:
     found = {
         "order_guid": [state.get("order_guid")],
         "order_no": [state.get("order_no")],
-        "platform_txn_no": codes.get("platform_txn_nos") or [codes.get("platform_txn_no")],
-        "internal_no": codes.get("internal_nos") or [codes.get("internal_no")],
+        "platform_txn_no": [codes.get("platform_txn_no")],
+        "internal_no": [codes.get("internal_no")],
         "waybill_no": codes.get("waybills") or [],
         "package_id": codes.get("package_ids") or [],
         "alias18": [codes.get("alias18")],

@@ -80,21 +80,6 @@ def view(state: OrderState) -> dict[str, Any]:
     }
 
 
-def full(state: OrderState) -> dict[str, Any]:
-    """The same, with all transactions and internal numbers where there are several: a deposit and its balance have
-    one each (ID-03)."""
-    return {
-        **view(state),
-        "platform_txn_nos": _several(state, TXN, state.txns),
-        "internal_nos": _several(state, INTERNAL, state.internals),
-    }
-
-
-def _several(state: OrderState, kind: str, codes: dict[str, int]) -> list[str] | None:
-    listed = _listed(state, kind, codes) if len(codes) > 1 else ()
-    return [*listed] if len(listed) > 1 else None
-
-
 def _listed(state: OrderState, kind: str, codes: dict[str, int]) -> list[str]:
     if len(codes) > 1:
         listed = [code for _, code in sorted((at, code) for code, at in codes.items())]

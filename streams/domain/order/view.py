@@ -31,7 +31,7 @@ def record(
         "order_guid": order_guid,
         "channel": state.channel,
         "order_no": state.order_no,
-        "codes": codes.full(state),
+        "codes": codes.view(state),
         "state": STATES[state.rank],
         "node": node.name,
         "flags": list(names(state.flags)),

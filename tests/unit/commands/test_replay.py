@@ -236,15 +236,6 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_exit_1(tmp_path: Path) 
 
 
 @pytest.mark.rule("ID-03")
-def test_an_order_is_found_by_each_of_its_transactions(tmp_path: Path) -> None:
-    names = {"channel": "douyin", "order_no": "6921", "platform_txn_no": "4300"}
-    balance = {**PAYMENT, "event_id": "p-2", "event_type": "balance_paid", **names}
-    out = replayed(tmp_path, line("payments", PAYMENT), line("orders", ORDER), line("payments", balance))
-    for code in ("4200", "4300"):
-        assert "platform_txn_no 4200, 4300" in oms("order", code, "--from", out).stdout
-
-
-@pytest.mark.rule("ID-03")
 @pytest.mark.parametrize("code", ["6921", "4200", "guid", "alias18"])
 def test_an_order_is_shown_by_any_of_its_codes(tmp_path: Path, code: str) -> None:
     out = replayed(tmp_path, line("payments", PAYMENT), line("orders", ORDER))

@@ -54,8 +54,6 @@ def test_five_events_out_of_order_end_in_the_state_of_the_example() -> None:
             "waybills": ["ZTO731"],
             "package_ids": ["PK1"],
             "alias18": "DB2601240000000001",
-            "platform_txn_nos": None,
-            "internal_nos": None,
         },
         "state": "logistics_signed",
         "node": "awaiting_confirm",

@@ -182,16 +182,3 @@ def test_codes_are_listed_in_order_of_first_mention_by_event_time() -> None:
 
     assert view(created(), late, early)["codes"]["waybills"] == ["B", "A"]
     assert view(created(), early, late)["codes"]["waybills"] == ["B", "A"]
-
-
-@pytest.mark.rule("ID-03")
-def test_all_transactions_of_an_order_are_shown_where_there_are_several() -> None:
-    deposit = fact("payments", "deposit_paid", T0 + MINUTE, amount_minor=900, currency="CNY", platform_txn_no="T1")
-    balance = fact("payments", "balance_paid", T0 + HOUR, amount_minor=9000, currency="CNY", platform_txn_no="T2")
-
-    assert view(created(), deposit)["codes"]["platform_txn_nos"] is None
-    for order in ([deposit, balance], [balance, deposit, balance]):
-        codes = view(created(), *order)["codes"]
-        assert (codes["platform_txn_no"], codes["platform_txn_nos"]) == ("T1", ["T1", "T2"])
-    refused = {**rejected("T2"), "code_kind": "platform_txn_no"}
-    assert view(created(), deposit, balance, refused)["codes"]["platform_txn_nos"] is None
