@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.domain.order.flags import CLOSED, REFUNDED
-from streams.domain.order.returned import is_turned
+from streams.domain.order.returned import is_ready, is_turned
 from streams.domain.order.state import Fact, OrderState
 from streams.domain.rules.nodes import SHIPPED
 
@@ -25,9 +25,11 @@ def learn(state: OrderState, fact: Fact) -> OrderState:
 
 
 def expected(state: OrderState) -> tuple[int, str] | None:
-    """(ms, basis) of the last parcel while the order is on its way, else None: nobody waits for what was paid back, or
-    goes back itself."""
-    if state.rank != SHIPPED or not state.arrivals or state.flags & (CLOSED | REFUNDED) or is_turned(state):
+    """(ms, basis) of the last parcel while the order is on its way, else None: nobody waits for what was paid back,
+    goes back itself or lies at its pickup point already."""
+    if state.rank != SHIPPED or not state.arrivals or state.flags & (CLOSED | REFUNDED):
+        return None
+    if is_turned(state) or is_ready(state):
         return None
     at, basis = max((told[1], told[2]) for told in state.arrivals.values())
     return at + state.created_at, basis

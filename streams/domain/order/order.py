@@ -54,7 +54,7 @@ from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.state import Fact, OrderState, line_of
 from streams.domain.order.stock import Send, StockRules
 from streams.domain.rules.nodes import BASE_NODE, CUSTOMER_SIGNED, LOGISTICS_SIGNED, NODES
-from streams.domain.status_map import may_be_signed
+from streams.domain.status_map import AT_PICKUP_POINT, may_be_signed
 
 CREATED: Final = "order_created"
 ADDRESS_CHANGED: Final = "address_changed"
@@ -217,6 +217,8 @@ def _fold(
             changed |= flags.mark(new, returned.CAME_BACK, at)
         if returned.turns(fact["topic"], mapped.get("axis")):
             changed |= returned.turn(new, at)
+        elif mapped.get("axis") == AT_PICKUP_POINT and fact["topic"] == "couriers":
+            changed |= returned.lie_ready(new, at)
         if mapped.get("event") == atomic.INVOICED:
             if atomic.INVOICED not in state.marks:
                 events.append(atomic.record(new, fact, atomic.INVOICED))

@@ -30,6 +30,8 @@ CAME_BACK: Final = "came_back"
 """A mark, no flag, of an order of whose parcel courier or warehouse said so."""
 TURNED: Final = "turned"
 """A mark, no flag: when it was told last that the parcel was refused, goes back, or is back."""
+READY: Final = "ready"
+"""A mark, no flag: when a courier last said that a parcel lies at a pickup point for its customer."""
 _STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
 """Axes of a return that do not say so."""
 _REFUSED: Final = "delivery:refused"
@@ -54,9 +56,18 @@ def turns(topic: str, axis: str | None) -> bool:
 
 def turn(state: OrderState, at: int) -> bool:
     """Note such a word, the latest one. True if that is news."""
-    if at <= state.marks.get(TURNED, at - 1):
+    return _note(state, TURNED, at)
+
+
+def lie_ready(state: OrderState, at: int) -> bool:
+    """Note that a parcel lay at its pickup point, the latest time. True if that is news."""
+    return _note(state, READY, at)
+
+
+def _note(state: OrderState, mark: str, at: int) -> bool:
+    if at <= state.marks.get(mark, at - 1):
         return False
-    state.marks = {**state.marks, TURNED: at}
+    state.marks = {**state.marks, mark: at}
     return True
 
 
@@ -64,7 +75,19 @@ def is_turned(state: OrderState) -> bool:
     """Whether the order's parcel was refused, goes back or is back, be it after its signature, and neither it nor one
     sent in its place has moved since. Of several parcels one does not say so of the others."""
     at = state.marks.get(TURNED)
-    if at is None or state.rank not in _AWAITED or sum(told <= at for told in state.waybills.values()) > 1:
+    return at is not None and state.rank in _AWAITED and _lies_since(state, at)
+
+
+def is_ready(state: OrderState) -> bool:
+    """Whether the order's parcel lies at a pickup point until its customer fetches it, and has not moved since."""
+    at = state.marks.get(READY)
+    if at is None or state.rank != SHIPPED or at <= state.marks.get(TURNED, at - 1):
+        return False
+    return _lies_since(state, at)
+
+
+def _lies_since(state: OrderState, at: int) -> bool:
+    if sum(told <= at for told in state.waybills.values()) > 1:
         return False
     moves = [told for node, told in state.nodes.items() if node >= _CARRIED]
     moves += [told[0] for told in state.arrivals.values()]  # when each was picked up

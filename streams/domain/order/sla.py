@@ -7,6 +7,7 @@
 An SLA that is just reached does not count as passed. It runs by event time from the entry into the node; each newer
 word of a node in a loop (a scan in transit, a label printed once more) is an entry. The alerts close when the order
 leaves the node or ends, and raise once per entry; that of ST-10 closes too when the parcel is back with its sender.
+While the parcel lies ready for its customer, no SLA runs.
 
 What a worker reads late - it was away, its source was, or somebody plays years of history - is two things. Late by
 more than the SLA, the order gets the SLA once more from now: its next event most likely stands behind in the same
@@ -27,7 +28,7 @@ from streams.domain.order import parked
 from streams.domain.order.flags import CLOSED, REFUNDED, is_unproven
 from streams.domain.order.lanes import review_of
 from streams.domain.order.node_records import ABNORMAL, OVERDUE, NodeRecord, NodeRecords
-from streams.domain.order.returned import is_home, is_turned
+from streams.domain.order.returned import is_home, is_ready, is_turned
 from streams.domain.order.state import OrderState, Wait
 from streams.domain.order.stock import Send
 from streams.domain.rules.nodes import NODE_RANK, NODE_STEP, NODES, STEPS
@@ -40,6 +41,8 @@ BLOCKED: Final = "the courier's signature, or a manual resolution: only the cust
 
 GONE: Final = "the refund, or the goods sent again: the parcel does not go to its customer any more"
 """What an order waits for whose parcel was refused, goes back or is back."""
+
+FETCHED: Final = "the customer, who is to fetch the parcel"
 
 
 class Position(NamedTuple):
@@ -62,12 +65,15 @@ def entered(state: OrderState) -> int:
 
 
 def position(state: OrderState, records: NodeRecords) -> Position:
-    """Step, entry, SLA, owner and next event of the node. No SLA for an order that is closed or paid back."""
+    """Step, entry, SLA, owner and next event of the node. No SLA for an order that is closed or paid back, or whose
+    parcel waits for its customer."""
     at, record = entered(state) + state.created_at, records.of(state.node)
     step = NODE_STEP[state.node] + 1
     if record is None:
         return Position(step, at, None, None, None)
     over = state.flags & _OVER
+    if not over and is_ready(state):
+        return Position(step, at, None, record.owner, FETCHED)
     due = None if record.sla_ms is None or over else at + record.sla_ms
     expects = BLOCKED if is_unproven(state) else GONE if is_turned(state) else record.expects
     return Position(step, at, due, record.owner, None if over else expects)
@@ -77,7 +83,7 @@ def watch(guid: str, state: OrderState, at: int, now: int, records: NodeRecords,
     """After a change of nodes or flags at event time `at`: close what was open about the node the order left, set when
     the present one is due. Replaces `state.wait`."""
     record, wait = records.of(state.node), state.wait
-    if record is None or not record.limits or state.flags & _OVER:
+    if record is None or not record.limits or state.flags & _OVER or is_ready(state):
         if wait is not None:
             close(guid, wait.raised, at, sends)
             state.wait = None

@@ -214,3 +214,14 @@ def test_a_parcel_that_was_refused_is_awaited_by_nobody_until_it_moves_on() -> N
     assert record(GUID, order)["customer_text"] is None
     order = step(order, fact("couriers", "out_for_delivery", T0 + 2 * DAY, waybill_no="W1")).state
     assert record(GUID, order)["customer_text"] == "parcel sent, arrives in about 1 day"
+
+
+@pytest.mark.rule("LOG-16")
+def test_no_arrival_is_told_of_a_parcel_that_lies_at_its_pickup_point() -> None:
+    order, _ = fold([created(), paid(), fact("couriers", "picked_up", T0 + HOUR, waybill_no="W1")])
+    order = learn(order, {"waybill": "W1", "picked_at": T0 + HOUR, "arrives_at": T0 + 3 * DAY, "basis": "lane"})
+    ready = mapped("shipped", "out_for_delivery", axis="delivery:at_pickup_point")
+    order = step(order, says("couriers", "待取件", T0 + DAY, ready, waybill_no="W1")).state
+    assert record(GUID, order)["customer_text"] is None
+    order = step(order, fact("couriers", "out_for_delivery", T0 + 2 * DAY, waybill_no="W1")).state
+    assert record(GUID, order)["customer_text"] == "parcel sent, arrives in about 1 day"

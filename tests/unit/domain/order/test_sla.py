@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -235,3 +236,51 @@ def test_a_node_without_a_record_or_another_version_is_not_loaded() -> None:
         NodeRecords.parse(document)
     with pytest.raises(NodeRecordError, match="version 2"):
         NodeRecords.parse({**_document(), "version": 2})
+
+
+@pytest.mark.rule("ST-15")
+def test_of_a_parcel_that_lies_ready_for_its_customer_nothing_is_asked_of_the_courier() -> None:
+    out = PAID + DAY
+    ready = mapped("shipped", "out_for_delivery", axis="delivery:at_pickup_point")
+    words = [
+        fact("couriers", "out_for_delivery", out, waybill_no="W1"),
+        says("couriers", "待取件", out + HOUR, ready, waybill_no="W1"),
+    ]
+    for events in permutations(words):
+        order = run(paid(PAID), *events)
+        order.wait_until(out + 3 * DAY)
+        assert order.alerts().get("ST-15") != "open"
+        view = order.view()
+        assert (view["sla_due_at"], view["expected_next"]) == (None, "the customer, who is to fetch the parcel")
+    again = out + 3 * DAY
+    left = mapped("shipped", "out_for_delivery", axis="delivery:left_pickup_point")
+    order.tell(says("couriers", "取出", again, left, waybill_no="W1"))
+    assert order.view()["sla_due_at"] == again + 8 * HOUR
+    assert findings(order.wait_until(again + DAY))[0] == ("open", f"ST-15/{GUID}")
+
+
+@pytest.mark.rule("ST-15")
+def test_what_lies_ready_ends_the_alert_about_it() -> None:
+    out = PAID + DAY
+    order = run(paid(PAID), fact("couriers", "out_for_delivery", out, waybill_no="W1"))
+    order.wait_until(out + 9 * HOUR)
+    assert order.alerts()["ST-15"] == "open"
+    ready = mapped("shipped", "out_for_delivery", axis="delivery:at_pickup_point")
+    order.tell(says("couriers", "待取件", out + 10 * HOUR, ready, waybill_no="W1"))
+    assert order.alerts()["ST-15"] == "close"
+    assert findings(order.wait_until(out + 9 * DAY)) == []
+
+
+@pytest.mark.rule("ST-15", "ST-04")
+def test_what_nobody_fetched_and_goes_back_waits_for_the_shop() -> None:
+    out = PAID + DAY
+    ready = mapped("shipped", "out_for_delivery", axis="delivery:at_pickup_point")
+    back = mapped(axis="return:in_transit")
+    words = [
+        says("couriers", "待取件", out, ready, waybill_no="W1"),
+        says("couriers", "退回", out + 5 * DAY, back, waybill_no="W1"),
+    ]
+    for events in permutations(words):
+        view = run(paid(PAID), *events).view()
+        assert view["expected_next"] != "the customer, who is to fetch the parcel"
+        assert view["sla_due_at"] == out + 8 * HOUR
