@@ -253,6 +253,13 @@ def test_a_parcel_in_a_locker_is_not_signed_for() -> None:
 
 
 @pytest.mark.rule("ST-03")
+def test_a_parcel_taken_out_of_its_pickup_point_waits_for_a_signature_again() -> None:
+    left = [row for _, row in rows() if row.mapped["axis"] == "delivery:left_pickup_point"]
+    assert {"126", "418", "OUTBOUND", "SIGNED", "快件取出扫描"} == {row.code for row in left}
+    assert {(row.mapped["state"], row.mapped["node"]) for row in left} == {("shipped", "out_for_delivery")}
+
+
+@pytest.mark.rule("ST-03")
 @pytest.mark.parametrize("code", ["PU_SIGN_IN_SUCCESS", "SC_SIGN_IN_SUCCESS", "RETURN_SIGN", "REJECT"])
 def test_what_others_than_the_buyer_sign_ends_no_delivery(code: str) -> None:
     field = "subLogisticsStatus" if code == "RETURN_SIGN" else "actionCode"
