@@ -203,7 +203,7 @@ class Contract:
 
         words = {"sku": word, "name": text, "text": text}
         line = _record({**amounts, **words, "is_gift": _flag}, ("sku", "quantity"), unknown)
-        discount = _record({**amounts, **words}, ("amount_minor",), unknown)
+        discount = _record({**amounts, **words}, (), unknown)
         invoice = dict.fromkeys(INVOICE, word)
         place = dict.fromkeys(("province", "city", "district", "street", "receiver", "phone"), text)
         self._fields: dict[str, _Check] = {

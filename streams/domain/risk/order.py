@@ -163,10 +163,10 @@ def _created(out: Outcome, guid: str, fact: Fact, settings: Settings) -> dict[st
 
 def _coupons(row: dict[str, Any], fact: Fact, settings: Settings) -> None:
     limits, at, coupons = settings.limits, fact["event_time"], fact.get("coupon_count")
-    discounts = [entry.get("amount_minor") or 0 for entry in fact.get("discounts") or ()]
-    off = sum(discounts)
+    discounts = [entry.get("amount_minor") for entry in fact.get("discounts") or ()]
+    off = sum(amount or 0 for amount in discounts)
     if coupons is None:  # a shop front that does not count them lists them
-        coupons = sum(amount > 0 for amount in discounts)
+        coupons = sum(amount != 0 for amount in discounts)
     gross = sum((line.get("quantity") or 0) * (line.get("unit_price_minor") or 0) for line in fact.get("lines") or ())
     gross = gross or (fact.get("total_minor") or 0) + off
     if coupons >= limits.coupons:

@@ -250,6 +250,13 @@ def test_a_value_of_another_type_is_refused(field: str) -> None:
     assert (reason("orders", event(**{field: wrong})) or "").startswith(field)
 
 
+def test_a_discount_may_have_no_amount() -> None:
+    assert check("orders", event(discounts=[{"text": "满300减50"}, {"text": None, "amount_minor": None}])) is None
+    assert reason("orders", event(discounts=[{"text": "x", "amount_minor": -1}])) == (
+        "discounts item 1 has a amount_minor that is negative"
+    )
+
+
 def test_an_address_is_checked_field_by_field_and_never_quoted() -> None:
     phone = "1" * 5000
     wrong = reason("orders", event(address={"phone": phone}))

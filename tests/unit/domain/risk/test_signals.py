@@ -81,6 +81,8 @@ def test_more_than_180_seconds_on_the_payment_page(seconds: float, fires: bool) 
         ({"coupon_count": 2}, False),
         ({"discounts": [{"text": "券", "amount_minor": 1}] * 3}, True),
         ({"discounts": [{"text": "券", "amount_minor": 1}] * 2}, False),
+        ({"discounts": [{"text": "券", "amount_minor": 1}, {"text": "满300减50"}, {"text": "赠"}]}, True),
+        ({"discounts": [{"text": "券", "amount_minor": 1}, {"amount_minor": 0}, {"text": "赠"}]}, False),
         ({"discounts": [{"text": "券", "amount_minor": 1}] * 3, "coupon_count": 1}, False),
         ({"discounts": [{"amount_minor": 15000}]}, True),
         ({"discounts": [{"amount_minor": 14999}]}, False),
