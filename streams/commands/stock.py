@@ -172,6 +172,7 @@ def show(
     """One SKU: the levels of its pools, what is held and for whom, and the last changes."""
     from streams.commands.stock_topics import find
 
+    sku = sku.strip()  # as events have theirs
     stock = find(settings_of(broker=broker), folder, sku)
     if stock is None:
         note(f"oms: no SKU {sku!r} known in {folder or 'inventory-states and stock-ledger'}")

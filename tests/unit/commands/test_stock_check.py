@@ -241,3 +241,9 @@ def test_what_was_loaded_is_there_after_a_replay_and_adds_up(tmp_path: Path) -> 
     shown = json.loads(oms("stock", "BAG", "--from", out, "--json").stdout)
     assert shown["state"]["available"] == 100
     assert [(row["pool"], row["delta"]) for row in shown["changes"]] == [("sales", 87), ("reserved", 20), ("sales", 13)]
+
+
+def test_a_sku_is_found_that_was_pasted_with_blanks_around_it(tmp_path: Path) -> None:
+    where = folder(tmp_path, [RECEIVED], [state(available=87, pools={"HZ": {"sales": 87}})])
+    shown, pasted = (oms("stock", sku, "--from", where) for sku in ("BAG", " BAG\t"))
+    assert (pasted.exit_code, pasted.stdout) == (0, shown.stdout)
