@@ -26,6 +26,7 @@ GroupProtocol = Literal["classic", "consumer"]
 Producer = Literal["auto", "librdkafka"]
 
 DEFAULT_BROKER: Final = "127.0.0.1:9092"
+MOST_PORT: Final = 65_535
 _PREFIX: Final = "OMS_KAFKA_"
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
@@ -137,7 +138,7 @@ class Settings:
             data_dir=root / worker_id,
             worker_id=worker_id,
             web_host=reader.read("web_host", _host, "127.0.0.1"),
-            web_port=reader.read("web_port", _integer(0, 65535), 0),
+            web_port=reader.read("web_port", _integer(0, MOST_PORT), 0),
             partitions=reader.read("partitions", _integer(1, 1000), 8),
             kafka=MappingProxyType(_kafka(env) | dict(reader.overrides.pop("kafka", {}))),
             audit_raw=reader.read("audit_raw", _choice("keep", "hash", "drop"), "keep"),

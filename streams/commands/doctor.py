@@ -98,6 +98,8 @@ def examine(settings: Settings, wait_s: float) -> Iterator[Check]:
     yield _codec()
     if os.environ.get("OMS_NOTIFY_CONFIG"):
         yield from _guarded("alert targets", _targets)
+    if settings.maps_dir is not None:
+        yield from _guarded("status maps", lambda: _maps(settings))
     yield _tools()
 
 
@@ -241,6 +243,14 @@ def _targets() -> Check:
     if left:
         return Check("alert targets", "WARN", f"{kinds}; nobody takes {', '.join(left)}", "set `for` or `default`")
     return Check("alert targets", "OK", kinds)
+
+
+def _maps(settings: Settings) -> Check:
+    """A worker would start with the tables of OMS_MAPS_DIR."""
+    from streams.commands.maps import in_use
+
+    tables = in_use(settings.maps_dir).tables
+    return Check("status maps", "OK", f"{len(tables)} tables, those of {settings.maps_dir} before the package's")
 
 
 def _tools() -> Check:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.commands.common import Broker, DataDir, LogLevel, settings_of
+from streams.config import MOST_PORT
 from streams.errors import BrokerUnreachableError, OmsError, UsageError
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ def worker(
     if processes > 1 or aside_processes:
         from streams.commands.supervisor import Supervisor
 
+        last = settings.web_port + processes + aside_processes - 1
+        if settings.web_port and last > MOST_PORT:
+            raise UsageError(f"--web-port: each process has the next one, and {last} is none; at most {MOST_PORT}")
         clients.admin(settings)  # a setting that no client takes is said once, not by every child
         arguments = ["--log-level", log_level, *(["--agents", ",".join(names)] if names else [])]
         code = Supervisor(settings, processes, arguments, aside=aside_processes).run()

@@ -107,6 +107,7 @@ def test_a_wrong_option_is_wrong_use() -> None:
     one_line(oms("topics", "diff", "--broker", "amqp://x"), 2, "--broker", "kafka://HOST:PORT")
     one_line(oms("worker", "--agents", " , "), 2, "--agents")
     one_line(oms("worker", "--agents", "orders", "--aside-processes", "1"), 2, "--aside-processes")
+    one_line(oms("worker", "--processes", "2", "--web-port", "65535"), 2, "--web-port", "65536 is none")
     one_line(oms("worker", "--log-level", "LOUD"), 2, "--log-level")
 
 
@@ -138,6 +139,25 @@ def test_the_doctor_says_what_fails_and_what_to_do(tmp_path: Path) -> None:
     assert any(line.startswith("WARN settings") and "OMS_BROKERS" in line for line in lines)
     assert any(line.startswith("OK   schemas and registry") for line in lines)
     assert f"OK   avro codec: {compiled.in_force()}" in lines
+
+
+@pytest.mark.rule("ST-03")
+def test_the_doctor_looks_at_the_status_tables_that_a_worker_would_start_with(tmp_path: Path) -> None:
+    def told(folder: Path) -> str:
+        environ = {"OMS_BROKER": "127.0.0.1:1", "OMS_DATA_DIR": str(tmp_path / "d"), "OMS_MAPS_DIR": str(folder)}
+        [line] = [
+            text for text in oms("doctor", "--wait", "0.1", **environ).stdout.splitlines() if "status maps" in text
+        ]
+        return line
+
+    assert told(tmp_path).startswith("OK   status maps: ")
+    assert (
+        told(tmp_path / "none") == f"FAIL status maps: OMS_MAPS_DIR: {tmp_path / 'none'} is no folder of status tables"
+    )
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "zto.json").write_text('{"a":')
+    assert told(wrong).startswith("FAIL status maps: OMS_MAPS_DIR: zto.json cannot be read")
 
 
 def test_the_doctor_finds_a_data_folder_that_cannot_be_used(tmp_path: Path) -> None:
