@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from streams.errors import OmsError
 from streams.outlet.records import Reader, Record, wall_ms
 
 log = logging.getLogger(__name__)
@@ -124,6 +126,10 @@ class Outlet(ABC):
         try:
             work()
         except BaseException as error:
-            log.exception("%s", threading.current_thread().name)
+            name = threading.current_thread().name
+            if isinstance(error, (sqlite3.Error, OmsError)):  # the disk, the broker: no bug
+                log.error("%s: %s", name, error)
+            else:
+                log.exception("%s", name)
             self._failure = error
             self.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,20 @@ def test_killed_before_the_records_are_noted_they_are_read_again(tmp_path: Path)
     assert not hand.took, "nothing is sent of what is not noted"
     assert notifier(config, tmp_path / "o", records, hand).run(once=True) == 0
     assert hand.told("t") == [("open", "INV-11/BAG")]
+
+
+def test_a_full_disk_ends_the_process_without_a_traceback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Full:
+        def send(self, *_: object) -> Outcome:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    records = Records()
+    records.say(alert())
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        notifier(settings({"ding": ticket("http://127.0.0.1:1")}), tmp_path / "outbox", records, Full()).run()
+    [told] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert told.getMessage() == "ding: database or disk is full"
+    assert told.exc_info is None
 
 
 def test_a_bug_in_one_target_ends_the_process_instead_of_going_silent(tmp_path: Path) -> None:
