@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,16 +60,26 @@ def settings_of(**options: Any) -> Settings:
 
 
 def time_of(option: str, text: str | None) -> int | None:
-    """The time an option gives, ms; None without one. UsageError names the option."""
+    """The time an option gives, ms; None without one. Without an offset it is a time of Asia/Shanghai, as business days
+    are. UsageError names the option."""
     from streams.errors import UsageError
     from streams.lines import parse_until
 
     if text is None:
         return None
     try:
-        return parse_until(text)
+        return parse_until(_with_offset(text))
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def _with_offset(text: str) -> str:
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    is_whole = told.tzinfo is not None or text.isdigit()  # digits alone are milliseconds
+    return text if is_whole else f"{told.isoformat()}+08:00"
 
 
 def moment_of(option: str, text: str | None) -> int:

@@ -35,7 +35,11 @@ def replay(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for one TOPIC.jsonl per output topic.")],
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Move event time on to here at the end (epoch ms or ISO 8601)."),
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="Move event time on to here at the end (epoch ms or ISO 8601, of Asia/Shanghai without an offset).",
+        ),
     ] = None,
     received_at: Annotated[
         str | None,
