@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import time
@@ -119,7 +120,8 @@ def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
     try:
         server, _ = start_http_server(settings.web_port, settings.web_host, registry)
     except OSError as error:
-        raise OmsError(f"{settings.web_address(settings.web_port)}: {error.strerror}; set OMS_WEB_PORT") from None
+        setting = "OMS_WEB_PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "OMS_WEB_HOST"
+        raise OmsError(f"{settings.web_address(settings.web_port)}: {error.strerror}; set {setting}") from None
     address = f"http://{settings.web_address(server.server_port)}/metrics"
     logging.getLogger(__name__).info("metrics at %s", address)
 

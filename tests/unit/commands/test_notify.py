@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from streams.commands.common import serve_metrics
 from streams.config import Settings
 from streams.datadir import lock_data_dir
+from streams.errors import OmsError
 from tests.unit.commands.test_cli import oms, one_line
 from tests.unit.notify.servers import Answer, HttpTarget, http_target
 
@@ -63,3 +67,13 @@ def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:
         env = {"OMS_NOTIFY_CONFIG": targets(tmp_path, web), "GROUP_TOKEN": "t", "OMS_DATA_DIR": str(tmp_path)}
     with lock_data_dir(Settings.from_env({"OMS_DATA_DIR": str(tmp_path)}, worker_id="notify")):
         one_line(oms("notify", "--once", **env), 1, "another oms notify uses")
+
+
+@pytest.mark.parametrize(("host", "setting"), [("127.0.0.1", "OMS_WEB_PORT"), ("192.0.2.1", "OMS_WEB_HOST")])
+def test_an_address_its_metrics_cannot_have_is_one_line_that_names_the_setting(host: str, setting: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(OmsError, match=rf"^{host}:{port}: .*; set {setting}$"):
+            serve_metrics(Settings(web_host=host, web_port=port), CollectorRegistry())
