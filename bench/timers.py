@@ -30,8 +30,8 @@ PROBE_MS = data.logistics().probe_ms
 START_MS = 1_769_220_000_000
 LEAD_S, AFTER_S, APART_S = 10, 20, 30
 FILL_S = 120
-"""No timer is due for so long after the last parcel: an idle worker's event time goes on, and on a slow machine the first
-partition is through long before the last one is."""
+"""No timer is due for so long after the last parcel: an idle worker's event time goes on, and on a slow machine the
+first partition is through long before the last one is."""
 LOT = 200_000
 SIGNED = 10_000_000
 """Number of the first parcel that is signed for."""
