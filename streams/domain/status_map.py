@@ -62,6 +62,14 @@ RETURNED: Final = frozenset(
     }
 )
 """The axes of a parcel that is back, or goes on under another number: nothing more comes of this one."""
+_STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
+"""Return axes that do not say that a parcel goes back."""
+
+
+def goes_back(axis: str | None) -> bool:
+    """Whether a courier's word on this axis says that the parcel is on its way back, or back."""
+    return axis is not None and axis.startswith("return:") and axis not in _STAYS
+
 
 _SIGNED: Final = "signed"
 """The contract's word for a delivery, and in capitals ZTO's for a parcel taken out of its locker. Where no field says

@@ -34,7 +34,7 @@ from typing import Any, Final
 
 from streams.domain.order.meanings import CALL, CONFIRM_TIMEOUT, CONFIRMED, DAMAGED, SCAN, answer_of
 from streams.domain.rules.nodes import RANK
-from streams.domain.status_map import masked, says_closed
+from streams.domain.status_map import goes_back, masked, says_closed
 
 from .settings import Settings
 from .watch import ALERTS, Send
@@ -73,8 +73,6 @@ _SETTLED: Final = frozenset(
 _WITHDRAWN: Final = frozenset(
     {"refund:withdrawn", "aftersale:withdrawn", "aftersale:canceled", "return:cancelled"},
 )
-_STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
-"""Return axes that do not say that a parcel goes back."""
 _COMPLAINTS: Final = 16
 _TIMES: Final = ("signed", "confirmed", "damaged", "disputed", "auto", "whole", "withdrawn")
 _WORDS: Final = frozenset({"buyer_confirmed", SCAN})
@@ -112,8 +110,7 @@ def _is_withdrawn(fact: Fact) -> bool:
 
 def _goes_back(fact: Fact) -> bool:
     """The courier's word that the parcel is on its way back, or back: as good as a complaint."""
-    axis = (fact.get("mapped") or {}).get("axis")
-    return fact.get("topic") == "couriers" and axis is not None and axis.startswith("return:") and axis not in _STAYS
+    return fact.get("topic") == "couriers" and goes_back((fact.get("mapped") or {}).get("axis"))
 
 
 def observe(row: Row | None, fact: Fact, settings: Settings) -> tuple[Row | None, list[Send]]:

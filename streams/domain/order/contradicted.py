@@ -12,6 +12,7 @@ what is not open does no harm.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from streams.domain.inventory import messages
@@ -26,32 +27,32 @@ PAID_CLOSED: Final = "FIN-13/closed"
 SHIPPED_REFUNDED: Final = "WMS-02/refunded"
 SHIPPED_CLOSED: Final = "WMS-02/closed"
 """Alerts, by the beginning of their keys."""
+Said = Mapping[str, "str | None"]
+_CLOSE: Final[Said] = {"do": "close"}
 
 
 def follow(guid: str, old: OrderState, new: OrderState, fact: Fact, sends: list[Send], at: int) -> None:
     """What a change of the order by `fact`, at event time `at` (ms), opens or closes."""
-    if "closed" in new.marks and (is_now := _is_paid_closed(new)) != _is_paid_closed(old):
-        if is_now:
-            paid = f"{new.paid_minor - new.refunded_minor} minor units of {new.currency}"
-            said = _opened(new, "closed order paid", f"{paid} came in after the channel had closed the order")
-            said["advice"] = "Refund the money, or have the customer order again and the order sent; tell him today."
-        sends.append(_send(PAID_CLOSED, guid, said if is_now else {"do": "close"}, at))
-    if "closed" in new.marks:
-        if (is_now := _is_shipped_closed(new)) != _is_shipped_closed(old):
-            if is_now:
-                said = _opened(new, "closed order shipped", "the goods left after the channel had closed the order")
-                said["advice"] = "Have the parcel stopped or called back; pay nothing back before it has returned."
-            sends.append(_send(SHIPPED_CLOSED, guid, said if is_now else {"do": "close"}, at))
-        elif is_now and _brings_back(new, fact):
-            sends.append(_send(SHIPPED_CLOSED, guid, {"do": "close"}, at))
-    if new.refunded_minor:
-        if (is_now := _is_shipped_refunded(new)) != _is_shipped_refunded(old):
-            if is_now:
-                said = _opened(new, "refunded order shipped", "the goods left after all the money had gone back")
-                said["advice"] = "Have the parcel stopped or called back; if the customer keeps it, ask for the money."
-            sends.append(_send(SHIPPED_REFUNDED, guid, said if is_now else {"do": "close"}, at))
-        elif is_now and _brings_back(new, fact):
-            sends.append(_send(SHIPPED_REFUNDED, guid, {"do": "close"}, at))
+    if not ("closed" in new.marks or new.refunded_minor):
+        return
+    if (is_now := _is_paid_closed(new)) != _is_paid_closed(old):
+        sends.append(_send(PAID_CLOSED, guid, _paid_closed(new) if is_now else _CLOSE, at))
+    for what, (holds, title, detail, advice) in _SHIPPED.items():
+        was, is_now = holds(old), holds(new)
+        if is_now and not was:
+            sends.append(_send(what, guid, _opened(new, title, detail, advice), at))
+        elif was and (not is_now or _brings_back(new, fact)):
+            sends.append(_send(what, guid, _CLOSE, at))
+
+
+def _paid_closed(state: OrderState) -> Said:
+    paid = f"{state.paid_minor - state.refunded_minor} minor units of {state.currency}"
+    return _opened(
+        state,
+        "closed order paid",
+        f"{paid} came in after the channel had closed the order",
+        "Refund the money, or have the customer order again and the order sent; tell him today.",
+    )
 
 
 def _is_paid_closed(state: OrderState) -> bool:
@@ -86,9 +87,26 @@ def _is_shipped_refunded(state: OrderState) -> bool:
     return since is not None and since < left
 
 
-def _opened(state: OrderState, title: str, detail: str) -> dict[str, str | None]:
-    return {"do": "open", "title": title, "detail": detail, "channel": state.channel}
+_SHIPPED: Final[Mapping[str, tuple[Callable[[OrderState], bool], str, str, str]]] = {
+    SHIPPED_CLOSED: (
+        _is_shipped_closed,
+        "closed order shipped",
+        "the goods left after the channel had closed the order",
+        "Have the parcel stopped or called back; pay nothing back before it has returned.",
+    ),
+    SHIPPED_REFUNDED: (
+        _is_shipped_refunded,
+        "refunded order shipped",
+        "the goods left after all the money had gone back",
+        "Have the parcel stopped or called back; if the customer keeps it, ask for the money.",
+    ),
+}
+"""Alert -> when it holds, title, detail, advice."""
 
 
-def _send(what: str, guid: str, said: dict[str, str | None], at: int) -> Send:
+def _opened(state: OrderState, title: str, detail: str, advice: str) -> Said:
+    return {"do": "open", "title": title, "detail": detail, "channel": state.channel, "advice": advice}
+
+
+def _send(what: str, guid: str, said: Said, at: int) -> Send:
     return messages.ALERTS, f"{what}/{guid}", {**said, "rule": what[:6], "at": at, "order_guid": guid}

@@ -14,7 +14,7 @@ from streams.domain.order.numbers import numbered
 from streams.domain.order.reserved import Group
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import LOGISTICS_SIGNED, NODE_NUMBER, SHIPPED
-from streams.domain.status_map import RETURNED
+from streams.domain.status_map import RETURNED, goes_back
 
 Back = Mapping[int, bool | None]
 """Number of a line that was refunded whole -> whether its goods stayed in the warehouse. None: a row of before, which
@@ -32,8 +32,6 @@ TURNED: Final = "turned"
 """A mark, no flag: when it was told last that the parcel was refused, goes back, or is back."""
 READY: Final = "ready"
 """A mark, no flag: when a courier last said that a parcel lies at a pickup point for its customer."""
-_STAYS: Final = frozenset({"return:cancelled", "return:or_forwarded"})
-"""Axes of a return that do not say so."""
 _REFUSED: Final = "delivery:refused"
 _AWAITED: Final = (SHIPPED, LOGISTICS_SIGNED)
 _CARRIED: Final = NODE_NUMBER["picked_up"]
@@ -51,7 +49,7 @@ def turns(topic: str, axis: str | None) -> bool:
     is back."""
     if axis is None or topic != "couriers":
         return topic in CARRY and axis in BACK
-    return axis == _REFUSED or (axis.startswith("return:") and axis not in _STAYS)
+    return axis == _REFUSED or goes_back(axis)
 
 
 def turn(state: OrderState, at: int) -> bool:
