@@ -41,9 +41,8 @@ def find(settings: Settings, code: str) -> tuple[list[dict[str, Any]], str]:
         far: list[str] = []
         with suppress(BrokerUnreachableError):
             far = [url for url in member_urls(settings) if url not in near]
-        if (
-            far
-        ):  # all of them: one may know whose code it is, another have the order, its money or the customer's others
+        if far:
+            # All of them: one may know whose code it is, another have the order, its money or the customer's others.
             found = _ask([*near, *far], code)
     with suppress(OmsError):  # what the topics add is welcome, not needed
         _add_topics(settings, found.orders[:AUDIT_ORDERS])
