@@ -80,7 +80,7 @@ def meanings(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def events(draw: st.DrawFn) -> Fact:
     """An event of any type that may reach an order, without an id yet."""
-    if draw(st.integers(0, 19)) == 0:
+    if draw(st.integers(0, 9)) == 0:
         rejected = {"code_kind": "waybill_no", "code": draw(codes), "bound_to": "DB-OTHER"}
         return {"topic": "wms", "event_type": "_code_rejected", "event_time": draw(times), "source": "x", **rejected}
     topic = draw(st.sampled_from(list(TYPES)))
@@ -94,7 +94,7 @@ def events(draw: st.DrawFn) -> Fact:
         event["amount_minor"] = draw(st.integers(0, 3)) * 100
         event["currency"] = draw(st.sampled_from(["CNY", "CNY", "CNY", "USD"]))
     for field in ("waybill_no", "package_id", "platform_txn_no"):
-        if draw(st.integers(0, 3)) == 0:
+        if draw(st.integers(0, 9)) == 0:
             event[field] = draw(codes)
     if topic in ("orders", "couriers", "wms") and draw(st.booleans()):
         event["raw_status"], event["mapped"] = draw(words), draw(meanings())

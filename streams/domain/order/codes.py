@@ -34,11 +34,11 @@ def reject(state: OrderState, kind: str, code: str, bound_to: str, at: int) -> b
         entry = [*told, at]
         state.rejected = sorted([*state.rejected, entry], key=_pairing)[:MAX_REJECTED]
         return entry in state.rejected
-    if len(known) < _SETTLED or at <= known[3]:  # nobody has seen to it yet, or it was told before somebody did
-        return False
-    entry = [*told, at, *known[4:]]
-    state.rejected = [entry if other is known else other for other in state.rejected]
-    return True
+    told_at, settled = [*known, 0][3], known[4] if len(known) == _SETTLED else None
+    if at > told_at:  # the latest time, in whatever order they arrive: what was told last decides
+        entry = [*told, at, *known[4:]]
+        state.rejected = [entry if other is known else other for other in state.rejected]
+    return settled is not None and told_at <= settled < at
 
 
 def settle(state: OrderState, guid: str, alert_key: str, at: int) -> bool:

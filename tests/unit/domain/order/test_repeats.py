@@ -170,6 +170,15 @@ def test_the_conflict_of_a_code_ends_when_somebody_closes_its_alert_and_begins_a
     ]
 
 
+@pytest.mark.rule("ID-04")
+def test_a_code_told_twice_counts_from_when_it_was_told_last_in_whatever_order_it_comes() -> None:
+    first, last = rejected(), {**rejected(when=T0 + 4 * HOUR), "event_id": "w-2"}
+    for one, other in ((first, last), (last, first)):
+        assert fold([created(), one, other])[0].rejected == [["waybill_no", "W1", "DB-OTHER", 4 * HOUR]]
+        assert flags(created(), one, other, closed("W1", 3)) == ["conflict"]
+        assert flags(created(), one, other, closed("W1", 5)) == []
+
+
 def flags(*facts: Fact) -> list[str]:
     found: list[str] = view(*facts)["flags"]
     return found
