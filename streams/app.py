@@ -25,6 +25,7 @@ from mode.utils.objects import cached_property
 from streams.config import Settings
 from streams.datadir import lock_data_dir, write_web_file
 from streams.engine import Agent, Codecs
+from streams.engine.chain import Chain, ChainRunner
 from streams.engine.codec import compiled
 from streams.engine.codec.errors import RegistryError
 from streams.engine.dead_letters import DEAD_LETTERS
@@ -33,9 +34,9 @@ from streams.engine.health import Health, Observers
 from streams.engine.metrics import Metrics
 from streams.engine.precedence import Precedence
 from streams.engine.process import give_back, settle
-from streams.engine.runner import AgentRunner, Observer, RunnerConfig
+from streams.engine.runner import CANNOT_TELL, AgentRunner, Observer, RunnerConfig
 from streams.engine.source import check_topics
-from streams.engine.transaction import KafkaTransaction, reason
+from streams.engine.transaction import reason
 from streams.engine.turn import Batch
 from streams.errors import OmsError
 from streams.tether import free_ports
@@ -44,9 +45,8 @@ from streams.web import add_pages
 log = logging.getLogger(__name__)
 TIDY_SECONDS: Final = 20.0
 T = TypeVar("T")
-_CANNOT_TELL: Final[tuple[type[BaseException], ...]] = (EngineError, RegistryError, *KafkaTransaction.fatal)
-Stopped = Callable[[AgentRunner, str], None]
-"""Called on the agent's thread when its source was stopped by the dead-letter limits."""
+Stopped = Callable[[AgentRunner, str, str], None]
+"""Called with an agent's name and why, on its thread, when its source was stopped by the dead-letter limits."""
 
 
 class Boot(faust.App.BootStrategy):
@@ -78,7 +78,7 @@ class Job:
 
 
 class SourceService(Service):
-    """Feeds one agent; owns the thread on which everything blocking of this agent runs."""
+    """Feeds one agent, or a chain; owns the thread on which everything blocking of it runs."""
 
     abstract = False
 
@@ -89,12 +89,12 @@ class SourceService(Service):
         self._channel = channel
         self._observer = observer
         self._on_stopped = on_stopped
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=runner.agent.name)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=runner.name)
         self._idle = asyncio.Event()
 
     @cached_property
     def name(self) -> str:
-        return self.runner.agent.name
+        return self.runner.name
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Run ``function`` on the agent's thread."""
@@ -121,11 +121,11 @@ class SourceService(Service):
                     batch = await self.call(self.runner.poll)
         except SourceStopped as error:
             log.error("%s", error)
-            self._observer.stopped(self.name, str(error))
+            self._observer.stopped(error.agent, str(error))
             try:
                 if self._on_stopped is not None:
-                    await self.call(self._on_stopped, self.runner, str(error))
-            except _CANNOT_TELL as unheard:
+                    await self.call(self._on_stopped, self.runner, error.agent, str(error))
+            except CANNOT_TELL as unheard:
                 log.error("%s: no alert of it could be sent: %s", self.name, reason(unheard))
             finally:  # else it would keep its partitions from every other worker
                 await self.call(self.runner.close)
@@ -153,7 +153,7 @@ class SourceService(Service):
 
 
 def declare(app: OmsApp, runner: AgentRunner, observer: Observer, on_stopped: Stopped | None) -> SourceService:
-    """Add one agent to the app: its channel, its Faust agent and the service that feeds it."""
+    """Add one agent, or a chain, to the app: its channel, its Faust agent and the service that feeds it."""
     channel = app.channel(maxsize=1)
     service = SourceService(runner, channel, observer, on_stopped)
 
@@ -165,21 +165,22 @@ def declare(app: OmsApp, runner: AgentRunner, observer: Observer, on_stopped: St
                 if not job.following.done():
                     job.following.set_exception(error)
 
-    app.agent(channel, name=runner.agent.name)(process)
+    app.agent(channel, name=runner.name)(process)
     app.sources.append(service)
     return service
 
 
 def build(
     settings: Settings,
-    agents: Sequence[Agent],
+    units: Sequence[Agent | Chain],
     codecs: Codecs,
     *,
     web_port: int,
     observer: Observer | None = None,
     on_stopped: Stopped | None = None,
 ) -> OmsApp:
-    """The Faust app of one worker, not started. Nothing is opened before ``start``."""
+    """The Faust app of one worker, not started: of agents that have a thread each, and chains that share one. Nothing
+    is opened before ``start``."""
     app = OmsApp(
         "oms",
         broker=f"kafka://{settings.broker}",
@@ -190,6 +191,7 @@ def build(
         web_bind=settings.web_host,
         web_port=web_port,
     )
+    agents = [agent for unit in units for agent in (unit.agents if isinstance(unit, Chain) else (unit,))]
     metrics, health = Metrics(), Health(tuple(agent.name for agent in agents))
     observers = Observers(metrics, health, *([observer] if observer else []))
     config = RunnerConfig(
@@ -203,8 +205,13 @@ def build(
         producer=settings.producer,
         precedence=Precedence(settings.aside_percent / 100),
     )
-    for agent in agents:
-        declare(app, AgentRunner(agent, codecs, config, observers), observers, on_stopped)
+    for unit in units:
+        runner = (
+            ChainRunner(unit, codecs, config, observers, on_stopped=on_stopped)
+            if isinstance(unit, Chain)
+            else AgentRunner(unit, codecs, config, observers)
+        )
+        declare(app, runner, observers, on_stopped)
     add_pages(app, metrics, health)
     return app
 
@@ -277,7 +284,9 @@ def run_worker(settings: Settings, agents: Sequence[str] | None = None) -> int:
         reg.encoder(topic)  # a registry that is away shows now, not when partitions have been taken from others
     with lock_data_dir(settings):
         port = web_port(settings)
-        app = build(settings, chosen, reg, web_port=port, on_stopped=catalogue.source_stopped(reg))
+        kept = settings.handover == "kept"
+        units = chosen if settings.handover == "off" else catalogue.chained(chosen, reg.topics, kept)
+        app = build(settings, units, reg, web_port=port, on_stopped=catalogue.source_stopped(reg))
         url = f"http://{settings.web_address(port)}"
         web_file = write_web_file(settings, url)
         log.info("worker %s: %s; web at %s", settings.worker_id, ", ".join(map(str, chosen)), url)

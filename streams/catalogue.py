@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -15,8 +15,10 @@ from streams.domain.rules import data
 from streams.domain.status_map import MapError
 from streams.engine import Agent, Codecs
 from streams.engine.agent import joined
+from streams.engine.chain import Chain
 from streams.engine.runner import AgentRunner, wall_ms
 from streams.errors import OmsError, UsageError
+from streams.topology import Topic
 
 ALERT_FACTS = "alert-facts"
 WAY, ASIDE = "way", "aside"
@@ -60,12 +62,24 @@ def _narrowed(agent: Agent, names: Sequence[str]) -> Agent | None:
     return joined(agent.name, parts) if parts else None
 
 
-def source_stopped(codecs: Codecs) -> Callable[[AgentRunner, str], None]:
+def chained(agents: Sequence[Agent], topics: Mapping[str, Topic], kept: bool = False) -> list[Agent | Chain]:
+    """What a worker runs on a thread each: the agents on the way as one chain, if there are several, and each other
+    one by itself. A topic between them is shared if anybody else reads it, whether it runs here or not; if it is to be
+    `kept`, in any case."""
+    way = tuple(agent for agent in agents if not agent.aside)
+    if len(way) < 2:
+        return list(agents)
+    readers = Chain(WAY, way).readers
+    shared = frozenset(topic for topic, agent in readers.items() if kept or set(topics[topic].readers) - {agent})
+    return [Chain(WAY, way, shared), *(agent for agent in agents if agent.aside)]
+
+
+def source_stopped(codecs: Codecs) -> Callable[[AgentRunner, str, str], None]:
     """What an agent does when the dead-letter limits stop its source: raise an alert, in a transaction of its own."""
     encode = codecs.encoder(ALERT_FACTS)
 
-    def announce(runner: AgentRunner, why: str) -> None:
-        key = f"ENGINE/stopped/{runner.agent.name}"
+    def announce(runner: AgentRunner, agent: str, why: str) -> None:
+        key = f"ENGINE/stopped/{agent}"
         finding = {
             "do": "open",
             "rule": "DQ-08",

@@ -24,6 +24,7 @@ T = TypeVar("T")
 AuditRaw = Literal["keep", "hash", "drop"]
 GroupProtocol = Literal["classic", "consumer"]
 Producer = Literal["auto", "librdkafka"]
+Handover = Literal["on", "off", "kept"]
 
 DEFAULT_BROKER: Final = "127.0.0.1:9092"
 MOST_PORT: Final = 65_535
@@ -97,6 +98,7 @@ class Settings:
     session_timeout_ms: int = 6000
     group_protocol: GroupProtocol = "classic"
     producer: Producer = "auto"
+    handover: Handover = "on"
     aside_percent: int = 20
 
     @property
@@ -148,6 +150,7 @@ class Settings:
             session_timeout_ms=reader.read("session_timeout_ms", _integer(1000, 1_800_000), 6000),
             group_protocol=reader.read("group_protocol", _choice("classic", "consumer"), "classic"),
             producer=reader.read("producer", _choice("auto", "librdkafka"), "auto"),
+            handover=reader.read("handover", _choice("on", "off", "kept"), "on"),
             aside_percent=reader.read("aside_percent", _integer(1, 100), 20),
         )
         if reader.overrides:

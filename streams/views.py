@@ -14,25 +14,28 @@ from streams.domain.channel.outcome import GATES, HELD
 from streams.domain.identity import CODES, CUSTOMERS
 from streams.domain.order import record
 from streams.domain.rules import data
+from streams.engine.runner import Seat
 from streams.engine.task import Task
 
 
 def tasks_of(app: Any, agent: str) -> list[Task]:
     """The tasks of an agent, or of a part of one, that this worker owns now."""
-    sources = [service.runner.source for service in app.sources if service.runner.source is not None]
+    sources = [seat.source for seat in _seats(app) if seat.source is not None]
     wholes = [whole for source in sources for whole in [*source.tasks.values()]]
     return [task for whole in wholes for task in whole.tasks if task.agent.name == agent]
 
 
 def can_tell(app: Any, *agents: str) -> bool:
     """Whether those of these agents, or agents with such a part, that run here have all rows the group gave them."""
-    for service in app.sources:
-        agent = service.runner.agent
-        if any(one.name in agents for one in (agent, *agent.parts)):
-            source = service.runner.source
-            if source is None or not source.settled:
-                return False
+    for seat in _seats(app):
+        concerned = any(one.name in agents for one in (seat.agent, *seat.agent.parts))
+        if concerned and (seat.source is None or not seat.source.settled):
+            return False
     return True
+
+
+def _seats(app: Any) -> list[Seat]:
+    return [seat for service in app.sources for seat in service.runner.seats]
 
 
 def code(app: Any, text: str) -> dict[str, Any] | None:

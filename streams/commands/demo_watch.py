@@ -33,6 +33,7 @@ class Watch:
         self._outputs = [topic.name for topic in self._registry.topics.values() if topic.is_output]
         self._inputs = [topic.name for topic in self._registry.topics.values() if topic.is_input]
         self._internal = sorted({name for agent in self._agents for name in agent.sources} - set(self._inputs))
+        self._rows = self._registry.changelog_topic("identity")
         self._reader: Consumer | None = None
         self._admin: AdminClient | None = None
         self._groups: dict[str, Consumer] = {}
@@ -42,8 +43,8 @@ class Watch:
         self.began: float | None = None
         self.last_output: float | None = None
         self.records: dict[str, list[tuple[str | None, Any]]] = {name: [] for name in self._outputs}
-        self._known: set[str] = set()
-        self._bound: set[str] = set()
+        self._parked: set[bytes] = set()
+        """Rows of events that wait for their order, as the changelog of identity has them."""
 
     def __enter__(self) -> Watch:
         from confluent_kafka import TopicPartition
@@ -51,7 +52,7 @@ class Watch:
         from streams.clients import admin, consumer, require_topics
         from streams.engine.agent import consumer_group
 
-        topics = [*self._outputs, *self._internal]
+        topics = [*self._outputs, *self._internal, self._rows]
         metadata = require_topics(self._settings, topics)
         places = [TopicPartition(topic, number, 0) for topic in topics for number in metadata.topics[topic].partitions]
         self._read_to = {(place.topic, place.partition): 0 for place in places}
@@ -86,25 +87,13 @@ class Watch:
         self._heard = time.monotonic()
         self.began = self.began or self._heard
         self._ends[topic, partition] = int(message.offset() or 0) + 1
-        decoded = None if value is None else self._registry.decoder(topic)(value)
+        key = message.key()
         if topic in self.records:
-            key = message.key()
+            decoded = None if value is None else self._registry.decoder(topic)(value)
             self.records[topic].append((None if key is None else key.decode(), decoded))
             self.last_output = self._heard
-        elif isinstance(decoded, dict):
-            self._follow(topic, decoded)
-
-    def _follow(self, topic: str, fact: dict[str, Any]) -> None:
-        """Which events have reached an order, and which wait for theirs."""
-        fact = fact.get("fact", fact)
-        event_id = fact.get("event_id")
-        if event_id is None:
-            return
-        name = f"{fact.get('source')}/{event_id}"
-        if topic == "identity-facts":
-            self._known.add(name)
-        elif topic == "order-facts":
-            self._bound.add(name)
+        elif topic == self._rows and key is not None and key.startswith(b"parked\0"):
+            (self._parked.discard if value is None else self._parked.add)(key)
 
     def taken_in(self) -> int:
         """Input events that the first agent has committed."""
@@ -176,7 +165,7 @@ class Watch:
             "flags": dict(Counter(flag for order in orders for flag in order["flags"])),
             "atomic_events": dict(Counter(value["event"] for _, value in self.records["order-events"])),
             "decisions": dict(Counter(row["decision"] for row in audit)),
-            "parked": len(self._known - self._bound),
+            "parked": len(self._parked),
             "dead": dict(Counter(value["stage"] for _, value in self.records["dead-letters"])),
             "alerts": [
                 {name: alert[name] for name in ("alert_key", "rule", "severity", "status", "title", "count")}

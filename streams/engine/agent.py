@@ -180,3 +180,8 @@ def consumer_group(agent: Agent | str) -> str:
 def changelog_topic(agent: Agent | str) -> str:
     """The compacted topic with every row of every table of the agent, and its position marker."""
     return f"oms-{agent if isinstance(agent, str) else agent.name}-changelog"
+
+
+def folded_header(agent: Agent | str) -> str:
+    """Name of the header of a record that the agent has folded in the transaction that wrote it."""
+    return f"oms-folded-{agent if isinstance(agent, str) else agent.name}"

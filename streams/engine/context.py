@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _LOG_APPEND_TIME = 2
 """confluent_kafka.TIMESTAMP_LOG_APPEND_TIME"""
 
+Header = tuple[str, "bytes | None"]
+"""Name and value of a record's header."""
 Sink = Callable[[str, "bytes | None", "str | bytes | None"], None]
 """(topic, value, key) into the open transaction."""
 

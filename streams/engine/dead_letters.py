@@ -32,7 +32,7 @@ def dead_letter(record: RecordLike, error: str | Exception, stage: str, agent: s
     return {
         "topic": record.topic(),
         "partition": record.partition(),
-        "offset": record.offset(),
+        "offset": record.offset() if record.offset() >= 0 else None,  # none: it was handed over within a turn
         "error": (error if isinstance(error, str) else describe(error))[:ERROR_CHARACTERS],
         "stage": stage,
         "key": record.key(),

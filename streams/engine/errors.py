@@ -22,4 +22,9 @@ class Misconfigured(InfrastructureError):
 
 
 class SourceStopped(EngineError):
-    """A source produced too many dead letters by rule in a row or by share: stop rather than drain it (KIP-1034)."""
+    """A source of ``agent`` produced too many dead letters by rule in a row or by share: stop rather than drain it
+    (KIP-1034)."""
+
+    def __init__(self, agent: str, why: str) -> None:
+        super().__init__(f"agent {agent} stopped{why}")
+        self.agent = agent

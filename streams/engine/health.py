@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streams.engine.runner import AgentRunner, Observer
+from streams.engine.runner import Observer, Seat
 from streams.engine.turn import Report
 
 STUCK_SECONDS: Final = 30.0
@@ -33,7 +33,7 @@ class Health(Observer):
         seen.turn_at = time.monotonic()
         seen.records += report.records
 
-    def alive(self, agent: str, runner: AgentRunner) -> None:
+    def alive(self, agent: str, seat: Seat) -> None:
         seen = self._seen[agent]
         seen.at = time.monotonic()
         seen.state = "running"
@@ -93,9 +93,9 @@ class Observers(Observer):
         for observer in self._all:
             observer.restoring(agent, records, partitions_left)
 
-    def alive(self, agent: str, runner: AgentRunner) -> None:
+    def alive(self, agent: str, seat: Seat) -> None:
         for observer in self._all:
-            observer.alive(agent, runner)
+            observer.alive(agent, seat)
 
     def stopped(self, agent: str, why: str) -> None:
         for observer in self._all:

@@ -4,8 +4,9 @@ Event time only and always in the same order: the same input gives the same byte
 is followed to quiescence; when a record is later than all before it, every timer due by then fires first, in order of
 due time, whichever partition it is on - as a live worker's clock would have it.
 
-For simulations it plays several workers, and can be told to crash, rebalance, deliver again or abort: see ``Fault``,
-``crash``, ``rebalance`` and ``redeliver``. A worker's stores stay behind when its tasks move, as folders on disk would.
+For simulations it plays several workers, with a chain of agents or without (`engine.handover`), and can be told to
+crash, rebalance, deliver again or abort: see ``Fault``, ``crash``, ``rebalance`` and ``redeliver``. A worker's stores
+stay behind when its tasks move, as folders on disk would.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
-from streams.engine.agent import Agent, Codecs, changelog_topic
-from streams.engine.context import Sink
+from streams.engine.agent import Agent, Codecs, changelog_topic, folded_header
+from streams.engine.align import Place
+from streams.engine.chain import Chain
+from streams.engine.context import Header, Sink
+from streams.engine.handover import Handover
 from streams.engine.joint import AnyTask, task_of
 from streams.engine.partitioner import partition_of
 from streams.engine.record import LocalRecord
 from streams.engine.store import Change, MemoryStore, Store
 from streams.engine.task import POSITION, _pair
 from streams.engine.timers import NEVER
-from streams.engine.turn import Batch, Part, Turn
+from streams.engine.turn import MOST_FIRED, Batch, Part, Turn
 
 KEPT_ROWS = 512
 """Decoded rows kept per table, task and generation: few, since the store is in memory anyway."""
@@ -54,7 +58,14 @@ class LocalLog:
     def partition(self, topic: str, number: int) -> list[LocalRecord]:
         return self.topics.setdefault(topic, [[] for _ in range(self.partitions)])[number]
 
-    def append(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> LocalRecord:
+    def append(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        header: str | None = None,
+    ) -> LocalRecord:
         if partition is None:
             if key is None:
                 self._turn += 1
@@ -62,7 +73,7 @@ class LocalLog:
             else:
                 partition = partition_of(key, self.partitions)
         log = self.partition(topic, partition)
-        record = LocalRecord(topic, partition, len(log), key, value)
+        record = LocalRecord(topic, partition, len(log), key, value, header)
         log.append(record)
         self.order.setdefault(topic, []).append(record)
         return record
@@ -73,11 +84,11 @@ class LocalTransaction:
 
     fatal: tuple[type[BaseException], ...] = (Crash, Abort)
 
-    def __init__(self, runner: LocalRunner, agent: Agent) -> None:
+    def __init__(self, runner: LocalRunner) -> None:
         self._runner = runner
-        self._agent = agent
-        self._held: list[tuple[str, bytes | None, bytes | None, int | None]] = []
-        self._changelogs: set[int] = set()
+        self._held: list[tuple[str, bytes | None, bytes | None, int | None, Header | None]] = []
+        self._changelogs: set[Place] = set()
+        self.ends: dict[Place, int] = {}
 
     def begin(self) -> None:
         self._held = []
@@ -88,40 +99,49 @@ class LocalTransaction:
         held = self._held
 
         def send(topic: str, value: bytes | None, key: str | bytes | None) -> None:
-            held.append((topic, key if key is None or isinstance(key, bytes) else key.encode(), value, None))
+            held.append((topic, key if key is None or isinstance(key, bytes) else key.encode(), value, None, None))
 
         return send
 
     def partitions(self, topic: str) -> int:
         return self._runner.log.partitions
 
-    def changelog(self, partition: int, changes: Sequence[Change]) -> None:
-        topic = changelog_topic(self._agent)
-        self._changelogs.add(partition)
-        self._held += [(topic, key, value, partition) for key, value in changes]
+    def place(self, topic: str, key: bytes) -> int:
+        return partition_of(key, self._runner.log.partitions)
 
-    def commit(
-        self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
-    ) -> Mapping[int, int]:
+    def forward(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, header: Header | None = None
+    ) -> None:
+        self._held.append((topic, key, value, partition, header))
+
+    def changelog(self, topic: str, partition: int, changes: Sequence[Change]) -> None:
+        self._changelogs.add((topic, partition))
+        self._held += [(topic, key, value, partition, None) for key, value in changes]
+
+    def commit(self, offsets: Mapping[Place, int], meanwhile: Callable[[], None] | None = None) -> Mapping[Place, int]:
         runner = self._runner
         if meanwhile is not None:
             meanwhile()
-        if offsets and not runner._running <= set(runner._tasks.values()):
-            raise Abort("fenced: the partition has moved")  # the offsets carry the group's generation (KIP-447)
-        for topic, key, value, partition in self._held:
-            runner._appended(runner.log.append(topic, key, value, partition))
+        now = set(runner._tasks.values())
+        for task in runner._running - now:
+            if any((topic, task.partition) in offsets for topic in task.agent.sources):
+                raise Abort("fenced: the partition has moved")  # the offsets carry the group's generation (KIP-447)
+        for topic, key, value, partition, header in self._held:
+            runner._appended(runner.log.append(topic, key, value, partition, header and header[0]))
         for (topic, partition), offset in offsets.items():
-            runner.committed[self._agent.name, topic, partition] = offset
+            for agent in runner._ran:
+                if topic in agent.sources:
+                    runner.committed[agent.name, topic, partition] = offset
         self._held = []
-        topic = changelog_topic(self._agent)
-        return {partition: len(runner.log.partition(topic, partition)) for partition in self._changelogs}
+        return {(topic, number): len(runner.log.partition(topic, number)) for topic, number in self._changelogs}
 
     def abort(self) -> None:
         self._held = []
 
 
 class LocalRunner:
-    """See the module. ``agents`` in the order of the flow; ``batch`` records at most per turn."""
+    """See the module. ``agents`` in the order of the flow; ``batch`` records at most per turn; ``chain``: of which
+    agents to have turns together."""
 
     def __init__(
         self,
@@ -133,6 +153,8 @@ class LocalRunner:
         workers: int = 1,
         received_at: int | Callable[[], int | None] | None = None,
         fault: Fault | None = None,
+        chain: Chain | None = None,
+        most_fired: int = MOST_FIRED,
         store: Callable[[str, int, int], Store] | None = None,
     ) -> None:
         self.agents = list(agents)
@@ -154,19 +176,25 @@ class LocalRunner:
         self._tasks: dict[tuple[int, int], AnyTask] = {}
         self._owner = {partition: partition % workers for partition in range(partitions)}
         self._encoders: dict[str, Callable[[Any], bytes]] = {}
-        self._turns = [
-            Turn(
-                agent,
-                LocalTransaction(self, agent),
+        self._chained = frozenset(agent.name for agent in chain.agents) if chain else frozenset[str]()
+
+        def turn(agents: Sequence[Agent], handover: Handover | None = None) -> Turn:
+            return Turn(
+                agents[0].name,
+                LocalTransaction(self),
                 lambda: self.time,
                 live=False,
                 received_at=received_at,
-                at_step=partial(self._at_step, agent) if fault else None,
+                at_step=partial(self._at_step, agents[0]) if fault else None,
+                most_fired=most_fired,
+                handover=handover,
             )
-            for agent in self.agents
-        ]
+
+        together = chain and turn(chain.agents, Handover(chain.readers, chain.shared, self._receiver))
+        self._turns = [together if together and agent.name in self._chained else turn([agent]) for agent in self.agents]
         self._worker = 0
         self._running: set[AnyTask] = set()
+        self._ran: Sequence[Agent] = ()
 
     # -- in and out -------------------------------------------------------------------------------------------------
 
@@ -230,7 +258,7 @@ class LocalRunner:
         named = {agent.name: agent for agent in agents}
         for index, agent in enumerate(self.agents):
             new = named.get(agent.name, agent)
-            self.agents[index] = self._turns[index].agent = new
+            self.agents[index] = new
         self._reopen(list(self._tasks))
 
     def rebalance(self, owner: Mapping[int, int]) -> None:
@@ -317,13 +345,29 @@ class LocalRunner:
         for topic in task.agent.sources:
             start = task.next[topic]
             log = self.log.topics.get(topic)
-            found = log[task.partition][start : start + left] if log else []
+            rest = log[task.partition] if log else []
+            folded = folded_header(task.agent.name)
+            while start < len(rest) and rest[start]._header == folded:
+                start += 1
+            task.next[topic] = start
+            found = [record for record in rest[start : start + left] if record._header != folded]
             if found:
                 sources[topic] = found
                 left -= len(found)
                 if not left:
                     break
         return sources
+
+    def _receiver(self, topic: str, partition: int) -> AnyTask | None:
+        """The task that may be handed a record of the place, see `engine.handover`."""
+        [index] = [number for number in self._readers[topic] if self.agents[number].name in self._chained]
+        if self._owner[partition] != self._worker:
+            return None
+        task = self._task(index, partition)
+        if self._waiting(task):
+            return None
+        self._running.add(task)
+        return task
 
     def _until(self, task: AnyTask, topic: str, record: LocalRecord) -> None:
         """Event time moves to the record's time: first whatever is due by then, wherever it is."""
@@ -357,6 +401,8 @@ class LocalRunner:
         """One turn over parts of one agent and one worker."""
         tasks = [task for task, _ in parts]
         self._worker, self._running = self._owner[tasks[0].partition], set(tasks)
+        alone = self.agents[index].name not in self._chained
+        self._ran = [one for one in self.agents if one.name in self._chained] if not alone else [self.agents[index]]
         count = sum(len(records) for _, sources in parts for records in sources.values())
         try:
             self._turns[index].run(Batch(list(parts), count))
@@ -366,4 +412,4 @@ class LocalRunner:
         except Crash:
             self.crash(self._worker)
             raise
-        self.time = max(self.time, *(task.stream_time for task in tasks))
+        self.time = max(self.time, *(task.stream_time for task in self._running))

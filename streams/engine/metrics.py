@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from streams.engine.runner import AgentRunner, Observer, wall_ms
+from streams.engine.runner import Observer, Seat, wall_ms
 from streams.engine.turn import Report
 
 SAMPLE_SECONDS: Final = 5.0
@@ -96,15 +96,15 @@ class Metrics(Observer):
     def stopped(self, agent: str, why: str) -> None:
         self.stopped_agents.labels(agent).set(1)
 
-    def alive(self, agent: str, runner: AgentRunner) -> None:
+    def alive(self, agent: str, seat: Seat) -> None:
         now = time.monotonic()
-        if now - self._sampled.get(agent, 0.0) < SAMPLE_SECONDS or runner.source is None:
+        if now - self._sampled.get(agent, 0.0) < SAMPLE_SECONDS or seat.source is None:
             return
         self._sampled[agent] = now
-        tasks = runner.source.tasks
+        tasks = seat.source.tasks
         self.owned.labels(agent).set(len(tasks))
         self.state.labels(agent).set(sum(task.store.size_bytes() for task in tasks.values()))
-        lag = runner.source.lag()
+        lag = seat.source.lag()
         self._show(self.lag, agent, {(agent, topic, str(number)): left for (topic, number), left in lag.items()})
         wall = wall_ms()
         delays: dict[tuple[str, ...], float] = {

@@ -6,10 +6,19 @@ from __future__ import annotations
 class LocalRecord:
     """The methods of a Kafka message that the engine reads."""
 
-    __slots__ = ("_key", "_offset", "_partition", "_topic", "_value")
+    __slots__ = ("_header", "_key", "_offset", "_partition", "_topic", "_value")
 
-    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        key: bytes | None,
+        value: bytes | None,
+        header: str | None = None,
+    ) -> None:
         self._topic, self._partition, self._offset, self._key, self._value = topic, partition, offset, key, value
+        self._header = header
 
     def topic(self) -> str:
         return self._topic

@@ -15,15 +15,16 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.engine.agent import Agent, Codecs, changelog_topic
+from streams.engine.agent import Agent, Codecs, changelog_topic, folded_header
 from streams.engine.align import HELD_BATCHES, Aligner, Grouped, Place
 from streams.engine.dead_letters import DEAD_LETTERS
+from streams.engine.ends import Ends
 from streams.engine.errors import EngineError, Misconfigured, Unreachable
 from streams.engine.joint import AnyTask, scopes, task_of
 from streams.engine.restore import Restoring, restore
 from streams.engine.rocks import RocksStore
 from streams.engine.store import MemoryStore, Store
-from streams.engine.takeover import fence_dead_owners
+from streams.engine.takeover import Written, fence_dead_owners
 from streams.engine.task import OnOutcome
 from streams.engine.transaction import KafkaTransaction, failure, is_fatal, reason
 from streams.engine.turn import Batch, Part
@@ -36,6 +37,8 @@ kept rows stay within 200 MB however many partitions a worker owns."""
 POLL_INTERVAL_MS: Final = 900_000
 """Longest time between two polls: a restore runs inside a rebalance callback."""
 COMMITTED_SECONDS: Final = 30.0
+NOTED_SECONDS: Final = 0.5
+"""So long records that were folded already may have been passed over without a turn that commits it."""
 JOIN_SECONDS: Final = 60.0
 """Longest wait for an assignment, be it of nothing, after joining or a revocation. A coordinator that came to itself
 while a member's session ran out may leave that member's successor without an answer for `max.poll.interval.ms`."""
@@ -61,7 +64,8 @@ moment is part of every event's way: 20 ms of it were 12 ms of the median."""
 
 
 class KafkaSource:
-    """See the module. ``wall`` is the live clock in ms; ``folder`` holds this agent's stores."""
+    """See the module. ``folder`` holds this agent's stores; ``written``: its tasks may be handed records, see
+    `engine.handover`."""
 
     def __init__(
         self,
@@ -77,8 +81,12 @@ class KafkaSource:
         group_protocol: str,
         on_outcome: OnOutcome,
         on_restore: Callable[[int, int], None],
+        written: Written | None = None,
     ) -> None:
         self.agent = agent
+        self._folded = None if agent.aside else folded_header(agent.name)
+        self._written = written
+        self._ends = Ends() if written else None
         self.tasks: dict[int, AnyTask] = {}
         self.batch_size = batch_size
         self._codecs = codecs
@@ -99,6 +107,8 @@ class KafkaSource:
         self._ahead: set[Place] = set()
         self._held: Grouped = {}
         self._at_once = False
+        self._passed: dict[int, float] = {}
+        """Partitions that were moved on past what is folded already, since when: not committed yet."""
         self._paused: set[Place] = set()
         self._opened: set[Place] = set()
         """Places that came since a first record was polled."""
@@ -117,6 +127,8 @@ class KafkaSource:
         fetched = _DEFAULTS if self._aligner is None else {**_DEFAULTS, **_ALIGNED}
         # The client wants it no shorter than the session.
         longest = {"max.poll.interval.ms": max(POLL_INTERVAL_MS, session_timeout_ms)}
+        if written:
+            membership["enable.partition.eof"] = True
         self._consumer = Consumer({**fetched, **longest, **self._conf, "group.id": group, **membership})
         self._consumer.subscribe(
             list(agent.sources), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
@@ -124,6 +136,17 @@ class KafkaSource:
 
     def group_metadata(self) -> Any:
         return self._consumer.consumer_group_metadata()
+
+    def receiver(self, topic: str, partition: int) -> AnyTask | None:
+        """The task that may be handed a record of this place, see `engine.handover`."""
+        if self._ends is None or partition in self._held or not self._ends.reached((topic, partition)):
+            return None
+        return self.tasks.get(partition)
+
+    def written(self, place: Place, end: int) -> None:
+        """This worker wrote to the place, up to ``end``: that is to be read before anything is handed over again."""
+        if self._ends is not None:
+            self._ends.need(place, end)
 
     # -- poll -------------------------------------------------------------------------------------------------------
 
@@ -145,8 +168,11 @@ class KafkaSource:
             if sources:
                 batch.records += sum(len(records) for records in sources.values())
                 batch.parts.append((task, sources))
-            elif task.is_due(now):
+            elif task.is_due(now) or self._is_to_be_noted(partition):
                 batch.parts.append((task, {}))
+            else:
+                continue
+            self._passed.pop(partition, None)
         return batch
 
     def hold(self, left: Sequence[Part], more: bool) -> None:
@@ -212,6 +238,10 @@ class KafkaSource:
         for message in messages:
             error = message.error()
             if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    assert self._ends is not None
+                    self._ends.read((message.topic(), message.partition()), message.offset())
+                    continue
                 # A fenced static member is told so once, as a message of code _FATAL that does not call itself fatal.
                 if error.fatal() or error.code() == KafkaError._FATAL:
                     raise KafkaException(error)
@@ -219,11 +249,32 @@ class KafkaSource:
                 continue
             partition = message.partition()
             topic = only or message.topic()
+            if self._folded is not None and self._is_folded(message):
+                self._pass(topic, partition, message.offset(), grouped)
+                continue
             try:
                 grouped[partition][topic].append(message)
             except KeyError:
                 grouped.setdefault(partition, {})[topic] = [message]
         return grouped
+
+    def _is_folded(self, message: Any) -> bool:
+        """Whether it was folded in the transaction that wrote it."""
+        headers = message.headers()
+        return bool(headers) and any(name == self._folded for name, _ in headers)
+
+    def _pass(self, topic: str, partition: int, offset: int, grouped: Grouped) -> None:
+        """It counts as read, unless there is something before it that is still to be folded."""
+        task = self.tasks.get(partition)
+        waits = topic in grouped.get(partition, ()) or partition in self._held or self._aligner is not None
+        if task is not None and not waits and offset >= task.next.get(topic, 0):
+            task.next[topic] = offset + 1
+            self._passed.setdefault(partition, time.monotonic())
+
+    def _is_to_be_noted(self, partition: int) -> bool:
+        """It stands still: a turn without records commits where, for whoever looks at the group from outside."""
+        since = self._passed.get(partition)
+        return since is not None and time.monotonic() - since > NOTED_SECONDS
 
     def _skip_known(self, grouped: Grouped) -> None:
         """The marker knows better where the state stands than whatever is read: nothing is counted twice."""
@@ -267,9 +318,11 @@ class KafkaSource:
 
     def _forget(self) -> None:
         """Drop what is held back: it will be read again."""
+        if self._ends is not None:
+            self._ends.again()
         if self._aligner is not None:
             self._aligner.clear()
-        self._ahead, self._held = set(), {}
+        self._ahead, self._held, self._passed = set(), {}, {}
         self._pause()
 
     # -- assignment -------------------------------------------------------------------------------------------------
@@ -302,6 +355,7 @@ class KafkaSource:
             if place.error is not None:
                 raise KafkaException(place.error)
             committed.setdefault(place.partition, {})[place.topic] = max(0, place.offset)
+        ends = {} if self._written is None else self._written.ends(places)
         stores: dict[int, Store] = {}
         records = 0
         try:
@@ -333,6 +387,8 @@ class KafkaSource:
             task = self.tasks[place.partition]
             self._opened.add((place.topic, place.partition))
             self._owned.setdefault(place.partition, set()).add(place.topic)
+            if self._ends is not None:
+                self._ends.need((place.topic, place.partition), ends[place.topic, place.partition])
             if self._aligner is not None:  # what came in while the place was being taken away
                 self._aligner.drop((place.topic, place.partition))
             if place.topic not in task.next:
@@ -357,7 +413,10 @@ class KafkaSource:
             if self._aligner is not None:
                 self._aligner.drop((place.topic, place.partition))
             self._held.pop(place.partition, None)
+            self._passed.pop(place.partition, None)
             self._ahead.discard((place.topic, place.partition))
+            if self._ends is not None:
+                self._ends.drop((place.topic, place.partition))
             self._paused.discard((place.topic, place.partition))
             topics = self._owned.get(place.partition, set())
             topics.discard(place.topic)

@@ -12,8 +12,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from streams.engine.align import Place
 
 log = logging.getLogger(__name__)
 
@@ -55,3 +57,26 @@ def _members(conf: Mapping[str, Any], group: str) -> set[str]:
         _LEFT.append(admin)
         raise
     return {member.group_instance_id for member in described.members if member.group_instance_id}
+
+
+class Written:
+    """Asks the broker where places end. One client for all questions: to make one costs more than the answer."""
+
+    def __init__(self, conf: Mapping[str, Any]) -> None:
+        self._conf = conf
+        self._client: AdminClient | None = None
+
+    def ends(self, places: Sequence[TopicPartition]) -> dict[Place, int]:
+        """What is not committed yet included: a former owner's last transaction may be decided and not be readable
+        yet. Raises KafkaException."""
+        client, self._client = self._client or AdminClient({**self._conf}), None
+        asked = {TopicPartition(place.topic, place.partition): OffsetSpec.latest() for place in places}
+        options = {"isolation_level": IsolationLevel.READ_UNCOMMITTED, "request_timeout": SECONDS}
+        try:
+            answers = client.list_offsets(asked, **options)
+            found = {place: future.result(2 * SECONDS) for place, future in answers.items()}
+        except BaseException:
+            _LEFT.append(client)
+            raise
+        self._client = client
+        return {(place.topic, place.partition): answer.offset for place, answer in found.items()}

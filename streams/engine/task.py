@@ -173,9 +173,13 @@ class Task:
 
         False: it stopped before a record that more timers come before than may fire in one turn; ``next`` is there.
         """
+        return self._moved(topic, records, self.fold_handed(topic, records))
+
+    def fold_handed(self, topic: str, records: Sequence[RecordLike]) -> int:
+        """The same for records that have no place in the topic, see `engine.handover`: how many were folded."""
         ctx, fold, time_of, timers = self.ctx, self._fold, self._time_of, self.timers
         decode, skips = self._decoders[topic], self.agent.skips
-        for record in records:
+        for number, record in enumerate(records):
             value = record.value()
             if skips and value is not None and value.startswith(skips):
                 continue
@@ -193,29 +197,37 @@ class Task:
                     if time > ctx.now:
                         if timers.next_due <= time:
                             if not self.fire(time):
-                                self.next[topic] = record.offset()
-                                return False
+                                return number
                             ctx.record = record
                         ctx.now = time
                     self.stream_time = time
             fold(ctx, record.key(), event)
+        return len(records)
+
+    def _moved(self, topic: str, records: Sequence[RecordLike], folded: int) -> bool:
+        """Note that so many of a source's records are folded; whether it was all of them."""
+        if folded < len(records):
+            self.next[topic] = records[folded].offset()
+            return False
         if records:
             self.next[topic] = records[-1].offset() + 1
         return True
 
     def fold_isolated(self, topic: str, records: Sequence[RecordLike]) -> bool:
-        """The same, but what fails is set apart: each record is folded on its own and kept whole or not at all."""
-        for record in records:
+        """As `fold`, but what fails is set apart: each record is folded on its own and kept whole or not at all."""
+        return self._moved(topic, records, self.fold_handed_isolated(topic, records))
+
+    def fold_handed_isolated(self, topic: str, records: Sequence[RecordLike]) -> int:
+        """As `fold_handed`, each record on its own."""
+        for number, record in enumerate(records):
             if not self._fire_before(topic, record):
-                self.next[topic] = record.offset()
-                return False
-            failure = self._alone(partial(self.fold, topic, (record,)))
-            self.next[topic] = record.offset() + 1
+                return number
+            failure = self._alone(partial(self.fold_handed, topic, (record,)))
             if failure is not None:
                 self._bury(record, failure, RULE)
             if self._on_outcome is not None:
                 self._on_outcome(topic, failure is not None)
-        return True
+        return len(records)
 
     def fire_isolated(self, limit: int | None = None) -> bool:
         """Fire what is due, each timer on its own; one that fails is dropped with a dead letter. False as in `fire`."""

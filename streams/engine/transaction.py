@@ -2,7 +2,7 @@
 out of an agent, and the only place that commits.
 
 Delivery errors need no callback: librdkafka fails the commit if any record of the transaction could not be written.
-Only the last changelog record of a partition has one, to learn its offset.
+Only the last changelog record of a partition has one, and what a reader here has to come to, to learn the offset.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from streams.engine.context import Sink
+from streams.engine.align import Place
+from streams.engine.context import Header, Sink
 from streams.engine.errors import InfrastructureError, Misconfigured, Unreachable
 from streams.engine.one_thread import OneThread
+from streams.engine.partitioner import partition_of
 from streams.engine.store import Change
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
@@ -45,17 +47,15 @@ _DEFAULTS: Final[dict[str, Any]] = {
 
 
 class KafkaTransaction:
-    """See the module. ``group_metadata`` answers the consumer's current group metadata (KIP-447)."""
+    """See the module. ``group_metadata`` answers the current group metadata of a source topic's consumer (KIP-447)."""
 
     fatal: tuple[type[BaseException], ...] = (KafkaException, BufferError)
 
-    def __init__(
-        self, conf: Mapping[str, Any], transactional_id: str, changelog: str, group_metadata: Callable[[], Any]
-    ) -> None:
+    def __init__(self, conf: Mapping[str, Any], transactional_id: str, group_metadata: Callable[[str], Any]) -> None:
         self._group_metadata = group_metadata
         self._name = transactional_id
-        self._changelog = changelog
-        self._positions: dict[int, int] = {}
+        self._positions: dict[Place, int] = {}
+        self.ends: dict[Place, int] = {}
         self._counts: dict[str, int] = {}
         self._open = False
         self.broken = False
@@ -80,26 +80,38 @@ class KafkaTransaction:
             self._counts[topic] = len(found.partitions)
         return self._counts[topic]
 
+    def place(self, topic: str, key: bytes) -> int:
+        return partition_of(key, self.partitions(topic))
+
     def begin(self) -> None:
-        self._positions = {}
+        self._positions, self.ends = {}, {}
         self._producer.begin_transaction()
         self._open = True
 
-    def changelog(self, partition: int, changes: Sequence[Change]) -> None:
-        produce, topic = self._producer.produce, self._changelog
+    def changelog(self, topic: str, partition: int, changes: Sequence[Change]) -> None:
+        produce = self._producer.produce
         for key, value in changes[:-1]:
             produce(topic, value, key, partition)
         key, value = changes[-1]
+        produce(topic, value, key, partition, self._into(self._positions))
 
+    def forward(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, header: Header | None = None
+    ) -> None:
+        if header is None:
+            self._producer.produce(topic, value, key, partition, self._into(self.ends))
+        else:
+            self._producer.produce(topic, value, key, partition, headers=[header])
+
+    def _into(self, ends: dict[Place, int]) -> Callable[[KafkaError | None, Any], None]:
         def delivered(error: KafkaError | None, message: Any) -> None:
             if error is None:
-                self._positions[partition] = message.offset() + 1
+                place = message.topic(), message.partition()
+                ends[place] = max(ends.get(place, 0), message.offset() + 1)
 
-        produce(topic, value, key, partition, delivered)
+        return delivered
 
-    def commit(
-        self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
-    ) -> Mapping[int, int]:
+    def commit(self, offsets: Mapping[Place, int], meanwhile: Callable[[], None] | None = None) -> Mapping[Place, int]:
         # Past its timeout librdkafka can wait for ever for a group coordinator that is gone. The thread that waits is
         # then left behind; a new producer of this id fences whatever it may still do.
         try:
@@ -119,14 +131,16 @@ class KafkaTransaction:
         self._open = False
         return self._positions
 
-    def _commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
+    def _commit(self, offsets: Mapping[Place, int]) -> None:
         deadline = time.monotonic() + COMMIT_SECONDS
-        if offsets:
-            name = self._name  # who committed: a successor looks for what this worker may have left open
-            places = [TopicPartition(topic, number, offset, name) for (topic, number), offset in offsets.items()]
-            metadata = self._group_metadata()
-            _retried(lambda left: self._producer.send_offsets_to_transaction(places, metadata, left), deadline)
+        for metadata, group in by_member(offsets, self._group_metadata).items():
+            # Who committed: a successor looks for what this worker may have left open.
+            places = [TopicPartition(*place, offset, self._name) for place, offset in group.items()]
+            self._send_offsets(places, metadata, deadline)
         _retried(self._producer.commit_transaction, deadline)
+
+    def _send_offsets(self, places: list[TopicPartition], metadata: Any, deadline: float) -> None:
+        _retried(lambda left: self._producer.send_offsets_to_transaction(places, metadata, left), deadline)
 
     def _give_up(self) -> None:
         self._open = False
@@ -147,6 +161,17 @@ class KafkaTransaction:
         self.abort()
         self._producer.purge()
         self._thread.end()
+
+
+def by_member(offsets: Mapping[Place, int], group_metadata: Callable[[str], Any]) -> dict[Any, dict[Place, int]]:
+    """The offsets by the group metadata of the consumer that reads their topic."""
+    members: dict[str, Any] = {}
+    out: dict[Any, dict[Place, int]] = {}
+    for (topic, partition), offset in offsets.items():
+        if topic not in members:
+            members[topic] = group_metadata(topic)
+        out.setdefault(members[topic], {})[topic, partition] = offset
+    return out
 
 
 def _retried(call: Callable[[float], Any], deadline: float) -> None:

@@ -51,7 +51,7 @@ class Topics:
         return one
 
     def producer(self, which: str = "auto") -> Made:
-        one, why = open_transaction(self.conf, self.name, self.log, self.consumer.consumer_group_metadata, which)
+        one, why = open_transaction(self.conf, self.name, lambda topic: self.consumer.consumer_group_metadata(), which)
         assert why == ("" if which == "auto" else "by setting")
         self.made.append(one)
         return one
@@ -75,11 +75,11 @@ def topics(kafka: KafkaServer) -> Iterator[Topics]:
     one.consumer.close()
 
 
-def written(one: Made, topics: Topics, value: str, offset: int) -> dict[int, int]:
+def written(one: Made, topics: Topics, value: str, offset: int) -> dict[tuple[str, int], int]:
     one.begin()
     for number in range(5):
         one.sink(topics.out, value.encode(), str(number))
-    one.changelog(1, [(b"a", value.encode()), (b"b", None)])
+    one.changelog(topics.log, 1, [(b"a", value.encode()), (b"b", None)])
     return dict(one.commit({(topics.source, 0): offset}))
 
 
@@ -96,8 +96,8 @@ def test_committed_records_are_read_once_aborted_ones_never_and_the_position_is_
     second = written(one, topics, "second", 2)
     assert sorted(topics.read()) == sorted((str(n).encode(), v) for n in range(5) for v in (b"first", b"second"))
     assert topics.offset() == 2
-    assert first == {1: 2}
-    assert second == {1: 5}, "two records, a marker, two records"
+    assert first == {(topics.log, 1): 2}
+    assert second == {(topics.log, 1): 5}, "two records, a marker, two records"
 
 
 @pytest.mark.parametrize("successor", ["auto", "librdkafka"])
@@ -126,7 +126,7 @@ def test_offsets_of_a_generation_that_is_over_are_refused_and_nothing_of_the_tur
     kept = topics.consumer.consumer_group_metadata()
     topics.consumer.close()
     topics.consumer = topics.joined()
-    late, _ = open_transaction(topics.conf, topics.name, topics.log, lambda: kept)
+    late, _ = open_transaction(topics.conf, topics.name, lambda topic: kept)
     topics.made.append(late)
     with pytest.raises(KafkaException):
         written(late, topics, "late", 7)

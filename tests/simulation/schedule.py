@@ -117,7 +117,9 @@ class Simulation:
         plan: Plan,
         broken: bool,
         store: Callable[[], Store] | None = None,
+        **options: Any,
     ) -> None:
+        """``options`` are the runner's."""
         new = store or (UnloggedStore if broken else MemoryStore)
         self.plan = plan
         self.random = Random(f"schedule {plan.seed}")
@@ -131,6 +133,7 @@ class Simulation:
             workers=plan.workers if broken else 1,
             fault=self.faults,
             store=lambda agent, partition, worker: new(),
+            **options,
         )
         if isinstance(self.runner, Shuffled):
             self.runner.random = self.random

@@ -9,6 +9,7 @@ import pytest
 
 from streams.engine import local, table, task, timers, turn
 from streams.engine.agent import changelog_topic
+from streams.engine.align import Place
 from streams.engine.joint import AnyTask
 from streams.engine.store import Change
 from tests.simulation import test_simulation
@@ -40,12 +41,12 @@ def persists_before_the_commit(patch: pytest.MonkeyPatch) -> None:
 
 @broken
 def never_persists_but_notes_the_position(patch: pytest.MonkeyPatch) -> None:
-    persist = turn.Turn._persist
+    persist = turn._persist
 
-    def only_position(self: turn.Turn, place: task.Task, changes: list[Change], *rest: Any) -> None:
-        persist(self, place, [], *rest)
+    def only_position(place: task.Task, changes: list[Change], *rest: Any) -> None:
+        persist(place, [], *rest)
 
-    patch.setattr(turn.Turn, "_persist", only_position)
+    patch.setattr(turn, "_persist", only_position)
 
 
 @broken
@@ -82,7 +83,7 @@ def _by_stream_time(fire: Callable[[Any, int], bool]) -> Callable[[Any, int], bo
 def commits_no_offsets_where_only_timers_fired(patch: pytest.MonkeyPatch) -> None:
     commit = local.LocalTransaction.commit
 
-    def without(self: local.LocalTransaction, offsets: Mapping[tuple[str, int], int], *rest: Any) -> Mapping[int, int]:
+    def without(self: local.LocalTransaction, offsets: Mapping[Place, int], *rest: Any) -> Mapping[Place, int]:
         before = {task.partition: task.tasks[0]._durable[0] for task in self._runner._running}
         moved = any(offset != before[partition].get(topic) for (topic, partition), offset in offsets.items())
         return commit(self, offsets if moved else {}, *rest)

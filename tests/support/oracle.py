@@ -161,7 +161,7 @@ class Seat:
         sparse = {"drop_nulls": True} if agent.sparse else {}
         self._decoders = {topic: codecs.decoder(topic, **sparse) for topic in agent.sources}
         self._out: list[Sent] = []
-        self._position = ("", 0, 0)
+        self._position: tuple[str, int, int | None] = ("", 0, 0)
 
     def __getitem__(self, spec: TableSpec) -> Rows:
         return self._tables[spec]
@@ -172,7 +172,7 @@ class Seat:
 
     @property
     def offset(self) -> int:
-        return self._position[2]
+        return -1 if self._position[2] is None else self._position[2]
 
     @property
     def value(self) -> bytes:
@@ -199,7 +199,8 @@ class Seat:
         """Everything the record leads to, the timers due before it included."""
         self._out = []
         self.record = record
-        here = (record.topic, record.partition, record.offset)
+        handed = record.folded is not None and record.folded[0] == self.agent.name
+        here = (record.topic, record.partition, None if handed else record.offset)
         self._position = here
         try:
             event = self._decoders[record.topic](record.value)  # type: ignore[arg-type]

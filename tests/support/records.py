@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.engine.agent import folded_header
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it lies in its topic; `at` is its timestamp in ms."""
+    """A record as it lies in its topic; `at` is its timestamp in ms, `folded` who folded it in the transaction that
+    wrote it, and where in the topic that reader stood then."""
 
     topic: str
     partition: int
@@ -22,6 +25,7 @@ class Record:
     key: bytes | None
     value: bytes | None
     at: int = 0
+    folded: tuple[str, int] | None = None
 
 
 def create_topics(broker: str, topics: Mapping[str, int], config: Mapping[str, str] | None = None) -> None:
@@ -50,11 +54,30 @@ def read(broker: str, topic: str, *, committed: bool = True, wait: float = 60.0)
         for message in _to_the_end(consumer, places, wait):
             found[message.partition()].append(
                 Record(topic, message.partition(), message.offset(), message.key(), message.value(),
-                       message.timestamp()[1])
+                       message.timestamp()[1], _folded(message.headers()))
             )  # fmt: skip
         return [record for number in sorted(found) for record in found[number]]
     finally:
         consumer.close()
+
+
+def _folded(headers: Sequence[tuple[str, bytes | None]] | None) -> tuple[str, int] | None:
+    for name, value in headers or ():
+        agent = name.removeprefix(folded_header(""))
+        if agent != name:
+            return agent, int(value or b"")
+    return None
+
+
+def in_order_of_folding(records: Iterable[Record], agent: str) -> list[Record]:
+    """As the agent has folded them: what was handed to it, where its reader stood then."""
+
+    def moment(record: Record) -> tuple[int, bool, int]:
+        if record.folded is None or record.folded[0] != agent:
+            return record.offset, False, 0
+        return record.folded[1] - 1, True, record.offset
+
+    return sorted(records, key=lambda record: (record.topic, record.partition, moment(record)))
 
 
 def _reader(broker: str, *, committed: bool) -> Consumer:

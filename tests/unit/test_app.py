@@ -40,15 +40,15 @@ def test_a_stopped_source_leaves_the_group_whether_or_not_the_alert_of_it_can_be
     did: list[str] = []
 
     def poll() -> Any:
-        raise SourceStopped("agent one stopped reading in: 10 records in a row failed by rule")
+        raise SourceStopped("one", " reading in: 10 records in a row failed by rule")
 
-    def tell(runner: Any, why: str) -> None:
+    def tell(runner: Any, agent: str, why: str) -> None:
         did.append("tell")
         if trouble is not None:
             raise trouble
 
     runner: Any = SimpleNamespace(
-        agent=SimpleNamespace(name="one"), open=lambda: None, poll=poll, close=lambda: did.append("close")
+        name="one", open=lambda: None, poll=poll, close=lambda: did.append("close")
     )
     told = Stopped()
 

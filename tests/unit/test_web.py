@@ -25,7 +25,7 @@ def asked(page: str, restoring: str | None) -> int:
 
     def service(agent: Any) -> Any:
         source = SimpleNamespace(tasks={}, settled=agent.name != restoring)
-        return SimpleNamespace(runner=SimpleNamespace(agent=agent, source=source))
+        return SimpleNamespace(runner=SimpleNamespace(seats=[SimpleNamespace(agent=agent, source=source)]))
 
     app: Any = SimpleNamespace(
         sources=[service(agent) for agent in catalogue.choose(None)],

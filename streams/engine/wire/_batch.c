@@ -1,7 +1,10 @@
 /* Record batches of one transaction (KIP-98 message format 2), built record by record.
 
    Batches(partitions, on_full, full_bytes, batch_bytes)
-     append(topic, value, key, partition=-1)   one record; without a partition murmur2 of the key says it
+     append(topic, value, key, partition=-1, header=None)
+                                               one record; without a partition murmur2 of the key says it;
+                                               ``header``: (name, value)
+     place(topic, key)                         the partition of a key
      extend(topic, rows, partition)            rows are (key, value)
      take(producer_id, epoch, now_ms)          [(topic, partition, first, count, batch)] of what was not taken yet;
                                                ``first`` is the sequence number in the transaction
@@ -247,26 +250,38 @@ static int view(PyObject *object, const char *what, const uint8_t **data, Py_ssi
     return -1;
 }
 
-static int add(Batches *self, Py_ssize_t position, PyObject *value, PyObject *key, long partition) {
-    const uint8_t *key_data, *value_data;
-    Py_ssize_t key_length, value_length;
+static long place_of(const Topic *topic, const uint8_t *key, Py_ssize_t length) {
+    return (long)((murmur2(key, length) & 0x7FFFFFFF) % (uint32_t)topic->count);
+}
+
+static int add(Batches *self, Py_ssize_t position, PyObject *value, PyObject *key, long partition, PyObject *header) {
+    const uint8_t *key_data, *value_data, *name_data = NULL, *note_data = NULL;
+    Py_ssize_t key_length, value_length, name_length = -1, note_length = -1;
     if (view(key, "key", &key_data, &key_length) < 0 || view(value, "value", &value_data, &value_length) < 0) return -1;
+    if (header != Py_None) {
+        if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2)
+            return PyErr_SetString(PyExc_TypeError, "a header is (name, value)"), -1;
+        if (view(PyTuple_GET_ITEM(header, 0), "header", &name_data, &name_length) < 0 ||
+            view(PyTuple_GET_ITEM(header, 1), "header", &note_data, &note_length) < 0)
+            return -1;
+    }
     Topic *topic = &self->topics[position];
     if (partition < 0)
         partition = key_length < 0 ? (long)(topic->turn++ % (uint32_t)topic->count)
-                                   : (long)((murmur2(key_data, key_length) & 0x7FFFFFFF) % (uint32_t)topic->count);
+                                   : place_of(topic, key_data, key_length);
     if (partition >= topic->count) {
         PyErr_Format(PyExc_ValueError, "topic %R has no partition %ld", topic->name, partition);
         return -1;
     }
     Py_ssize_t key_size = key_length < 0 ? 0 : key_length, value_size = value_length < 0 ? 0 : value_length;
-    if (key_size > INT32_MAX / 4 || value_size > INT32_MAX / 4) {
+    Py_ssize_t name_size = name_length < 0 ? 0 : name_length, note_size = note_length < 0 ? 0 : note_length;
+    if (key_size > INT32_MAX / 4 || value_size > INT32_MAX / 4 || name_size + note_size > INT32_MAX / 4) {
         PyErr_SetString(PyExc_ValueError, "a record of half a gigabyte");
         return -1;
     }
     Place *place = &topic->places[partition];
     Chunk *chunk = place->tail;
-    size_t most = (size_t)(key_size + value_size) + 40;
+    size_t most = (size_t)(key_size + value_size + name_size + note_size) + 60;
     if (chunk && chunk->length + most > (size_t)self->batch_bytes) chunk = NULL; /* a batch of its own */
     if (!chunk && !(chunk = new_chunk(place, HEADER + most))) return -1;
     if (chunk->length + most > chunk->room) {
@@ -276,9 +291,10 @@ static int add(Batches *self, Py_ssize_t position, PyObject *value, PyObject *ke
         chunk->data = grown;
         chunk->room = room;
     }
-    /* attributes, timestamp delta 0, offset delta, key, value, no headers */
+    /* attributes, timestamp delta 0, offset delta, key, value, one header or none */
     int64_t body = 1 + 1 + varint_size(chunk->count) + varint_size(key_length) + key_size + varint_size(value_length) +
                    value_size + 1;
+    if (name_length >= 0) body += varint_size(name_length) + name_size + varint_size(note_length) + note_size;
     uint8_t *to = chunk->data + chunk->length;
     to = put_varint(to, body);
     *to++ = 0;
@@ -288,7 +304,13 @@ static int add(Batches *self, Py_ssize_t position, PyObject *value, PyObject *ke
     if (key_size) memcpy(to, key_data, key_size), to += key_size;
     to = put_varint(to, value_length);
     if (value_size) memcpy(to, value_data, value_size), to += value_size;
-    *to++ = 0;
+    to = put_varint(to, name_length < 0 ? 0 : 1);
+    if (name_length >= 0) {
+        to = put_varint(to, name_length);
+        memcpy(to, name_data, name_size);
+        to = put_varint(to + name_size, note_length);
+        if (note_size) memcpy(to, note_data, note_size), to += note_size;
+    }
     self->waiting += to - (chunk->data + chunk->length);
     chunk->length = to - chunk->data;
     chunk->count++;
@@ -307,12 +329,24 @@ static int tell_full(Batches *self) {
 /* -- the type ------------------------------------------------------------------------------------------------------- */
 
 static PyObject *batches_append(Batches *self, PyObject *const *args, Py_ssize_t count) {
-    if (count < 3 || count > 4) return PyErr_SetString(PyExc_TypeError, "append(topic, value, key[, partition])"), NULL;
-    long partition = count == 4 ? PyLong_AsLong(args[3]) : -1;
+    if (count < 3 || count > 5)
+        return PyErr_SetString(PyExc_TypeError, "append(topic, value, key[, partition[, header]])"), NULL;
+    long partition = count > 3 ? PyLong_AsLong(args[3]) : -1;
     if (partition == -1 && PyErr_Occurred()) return NULL;
     Py_ssize_t position = find_topic(self, args[0]);
-    if (position < 0 || add(self, position, args[1], args[2], partition) < 0 || tell_full(self) < 0) return NULL;
+    PyObject *header = count > 4 ? args[4] : Py_None;
+    if (position < 0 || add(self, position, args[1], args[2], partition, header) < 0 || tell_full(self) < 0) return NULL;
     Py_RETURN_NONE;
+}
+
+static PyObject *batches_place(Batches *self, PyObject *const *args, Py_ssize_t count) {
+    const uint8_t *key;
+    Py_ssize_t length;
+    if (count != 2) return PyErr_SetString(PyExc_TypeError, "place(topic, key)"), NULL;
+    Py_ssize_t position = find_topic(self, args[0]);
+    if (position < 0 || view(args[1], "key", &key, &length) < 0) return NULL;
+    if (length < 0) return PyErr_SetString(PyExc_TypeError, "a record without a key has no place of its own"), NULL;
+    return PyLong_FromLong(place_of(&self->topics[position], key, length));
 }
 
 static PyObject *batches_extend(Batches *self, PyObject *const *args, Py_ssize_t count) {
@@ -324,7 +358,7 @@ static PyObject *batches_extend(Batches *self, PyObject *const *args, Py_ssize_t
     for (Py_ssize_t at = 0; at < PyList_GET_SIZE(args[1]); at++) {
         PyObject *row = PyList_GET_ITEM(args[1], at);
         if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != 2) return PyErr_SetString(PyExc_TypeError, "a row is (key, value)"), NULL;
-        if (add(self, position, PyTuple_GET_ITEM(row, 1), PyTuple_GET_ITEM(row, 0), partition) < 0) return NULL;
+        if (add(self, position, PyTuple_GET_ITEM(row, 1), PyTuple_GET_ITEM(row, 0), partition, Py_None) < 0) return NULL;
     }
     if (tell_full(self) < 0) return NULL;
     Py_RETURN_NONE;
@@ -430,6 +464,7 @@ static void batches_dealloc(Batches *self) {
 
 static PyMethodDef batches_methods[] = {
     {"append", (PyCFunction)(void (*)(void))batches_append, METH_FASTCALL, NULL},
+    {"place", (PyCFunction)(void (*)(void))batches_place, METH_FASTCALL, NULL},
     {"extend", (PyCFunction)(void (*)(void))batches_extend, METH_FASTCALL, NULL},
     {"take", (PyCFunction)batches_take, METH_VARARGS, NULL},
     {"clear", (PyCFunction)batches_clear, METH_NOARGS, NULL},

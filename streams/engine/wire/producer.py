@@ -1,7 +1,7 @@
 """A transaction over our own connection: three requests where the broker knows transaction version 2 (KIP-890).
 
     produce   the record batches of all partitions of a broker; it enters them into the transaction itself
-    offsets   the sources' next offsets with the group's generation (KIP-447)
+    offsets   the sources' next offsets with the group's generation (KIP-447); of each group that reads for it
     end       commits or aborts; the answer brings the next transaction's epoch
 
 As the epoch is another in every transaction, sequence numbers begin at 0 in each, and what a dead or stopped producer
@@ -20,7 +20,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.engine import transaction as clients
 from streams.engine.align import Place
-from streams.engine.context import Sink
+from streams.engine.context import Header, Sink
 from streams.engine.store import Change
 from streams.engine.wire import protocol
 from streams.engine.wire.cluster import OUT_OF_ORDER, RETRY_SECONDS, Cluster, nodes_of, refused
@@ -70,11 +70,9 @@ class WireTransaction:
         conf: Mapping[str, Any],
         security: Security,
         transactional_id: str,
-        changelog: str,
-        group_metadata: Callable[[], bytes],
+        group_metadata: Callable[[str], bytes],
     ) -> None:
         self._id = transactional_id
-        self._changelog = changelog
         self._group_metadata = group_metadata
         self._cluster = Cluster(
             nodes_of(str(conf["bootstrap.servers"])),
@@ -85,7 +83,10 @@ class WireTransaction:
         self._batches = Batches(self.partitions, self._send, FULL_BYTES, BATCH_BYTES)
         self._producer = 0, 0
         self._sent: list[tuple[Connection, int, Sequence[protocol.Batch]]] = []
-        self._offsets_at: tuple[Connection, int] | None = None
+        self._offsets_at: list[tuple[Connection, int]] = []
+        self._changelogs: set[Place] = set()
+        self._forwarded: set[Place] = set()
+        self.ends: dict[Place, int] = {}
         self._open = self._touched = self._stale = False
         self.broken = False
         """The producer cannot be used any more; only a new one can."""
@@ -127,34 +128,44 @@ class WireTransaction:
     def partitions(self, topic: str) -> int:
         return self._cluster.partitions(topic, time.monotonic() + clients.METADATA_SECONDS)
 
+    def place(self, topic: str, key: bytes) -> int:
+        return self._batches.place(topic, key)
+
     def begin(self) -> None:
         self._batches.clear()
         if self._stale or not self._cluster.fresh():
             self._cluster.forget()
             self._batches.forget()
             self._stale = False
-        self._sent, self._offsets_at = [], None
+        self._sent, self._offsets_at = [], []
+        self._changelogs, self._forwarded, self.ends = set(), set(), {}
         self._open, self._touched = True, False
 
-    def changelog(self, partition: int, changes: Sequence[Change]) -> None:
-        self._batches.extend(self._changelog, changes, partition)
+    def changelog(self, topic: str, partition: int, changes: Sequence[Change]) -> None:
+        self._changelogs.add((topic, partition))
+        self._batches.extend(topic, changes, partition)
 
-    def commit(
-        self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
-    ) -> Mapping[int, int]:
+    def forward(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, header: Header | None = None
+    ) -> None:
+        if header is None:
+            self._forwarded.add((topic, partition))
+        self._batches.append(topic, value, key, partition, header)
+
+    def commit(self, offsets: Mapping[Place, int], meanwhile: Callable[[], None] | None = None) -> Mapping[Place, int]:
         deadline = time.monotonic() + clients.COMMIT_SECONDS
         try:
             self._send()
-            commit = self._offset_commit(offsets)
-            if commit:
-                commit_at = self._cluster.coordinator(self._member.group, GROUP, deadline)
+            commits = self._offset_commits(offsets)
+            for group, commit in commits:
+                at = self._cluster.coordinator(group, GROUP, deadline)
                 self._touched = True
-                self._offsets_at = commit_at, commit_at.send(protocol.TXN_OFFSET_COMMIT, commit)
+                self._offsets_at.append((at, at.send(protocol.TXN_OFFSET_COMMIT, commit)))
             if meanwhile is not None:
                 meanwhile()
             positions = self._produced(deadline)
-            if commit:
-                self._offsets_taken(commit, deadline)
+            for (group, commit), sent in zip(commits, [*self._offsets_at], strict=True):
+                self._offsets_taken(group, commit, sent, deadline)
             if self._touched:
                 self._end(True, deadline)
         except KafkaException as error:
@@ -176,8 +187,8 @@ class WireTransaction:
         try:
             for connection, *_ in self._sent:
                 connection.drain()
-            if self._offsets_at is not None:
-                self._offsets_at[0].drain()
+            for connection, _ in self._offsets_at:
+                connection.drain()
             self._end(False, time.monotonic() + clients.COMMIT_SECONDS)
         except KafkaException:
             self._give_up()
@@ -210,13 +221,13 @@ class WireTransaction:
             body = protocol.produce(self._id, int(clients.COMMIT_SECONDS * 1000), one)
             self._sent.append((connection, connection.send(protocol.PRODUCE, body), one))
 
-    def _produced(self, deadline: float) -> dict[int, int]:
-        """Wait for all batches to be written; the next changelog offset by partition. Raises the first error.
+    def _produced(self, deadline: float) -> dict[Place, int]:
+        """Wait for all batches to be written; the next offset by changelog partition. Raises the first error.
 
         A broker that has not written all markers of the transaction before refuses the first batches of this one, for
         some hundred ms at most; and those behind them, whose sequence numbers are too high then. They are sent again.
         """
-        positions: dict[int, int] = {}
+        positions: dict[Place, int] = {}
         while True:
             again = self._answered(positions)
             if not again:
@@ -226,7 +237,7 @@ class WireTransaction:
             time.sleep(RETRY_SECONDS)
             self._post(again)
 
-    def _answered(self, positions: dict[int, int]) -> list[protocol.Batch]:
+    def _answered(self, positions: dict[Place, int]) -> list[protocol.Batch]:
         """Read what became of what was sent; the batches to send again, in order."""
         again: list[protocol.Batch] = []
         early: set[Place] = set()
@@ -241,23 +252,27 @@ class WireTransaction:
                     again.append(sent[place])
                 elif error:
                     wrong = wrong or (topic, partition, error, text)
-                elif topic == self._changelog:
-                    positions[partition] = offset + sent[place][3]
+                elif place in self._changelogs:
+                    positions[place] = offset + sent[place][3]
+                elif place in self._forwarded:
+                    self.ends[place] = offset + sent[place][3]
         if wrong is not None:
             topic, partition, code, text = wrong
             raise refused(code, f"{topic}/{partition}{': ' if text else ''}{text}")
         return again
 
-    def _offset_commit(self, offsets: Mapping[tuple[str, int], int]) -> bytes | None:
-        if not offsets:
-            return None
-        self._member = protocol.Member.of(self._group_metadata())
-        # Who committed: a successor looks for what this worker may have left open.
-        return protocol.txn_offset_commit(self._id, self._producer, self._member, offsets, self._id)
+    def _offset_commits(self, offsets: Mapping[Place, int]) -> list[tuple[str, bytes]]:
+        """The request of each group."""
+        requests = []
+        for metadata, group in clients.by_member(offsets, self._group_metadata).items():
+            member = protocol.Member.of(metadata)
+            # Who committed: a successor looks for what this worker may have left open.
+            request = protocol.txn_offset_commit(self._id, self._producer, member, group, self._id)
+            requests.append((member.group, request))
+        return requests
 
-    def _offsets_taken(self, commit: bytes, deadline: float) -> None:
-        assert self._offsets_at is not None
-        first = [self._offsets_at]
+    def _offsets_taken(self, group: str, commit: bytes, sent: tuple[Connection, int], deadline: float) -> None:
+        first = [sent]
 
         def answered(connection: Connection) -> int:
             if first:  # it was sent behind the batches already
@@ -265,7 +280,7 @@ class WireTransaction:
                 return protocol.read_txn_offset_commit(sender.receive(number))
             return protocol.read_txn_offset_commit(connection.ask(protocol.TXN_OFFSET_COMMIT, commit))
 
-        self._cluster.retried(self._member.group, GROUP, answered, deadline)
+        self._cluster.retried(group, GROUP, answered, deadline)
 
     def _end(self, committed: bool, deadline: float) -> None:
         body = protocol.end_txn(self._id, self._producer, committed)
@@ -299,15 +314,15 @@ def _check(connection: Connection) -> None:
 def open_transaction(
     conf: Mapping[str, Any],
     name: str,
-    changelog: str,
-    group_metadata: Callable[[], Any],
+    group_metadata: Callable[[str], Any],
     producer: str = "auto",
 ) -> tuple[WireTransaction | clients.KafkaTransaction, str]:
-    """The producer of an agent, and why it is not ours (empty if it is). ``producer``: `auto` or `librdkafka`."""
+    """The producer of an agent or a chain, and why it is not ours (empty if it is). ``producer``: `auto` or
+    `librdkafka`; ``group_metadata`` of the consumer that reads a topic."""
     security = "by setting" if producer == "librdkafka" else reason_against(conf)
     if isinstance(security, Security):
         try:
-            return WireTransaction(conf, security, name, changelog, group_metadata), ""
+            return WireTransaction(conf, security, name, group_metadata), ""
         except Unsupported as error:
             security = str(error)
-    return clients.KafkaTransaction(conf, name, changelog, group_metadata), security
+    return clients.KafkaTransaction(conf, name, group_metadata), security

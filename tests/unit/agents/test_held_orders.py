@@ -26,9 +26,9 @@ def app_of(*messages: dict[str, Any]) -> Any:
     records = [
         LocalRecord("channel-facts", 0, n, b"douyin", orjson.dumps(message)) for n, message in enumerate(messages)
     ]
-    Turn(channels, NotedTransaction(), lambda: AT).run(Batch([(task, {"channel-facts": records})], len(records)))
-    source = SimpleNamespace(tasks={0: task})
-    return SimpleNamespace(sources=[SimpleNamespace(name="channels", runner=SimpleNamespace(source=source))])
+    Turn(channels.name, NotedTransaction(), lambda: AT).run(Batch([(task, {"channel-facts": records})], len(records)))
+    seat = SimpleNamespace(agent=channels, source=SimpleNamespace(tasks={0: task}))
+    return SimpleNamespace(sources=[SimpleNamespace(name="channels", runner=SimpleNamespace(seats=[seat]))])
 
 
 def order(order_no: str) -> dict[str, Any]:
@@ -68,6 +68,6 @@ def test_a_live_worker_judges_no_order_missing_where_facts_lie_unread(waited: in
     records = [
         Stored("channel-facts", 0, number, b"douyin", orjson.dumps(missed("douyin", number, AT))) for number in range(3)
     ]
-    Turn(channels, NotedTransaction(), lambda: AT).run(Batch([(task, {"channel-facts": records})], 3))
+    Turn(channels.name, NotedTransaction(), lambda: AT).run(Batch([(task, {"channel-facts": records})], 3))
     row = task.tables[channels.tables["gates"]].get("douyin")
     assert (row["since"] is not None) == suspended

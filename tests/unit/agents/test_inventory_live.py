@@ -27,7 +27,7 @@ class Live:
         self.wall = AT + behind
         self.transaction = NotedTransaction()
         self.task = Task(inventory, 0, MemoryStore(), topology.load(), fatal=NotedTransaction.fatal)
-        self._turn = Turn(inventory, self.transaction, lambda: self.wall)
+        self._turn = Turn(inventory.name, self.transaction, lambda: self.wall)
         self.told = 0
 
     def tell(self, now: int, **message: Any) -> None:

@@ -10,8 +10,9 @@ import orjson
 
 from streams.engine import Agent
 from streams.engine.codec import json
-from streams.engine.context import Sink
+from streams.engine.context import Header, Sink
 from streams.engine.joint import task_of
+from streams.engine.partitioner import partition_of
 from streams.engine.record import LocalRecord
 from streams.engine.store import Change, MemoryStore, Store
 from streams.engine.task import Task
@@ -44,12 +45,13 @@ class NotedTransaction:
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes | None, Any]] = []
         self.rows: dict[int, list[Change]] = {}
+        self.ends: dict[tuple[str, int], int] = {}
         self.offsets: list[Mapping[tuple[str, int], int]] = []
         self.aborted = 0
         self.fail: Exception | None = None
         self.no_positions = False
         self._held: list[tuple[str, bytes | None, Any]] = []
-        self._rows: dict[int, list[Change]] = {}
+        self._rows: dict[tuple[str, int], list[Change]] = {}
 
     def begin(self) -> None:
         self._held, self._rows = [], {}
@@ -62,26 +64,34 @@ class NotedTransaction:
     def partitions(self, topic: str) -> int:
         return 8
 
-    def changelog(self, partition: int, changes: Sequence[Change]) -> None:
-        self._rows[partition] = list(changes)
+    def place(self, topic: str, key: bytes) -> int:
+        return partition_of(key, 8)
+
+    def forward(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, header: Header | None = None
+    ) -> None:
+        self._held.append((topic, value, key))
+
+    def changelog(self, topic: str, partition: int, changes: Sequence[Change]) -> None:
+        self._rows[topic, partition] = list(changes)
 
     def commit(
         self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
-    ) -> Mapping[int, int]:
+    ) -> Mapping[tuple[str, int], int]:
         if self.fail is not None:
             failure, self.fail = self.fail, None
             if meanwhile is not None:
                 meanwhile()
             raise failure
         self.sent += self._held
-        for partition, rows in self._rows.items():
+        for (_, partition), rows in self._rows.items():
             self.rows.setdefault(partition, []).extend(rows)
         self.offsets.append(dict(offsets))
         if meanwhile is not None:
             meanwhile()
         if self.no_positions:
             return {}
-        return {partition: len(self.rows[partition]) for partition in self._rows}
+        return {place: len(self.rows[place[1]]) for place in self._rows}
 
     def abort(self) -> None:
         self.aborted += 1
@@ -97,7 +107,7 @@ class Bench:
         self.transaction = NotedTransaction()
         self.wall = wall
         self.task = task_of(agent, 0, self.store, JsonTopics(), fatal=NotedTransaction.fatal, **options)
-        self._turn = Turn(agent, self.transaction, lambda: self.wall, live=False, received_at=7)
+        self._turn = Turn(agent.name, self.transaction, lambda: self.wall, live=False, received_at=7)
         self._ends: dict[str, int] = {}
 
     @property

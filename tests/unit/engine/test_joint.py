@@ -99,7 +99,7 @@ def test_a_part_whose_timers_are_too_many_for_a_turn_comes_after_and_nothing_is_
     def played(agent: Agent) -> NotedTransaction:
         task = task_over(agent)
         transaction = NotedTransaction()
-        turn = Turn(agent, transaction, lambda: 0, live=False, most_fired=most)
+        turn = Turn(agent.name, transaction, lambda: 0, live=False, most_fired=most)
         parts: Any = [(task, {"in": records})]
         for _ in range(1000):
             report = turn.run(Batch(parts, len(records)))
@@ -148,7 +148,7 @@ def test_a_record_is_decoded_once_for_all_parts_and_again_for_each_when_one_of_t
         decoded.clear()
         agent = joined("both", [counting("left"), counting("right", fails_at=fails_at)])
         task = task_of(agent, 0, MemoryStore(), Noting(), fatal=NotedTransaction.fatal)
-        Turn(agent, NotedTransaction(), lambda: 0, live=False).run(Batch([(task, {"in": records})], 3))
+        Turn(agent.name, NotedTransaction(), lambda: 0, live=False).run(Batch([(task, {"in": records})], 3))
         assert len(decoded) <= times
         assert len(decoded) == times or fails_at >= 0
         assert isinstance(task, JointTask)
@@ -160,7 +160,8 @@ def test_what_one_part_cannot_fold_the_others_do_and_the_record_counts_as_failed
     agent = joined("both", [counting("left", fails_at=1), counting("right")])
     task = task_over(agent, on_outcome=lambda topic, failed: outcomes.append((topic, failed)))
     transaction = NotedTransaction()
-    report = Turn(agent, transaction, lambda: 0, live=False).run(Batch([(task, {"in": records_of("a", "a", "a")})], 3))
+    batch = Batch([(task, {"in": records_of("a", "a", "a")})], 3)
+    report = Turn(agent.name, transaction, lambda: 0, live=False).run(batch)
     assert report.dead["rule"] == 1
     assert outcomes == [("in", False), ("in", True), ("in", False)]
     [dead] = [JsonTopics().decoder(name)(value or b"") for name, value, _ in transaction.sent if name == "dead-letters"]
@@ -203,7 +204,7 @@ def test_rows_of_parts_lie_apart() -> None:
     agent = joined("both", [counting("left"), counting("right")])
     task = task_over(agent)
     assert isinstance(task, JointTask)
-    Turn(agent, NotedTransaction(), lambda: 0, live=False).run(Batch([(task, {"in": records_of("a")})], 1))
+    Turn(agent.name, NotedTransaction(), lambda: 0, live=False).run(Batch([(task, {"in": records_of("a")})], 1))
     found = {key.partition(b"\0")[0] + b"\0" for key, _ in task.store.range(b"a", b"z")}
     assert found == {*scopes(agent)} == {b"left\0", b"right\0"}
     assert task.tasks[0].peek(task.tasks[0].agent.tables["counts"], "") == [("a", 1)]

@@ -125,7 +125,7 @@ class World:
         self.bench = Bench(self.runner.agent, on_outcome=self.runner._outcome)
         self.runner.source = self.source  # type: ignore[assignment]
         self.runner.transaction = self.transaction  # type: ignore[assignment]
-        self.runner._turn = Turn(self.runner.agent, self.transaction, lambda: self.now)
+        self.runner._turn = Turn(self.runner.name, self.transaction, lambda: self.now)
         self.at = 0
 
     def records(self, pattern: str, topic: str = "in") -> list[Any]:
@@ -198,7 +198,7 @@ def test_an_aborted_turn_is_not_counted() -> None:
         batch = Batch([(world.bench.task, {"in": records})], 5)
         assert world.runner.turn(batch) == 0
     assert world.source.rewound == 3
-    assert world.runner._limits["in"].row == 4
+    assert world.runner._limits["scripted", "in"].row == 4
     assert world.runner.turn(batch) == 5
     with pytest.raises(SourceStopped):
         world.turn("x")

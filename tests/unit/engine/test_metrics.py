@@ -135,4 +135,4 @@ def test_a_partition_that_went_away_leaves_no_stale_gauge(clock: Any) -> None:
 
 
 def test_a_runner_without_a_consumer_is_no_reason_to_fail() -> None:
-    Metrics().alive("orders", SimpleNamespace(source=None))  # type: ignore[arg-type]
+    Metrics().alive("orders", SimpleNamespace(source=None))

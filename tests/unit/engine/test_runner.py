@@ -21,6 +21,7 @@ from streams.engine.runner import (
     AgentRunner,
     Observer,
     RunnerConfig,
+    Seat,
 )
 from streams.engine.transaction import TRANSACTION_TIMEOUT_MS
 from streams.engine.turn import Batch, Report
@@ -39,7 +40,7 @@ class Told(Observer):
         self.all: list[str] = []
         self.alive_at: list[float] = []
 
-    def alive(self, agent: str, runner: AgentRunner) -> None:
+    def alive(self, agent: str, seat: Seat) -> None:
         self.alive_at.append(time.monotonic())
 
     def turn(self, agent: str, report: Report) -> None:
@@ -75,7 +76,7 @@ class World(AgentRunner):
         if self.cannot:
             raise self.cannot.pop(0)
         self.source = SimpleNamespace(  # type: ignore[assignment]
-            batch_size=self.config.batch_size,
+            batch_size=self._size,
             lost=False,
             rewind=lambda: self.did.append("rewind"),
             close=lambda: self.did.append("close"),
@@ -220,7 +221,7 @@ def test_a_full_producer_queue_halves_the_batch_down_to_a_least_one(world: World
 
 def test_a_batch_that_is_set_smaller_than_the_least_one_does_not_grow_by_a_failure(world: World) -> None:
     assert world.source is not None
-    world.source.batch_size = LEAST_BATCH - 1
+    world._resize(LEAST_BATCH - 1)
     world.errors = [BufferError("queue full")]
     world.turn(SOMETHING)
     assert world.source.batch_size == LEAST_BATCH - 1
@@ -286,7 +287,7 @@ def test_what_a_runner_is_told_does_not_show_the_password() -> None:
 
 def test_after_a_hundred_good_turns_the_batch_grows_again_to_what_is_set(world: World) -> None:
     assert world.source is not None
-    world.source.batch_size = 300
+    world._resize(300)
     for _ in range(99):
         world.turn(SOMETHING)
     assert world.source.batch_size == 300

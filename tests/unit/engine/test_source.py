@@ -40,8 +40,7 @@ class StubConsumer:
     def resume(self, places: Any) -> None: ...
 
     def poll(self, timeout: float) -> Any:
-        record: Any = LocalRecord("in", 0, 0, b"k", b"{}")
-        return type("Message", (), {"error": lambda self: None, "partition": lambda self: record.partition()})()
+        return LocalMessage("in", 0, 0, b"k", b"{}")
 
     def consume(self, count: int, timeout: float) -> list[Any]:
         self.asked.append((count, timeout))
@@ -52,6 +51,9 @@ class LocalMessage(LocalRecord):
     """A record as a consumer gives it."""
 
     def error(self) -> None: ...
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        return [(self._header, None)] if self._header else None
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])

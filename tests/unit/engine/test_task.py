@@ -131,7 +131,7 @@ class Two:
             for number, store in enumerate(self.stores)
         ]
         self.wall: int | None = None
-        self._turn = Turn(self.agent, self.transaction, lambda: self.wall, live=False)
+        self._turn = Turn(self.agent.name, self.transaction, lambda: self.wall, live=False)
 
     def turn(self, *events: list[Any]) -> Report:
         parts: Any = []
@@ -215,7 +215,7 @@ def test_isolated_outcomes_are_told_in_order_and_stopping_leaves_no_trace() -> N
     def outcome(topic: str, failed: bool) -> None:
         told.append((topic, failed))
         if told.count((topic, True)) == 3:
-            raise SourceStopped("enough")
+            raise SourceStopped("scripted", ": enough")
 
     bench = Bench(scripted(), on_outcome=outcome)
     bench.turn(event(1, ("boom", "1")), event(2, ("add", "x", 1)), bench.record(b"oops"), event(3, ("boom", "2")))

@@ -154,7 +154,7 @@ def test_an_agent_by_the_wall_clock_goes_by_event_time_in_a_replay_only(live: bo
     """An event told ahead of its time must not make timers fire early, nor stand the clock still, in a live worker."""
     agent, seen = noting(Clock.WALL)
     bench = Bench(agent, wall=1_000)
-    bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=live)
+    bench._turn = Turn(agent.name, bench.transaction, lambda: bench.wall, live=live)
     bench.turn({"at": 1_000, "due": 5_000}, {"at": 9_000, "due": 5_000})
     bench.wall = 2_000
     bench.turn({"at": 1_500, "due": 5_000})
@@ -167,7 +167,7 @@ def test_an_agent_by_its_events_gives_waits_their_time_and_ends_them_where_nothi
     agent, seen = noting(Clock.EVENTS)
 
     def live(bench: Bench) -> Bench:
-        bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=True)
+        bench._turn = Turn(agent.name, bench.transaction, lambda: bench.wall, live=True)
         return bench
 
     def turn(passed: int, *events: dict[str, Any]) -> None:
@@ -200,7 +200,7 @@ def test_an_agent_by_its_events_gives_waits_their_time_and_ends_them_where_nothi
 def test_a_turn_of_an_agent_by_its_events_that_is_undone_does_not_move_its_clock() -> None:
     agent, _ = noting(Clock.EVENTS)
     bench = Bench(agent, wall=1_000)
-    bench._turn = Turn(agent, bench.transaction, lambda: bench.wall, live=True)
+    bench._turn = Turn(agent.name, bench.transaction, lambda: bench.wall, live=True)
     bench.turn({"at": 500})
     bench.wall = 2_000
     bench.transaction.fail = Unreachable("the broker is gone")
@@ -211,7 +211,8 @@ def test_a_turn_of_an_agent_by_its_events_that_is_undone_does_not_move_its_clock
 
 def few(bench: Bench, most: int) -> Bench:
     """Turns of this bench fire no more than `most` timers."""
-    bench._turn = Turn(bench.agent, bench.transaction, lambda: bench.wall, live=False, received_at=7, most_fired=most)
+    name, out = bench.agent.name, bench.transaction
+    bench._turn = Turn(name, out, lambda: bench.wall, live=False, received_at=7, most_fired=most)
     return bench
 
 

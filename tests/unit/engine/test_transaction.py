@@ -57,7 +57,7 @@ def one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(transaction, "Producer", Producer)
     monkeypatch.setattr(transaction, "COMMIT_SECONDS", 0.1)
     monkeypatch.setattr(transaction, "STUCK_SECONDS", 0.1)
-    made: Any = KafkaTransaction({}, "oms-x-w", "log", lambda: None)
+    made: Any = KafkaTransaction({}, "oms-x-w", lambda topic: None)
     made.begin()
     yield made
     made._producer.free.set()

@@ -54,21 +54,21 @@ def opened(broker: FakeBroker, **conf: Any) -> WireTransaction:
     conf = {"bootstrap.servers": f"127.0.0.1:{broker.port}", **conf}
     security = Security.of(conf)
     assert isinstance(security, Security)
-    MADE.append(WireTransaction(conf, security, "tx", "log", lambda: METADATA))
+    MADE.append(WireTransaction(conf, security, "tx", lambda topic: METADATA))
     return MADE[-1]
 
 
-def one_turn(made: WireTransaction) -> dict[int, int]:
+def one_turn(made: WireTransaction) -> dict[tuple[str, int], int]:
     made.begin()
     made.sink("out", b"v", "k")
     made.sink("out", b"w", "k")
-    made.changelog(2, [(b"a", b"1"), (b"b", None), (b"c", b"2")])
+    made.changelog("log", 2, [(b"a", b"1"), (b"b", None), (b"c", b"2")])
     return dict(made.commit({("in", 0): 7, ("in", 1): 8}))
 
 
 def test_a_transaction_is_three_requests_however_many_partitions_it_writes_to(broker: FakeBroker) -> None:
     made = opened(broker)
-    assert one_turn(made) == {2: 103}
+    assert one_turn(made) == {("log", 2): 103}
     made.begin()
     for number in range(50):
         made.sink("out", b"v", str(number))
@@ -81,6 +81,50 @@ def test_a_transaction_is_three_requests_however_many_partitions_it_writes_to(br
     assert broker.members[0] == ("group", 3, "member", "here")
     assert {partition for _, partition, _ in second} == {0, 1, 2, 3}
     assert struct.unpack_from(">qhi", second[0][2], 43) == (9, 2, 0), "another epoch, and sequence numbers begin anew"
+
+
+def test_the_offsets_of_every_group_that_reads_for_it_are_in_the_transaction(broker: FakeBroker) -> None:
+    made = opened(broker)
+    made._group_metadata = lambda topic: METADATA.replace(b"group", b"other") if topic == "more" else METADATA
+    made.begin()
+    made.sink("out", b"v", b"k")
+    made.commit({("in", 0): 7, ("more", 0): 3, ("in", 1): 8})
+    assert [group for group, *_ in broker.members] == ["group", "other"]
+    [(committed, _, offsets)] = broker.done
+    assert committed
+    assert offsets == [("in", 0, 7, "tx\0"), ("in", 1, 8, "tx\0"), ("more", 0, 3, "tx\0")]
+
+
+def test_a_group_that_refuses_its_offsets_refuses_the_transaction(broker: FakeBroker) -> None:
+    made = opened(broker)
+    made._group_metadata = lambda topic: METADATA.replace(b"group", b"other") if topic == "more" else METADATA
+    broker.faults[protocol.TXN_OFFSET_COMMIT] = [0, KafkaError.ILLEGAL_GENERATION]
+    made.begin()
+    made.sink("out", b"v", b"k")
+    with pytest.raises(KafkaException):
+        made.commit({("in", 0): 7, ("more", 0): 3})
+    made.abort()
+    assert [committed for committed, *_ in broker.done] == [False]
+
+
+def test_a_record_that_is_forwarded_has_its_place_and_header_and_one_without_tells_where_it_ended(
+    broker: FakeBroker,
+) -> None:
+    made = opened(broker)
+    number = made.place("out", b"k")
+    assert number == partition_of(b"k", 4)
+    made.begin()
+    made.forward("out", b"v", b"k", number)
+    made.forward("marked", b"w", b"k", 3, ("oms-folded-x", b"17"))
+    made.commit({})
+    assert made.ends == {("out", number): 101}
+    [(_, batches, _)] = broker.done
+    [marked] = [data for topic, partition, data in batches if (topic, partition) == ("marked", 3)]
+    name = b"oms-folded-x"
+    assert marked.endswith(b"\x02w" + b"\x02" + bytes([2 * len(name)]) + name + b"\x0417"), "one header"
+    made.begin()
+    made.commit({})
+    assert made.ends == {}
 
 
 def test_nothing_said_is_nothing_asked(broker: FakeBroker) -> None:
@@ -148,7 +192,7 @@ def test_a_last_transaction_that_never_ends_is_given_up(broker: FakeBroker) -> N
     assert not is_fatal(raised.value)
     broker.faults[protocol.PRODUCE].clear()
     made.abort()
-    assert one_turn(made) == {2: 103}
+    assert one_turn(made) == {("log", 2): 103}
 
 
 def test_an_abort_leaves_nothing_and_the_next_transaction_goes_on(broker: FakeBroker) -> None:
@@ -167,7 +211,7 @@ def test_an_abort_leaves_nothing_and_the_next_transaction_goes_on(broker: FakeBr
 def test_what_passes_by_itself_is_asked_again(broker: FakeBroker, api: int, code: int) -> None:
     made = opened(broker)
     broker.faults[api] = [code, code]
-    assert one_turn(made) == {2: 103}
+    assert one_turn(made) == {("log", 2): 103}
     assert len(broker.calls(api)) == 3
     assert [committed for committed, _, _ in broker.done] == [True]
 
@@ -190,7 +234,7 @@ def test_what_a_later_try_may_mend_is_aborted_and_the_producer_goes_on(broker: F
     assert not is_fatal(raised.value)
     made.abort()
     assert not made.broken
-    assert one_turn(made) == {2: 103}
+    assert one_turn(made) == {("log", 2): 103}
     assert [committed for committed, _, _ in broker.done] == [False, True]
     assert len(broker.calls(protocol.METADATA)) > 2, "leaders are asked anew"
 
@@ -233,7 +277,7 @@ def test_an_idle_connection_that_was_closed_costs_nothing(broker: FakeBroker) ->
     one_turn(made)
     broker.hang_up()
     time.sleep(0.05)
-    assert one_turn(made) == {2: 103}
+    assert one_turn(made) == {("log", 2): 103}
     assert [committed for committed, _, _ in broker.done] == [True, True]
 
 
@@ -278,7 +322,7 @@ def test_a_proof_that_runs_out_is_given_again_between_two_transactions() -> None
     with FakeBroker(password="secret", session_ms=300) as broker:
         made = opened(broker, **SASL, **{"sasl.mechanism": "PLAIN", "sasl.password": "secret"})
         for _ in range(12):
-            assert one_turn(made) == {2: 103}
+            assert one_turn(made) == {("log", 2): 103}
             time.sleep(0.05)
         assert len(broker.done) == 12
         assert 3 <= len(broker.calls(protocol.SASL_AUTHENTICATE)) <= 5
@@ -303,8 +347,8 @@ def test_an_older_broker_and_a_setting_leave_it_to_librdkafka(monkeypatch: pytes
     monkeypatch.setattr(KafkaTransaction, "__init__", lambda self, conf, name, *_: made.append(name))
     with FakeBroker(level=1) as broker:
         conf = {"bootstrap.servers": f"127.0.0.1:{broker.port}"}
-        one, why = open_transaction(conf, "tx", "log", lambda: METADATA)
+        one, why = open_transaction(conf, "tx", lambda topic: METADATA)
         assert isinstance(one, KafkaTransaction)
         assert why == "the broker has transaction.version 1"
-        assert open_transaction(conf, "ty", "log", lambda: METADATA, "librdkafka")[1] == "by setting"
+        assert open_transaction(conf, "ty", lambda topic: METADATA, "librdkafka")[1] == "by setting"
     assert made == ["tx", "ty"]

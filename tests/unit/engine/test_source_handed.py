@@ -1,0 +1,127 @@
+"""What a source knows of records that were handed over: which it passes, and when its tasks may be handed some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, TopicPartition
+
+from streams.engine import Agent, source
+from streams.engine.agent import folded_header
+from streams.engine.source import KafkaSource
+from tests.unit.engine.support import JsonTopics
+from tests.unit.engine.test_source import LocalMessage, StubConsumer
+
+OWN, OTHER = folded_header("one"), folded_header("two")
+
+
+class Scripted(StubConsumer):
+    """Gives what ``coming`` has, poll by poll."""
+
+    coming: list[list[Any]]
+
+    def committed(self, places: Any, seconds: float) -> Any:
+        return places
+
+    def seek(self, place: Any) -> None: ...
+
+    def poll(self, timeout: float) -> Any:
+        self.now = self.coming.pop(0) if self.coming else []
+        return self.now.pop(0) if self.now else None
+
+    def consume(self, count: int, timeout: float) -> list[Any]:
+        return self.now
+
+
+def message(offset: int, header: str | None = None) -> LocalMessage:
+    return LocalMessage("in", 0, offset, b"k", b"{}", header)
+
+
+def end(offset: int) -> Any:
+    error = SimpleNamespace(code=lambda: KafkaError._PARTITION_EOF, fatal=lambda: False, str=lambda: "end")
+    return SimpleNamespace(
+        error=lambda: error, topic=lambda: "in", partition=lambda: 0, offset=lambda: offset, headers=lambda: None
+    )
+
+
+@pytest.fixture
+def one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KafkaSource:
+    monkeypatch.setattr(source, "Consumer", Scripted)
+    monkeypatch.setattr(source, "fence_dead_owners", lambda *_: None)
+    written: Any = SimpleNamespace(ends=lambda places: {(place.topic, place.partition): 5 for place in places})
+    agent = Agent("one", ("in",))
+    agent.fold(lambda ctx, key, event: None)
+    made = KafkaSource(
+        agent, JsonTopics(), {}, group="g", instance="i", folder=tmp_path, batch_size=100, session_timeout_ms=6000,
+        group_protocol="classic", on_outcome=lambda *_: None, on_restore=lambda *_: None, written=written,
+    )  # fmt: skip
+    consumer: Any = made._consumer
+    consumer.callbacks["on_assign"](consumer, [TopicPartition("in", 0, 0)])
+    return made
+
+
+def polled(one: KafkaSource, *coming: Sequence[Any]) -> list[int]:
+    """Offsets of the records of the last batch."""
+    consumer: Any = one._consumer
+    consumer.coming = [[*messages] for messages in coming]
+    for _ in coming:
+        batch = one.poll(0.0, 0)
+    return [record.offset() for _, sources in batch.parts for record in sources.get("in", ())]
+
+
+def test_what_it_has_folded_already_is_passed_over_and_counts_as_read(one: KafkaSource) -> None:
+    assert polled(one, [message(0, OWN), message(1, OWN)]) == []
+    assert one.tasks[0].next == {"in": 2}
+    assert polled(one, [message(2, OTHER), message(3)]) == [2, 3], "what others have folded is none of its business"
+
+
+def test_what_lies_before_it_is_folded_first(one: KafkaSource) -> None:
+    assert polled(one, [message(0), message(1, OWN), message(2)]) == [0, 2]
+    assert one.tasks[0].next == {"in": 0}, "the turn moves it"
+
+
+def test_a_task_is_handed_records_once_all_that_was_written_before_is_read(one: KafkaSource) -> None:
+    assert one.receiver("in", 0) is None
+    polled(one, [message(0), end(1)])
+    assert one.receiver("in", 0) is None, "five are there, the rest is not committed yet"
+    polled(one, [message(3), end(5)])
+    assert one.receiver("in", 0) is one.tasks[0]
+    assert one.receiver("in", 1) is None
+    one.written(("in", 0), 7)
+    assert one.receiver("in", 0) is None
+    polled(one, [message(5), end(7)])
+    assert one.receiver("in", 0) is one.tasks[0]
+
+
+def test_after_an_abort_or_with_records_held_back_nothing_is_handed_over(one: KafkaSource) -> None:
+    polled(one, [message(0), end(5)])
+    task = one.tasks[0]
+    one.hold([(task, {"in": [message(0)]})], True)
+    assert one.receiver("in", 0) is None
+    one.hold([], False)
+    assert one.receiver("in", 0) is task
+    one.rewind()
+    assert one.receiver("in", 0) is None
+    polled(one, [end(5)])
+    assert one.receiver("in", 0) is task
+    one._revoked(one._consumer, [TopicPartition("in", 0, 0)])
+    assert one.receiver("in", 0) is None
+
+
+def test_whoever_is_not_handed_anything_passes_over_what_was_folded_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker without a chain takes over from one with; an agent aside was never handed anything."""
+    monkeypatch.setattr(source, "Consumer", Scripted)
+    for aside, read in ((False, [1]), (True, [0, 1])):
+        made = KafkaSource(
+            Agent("one", ("in",), aside=aside), JsonTopics(), {}, group="g", instance="i", folder=tmp_path,
+            batch_size=100, session_timeout_ms=6000, group_protocol="classic", on_outcome=lambda *_: None,
+            on_restore=lambda *_: None,
+        )  # fmt: skip
+        grouped = made._grouped([message(0, OWN), message(1)])
+        assert [record.offset() for record in grouped[0]["in"]] == read
