@@ -95,7 +95,7 @@ def _apply(ctx: Context, done: change.Change) -> None:
     for kind, key, at in done.timers:
         # Of a SKU's events the first to be forgotten says when to look.
         if kind != change.FORGET or ctx.timers.due(kind, key) is None:
-            ctx.timers.set(kind, key, at)
+            ctx.timers.set(kind, key, at, new=done.first and kind == change.HOLD)
     if done.changed:
         ctx.emit_latest(messages.STATES, done.sku, partial(record, done.sku, done.stock))
         if reconcile.HOUR not in ctx.memo:

@@ -45,23 +45,26 @@ class Timers:
         """Heap of rows that this turn put; some may be gone since."""
         self.refresh()
 
-    def set(self, kind: str, key: str, due: int) -> None:
-        """Fire ``on_timer(kind, key, due)`` once event time reaches ``due`` (ms); replaces the timer of (kind, key)."""
+    def set(self, kind: str, key: str, due: int, *, new: bool = False) -> None:
+        """Fire ``on_timer(kind, key, due)`` once event time reaches ``due`` (ms); replaces the timer of (kind, key).
+        ``new``: the caller knows that there is none, so the store need not be asked."""
         if not 0 <= due < NEVER:
             raise ValueError(f"timer {kind}: due {due} is not a time in ms since the epoch")
-        name = _name(kind, key)
-        old = self.by_key.get(name)
-        new = _due.pack(due)
-        if old == new:
-            return
-        if old is not None:
-            del self.by_due[old + name]
-        self.by_key[name] = new
-        self.by_due.add(new + name, _EMPTY)
+        name, packed = _name(kind, key), _due.pack(due)
+        if new:
+            self.by_key.add(name, packed)
+        else:
+            old = self.by_key.get(name)
+            if old == packed:
+                return
+            if old is not None:
+                del self.by_due[old + name]
+            self.by_key[name] = packed
+        self.by_due.add(packed + name, _EMPTY)
         if due < self.next_due:
             self.next_due = due
         if self._generation == self.by_due.generation:
-            heappush(self._put, new + name)
+            heappush(self._put, packed + name)
 
     def cancel(self, kind: str, key: str) -> None:
         """Forget the timer of (kind, key), if there is one."""

@@ -46,9 +46,9 @@ class TimerMachine(RuleBasedStateMachine):
         self.committed: dict[Name, int] = {}
         self.now: dict[Name, int] = {}
 
-    @rule(name=NAMES, due=TIMES)
-    def set(self, name: Name, due: int) -> None:
-        self.timers.set(*name, due)
+    @rule(name=NAMES, due=TIMES, told=st.booleans())
+    def set(self, name: Name, due: int, told: bool) -> None:
+        self.timers.set(*name, due, new=told and name not in self.now)
         self.now[name] = due
 
     @rule(name=NAMES)

@@ -32,12 +32,13 @@ Send = tuple[str, str, dict[str, Any]]
 class Change:
     """`stock` is the one given until `touch` is called; then a copy that may be changed. Writes are (table, key, value
     or None to delete), timers (kind, key, due ms). `refusal`: why the command was not taken at all. `told`: when it was
-    heard of, ms. `too_much`: a level left its bounds, so nothing of it may be kept.
+    heard of, ms. `too_much`: a level left its bounds, so nothing of it may be kept. `first`: no hold of the order is
+    kept yet. A hold is kept with its timer and forgotten by it, so there is no timer of it either.
     """
 
     __slots__ = (
-        "_given", "at", "event_id", "order_guid", "refusal", "sends", "sku", "stock", "timers", "told", "too_much",
-        "writes",
+        "_given", "at", "event_id", "first", "order_guid", "refusal", "sends", "sku", "stock", "timers", "told",
+        "too_much", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +61,7 @@ class Change:
         self.timers: list[tuple[str, str, int]] = []
         self.refusal: str | None = None
         self.too_much = False
+        self.first = False
         self._given = stock
 
     @property

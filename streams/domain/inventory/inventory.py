@@ -41,6 +41,7 @@ def _command(get: Get, do: str, command: Message, settings: Settings) -> Change:
     if not command["lines"]:
         return change.refuse(f"{do} without lines")
     hold = get(HOLDS, holds.key(sku, guid))
+    change.first = hold is None
     if do == messages.RESERVE:
         customer = command.get("customer_id")
         voucher = None

@@ -195,5 +195,5 @@ def from_row(row: list[Any]) -> Stock:
     stock = Stock(*row[1:])
     stock.paused = bool(stock.paused)
     stock.sales = stock.total(SALES)
-    stock.aside = quota_aside(stock.quotas)
+    stock.aside = quota_aside(stock.quotas) if stock.quotas else 0
     return stock

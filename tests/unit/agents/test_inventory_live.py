@@ -78,3 +78,21 @@ def test_an_unpaid_hold_ends_after_the_time_it_was_given_however_late_it_was_tol
     live.wait(15 * MINUTE)
     live.order(15 * MINUTE, "reserve", "third")
     assert live.answers() == ["held", "refused", "expired", "held"]
+
+
+def test_the_first_hold_of_an_order_asks_the_store_for_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    live, asked = Live(0), list[bytes]()
+    live.reference(0, 100)
+    get = live.task.store.get
+
+    def noted(key: bytes) -> bytes | None:
+        asked.append(key)
+        return get(key)
+
+    monkeypatch.setattr(live.task.store, "get", noted)
+    live.order(1, "reserve")
+    assert live.answers() == ["held"]
+    assert [key for key in asked if b"\0hold\0" in key] == []
+    live.order(2, "confirm")
+    live.wait(60 * MINUTE)
+    assert live.answers() == ["held", "confirmed"]
