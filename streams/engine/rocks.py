@@ -65,11 +65,18 @@ def _unlogged() -> rocksdict.WriteOptions:
     return options
 
 
+def _rdict(path: Path) -> Any:
+    """The options are named for the column family too: else a store that was there keeps those it was made with, and
+    has a cache of its own."""
+    options = _options()
+    return rocksdict.Rdict(str(path), options=options, column_families={"default": options})
+
+
 def _opened(path: Path) -> Any:
     deadline = time.monotonic() + READERS_SECONDS
     while True:
         try:
-            return rocksdict.Rdict(str(path), options=_options())
+            return _rdict(path)
         except Exception as error:
             if _OURS not in str(error) or time.monotonic() >= deadline:
                 raise
@@ -127,7 +134,7 @@ class RocksStore:
         try:
             self._db.close()
             rocksdict.Rdict.destroy(str(self.path), rocksdict.Options(raw_mode=True))
-            self._db = rocksdict.Rdict(str(self.path), options=_options())
+            self._db = _rdict(self.path)
         except Exception as error:
             raise self._failed("clear", error) from error
         self._db.set_write_options(_unlogged())

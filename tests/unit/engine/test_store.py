@@ -230,3 +230,17 @@ class TestRocksStore(StoreContract):
 
         # A filter and an index read from the file for each key make it a hundredfold.
         assert per_read(800_000) < 20 * per_read(20_000)
+
+
+def test_a_store_opened_again_shares_the_cache_and_takes_the_options_of_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RocksStore(tmp_path / "s").close()
+    monkeypatch.setattr(rocks, "WRITE_BUFFER_BYTES", 3 << 20)
+    store = RocksStore(tmp_path / "s")
+    try:
+        assert store._db.property_int_value("rocksdb.block-cache-capacity") == rocks.BLOCK_CACHE_BYTES
+        newest = max((tmp_path / "s").glob("OPTIONS-*"))
+        assert f"write_buffer_size={3 << 20}\n" in newest.read_text()
+    finally:
+        store.close()
