@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 BLOCK_CACHE_BYTES = 32 << 20
 """Shared by all stores of the process: hot rows are cached as objects above, so this only serves misses."""
-WRITE_BUFFER_BYTES = 4 << 20
+WRITE_BUFFER_BYTES = 8 << 20
 """Per store; a worker may hold dozens of stores, and RocksDB's default of 64 MiB each would be gigabytes."""
 
 MEMTABLE_BYTES: Final = 48 << 20

@@ -121,7 +121,7 @@ class TestRocksStore(StoreContract):
             "import os, pathlib, sys\n"
             "from streams.engine.rocks import RocksStore\n"
             "store = RocksStore(pathlib.Path(sys.argv[1]))\n"
-            "for turn in range(600):\n"
+            "for turn in range(1200):\n"
             "    rows = [(b'%d/%04d' % (row, turn), os.urandom(2000)) for row in range(10)]\n"
             "    store.write([*rows, (b'position', b'%d' % turn)])\n"
             "os._exit(9)\n"
@@ -130,7 +130,7 @@ class TestRocksStore(StoreContract):
         assert done.returncode == 9
         store = RocksStore(tmp_path / "0")
         last = int(store.get(b"position") or -1)
-        assert last >= 0, "12 MB were written through buffers of 4 MiB, so some turns must have reached the disk"
+        assert last >= 0, "24 MB were written through buffers of 8 MiB, so some turns must have reached the disk"
         for row in range(10):
             turns = [int(key[2:]) for key, _ in store.range(b"%d/" % row, b"%d0" % row)]
             assert turns == list(range(last + 1))
