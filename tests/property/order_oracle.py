@@ -80,6 +80,10 @@ def record(events: list[dict[str, Any]]) -> dict[str, Any]:
     accepted = [created["event_time"]]
     paid = refunded = 0
     closed = invoiced = False
+    cancels: list[int] = []
+    words: list[int] = []
+    receipts: list[int] = []
+    backs: list[int] = []
     codes: dict[str, list[tuple[int, str]]] = {"waybill_no": [], "package_id": [], "platform_txn_no": []}
     stolen = [(event["code_kind"], event["code"]) for event in events if event["event_type"] == "_code_rejected"]
 
@@ -101,7 +105,7 @@ def record(events: list[dict[str, Any]]) -> dict[str, Any]:
             )
         mapped = event.get("mapped")
         if mapped and mapped["known"]:
-            closed = closed or ("closed" in mapped["flags"] and topic == "orders")
+            words += [when] if "closed" in mapped["flags"] and topic == "orders" else []
             invoiced = invoiced or mapped["event"] == "invoiced"
         state, node, refused = moves(event)
         if refused:
@@ -113,8 +117,11 @@ def record(events: list[dict[str, Any]]) -> dict[str, Any]:
             nodes.setdefault(node, []).append(when)
         paid += event["amount_minor"] if kind in RECEIPTS else 0
         refunded += event["amount_minor"] if kind == "refund_settled" else 0
-        closed = closed or kind == "cancel_marked"
+        receipts += [when] if kind in RECEIPTS and event["amount_minor"] else []
+        backs += [when] if kind == "refund_settled" and event["amount_minor"] else []
+        cancels += [when] if kind == "cancel_marked" else []
 
+    closed = bool(cancels or words)
     unmapped = [event for event in events if "mapped" in event and not event["mapped"]["known"]]
     signed = [event["event_time"] for event in unmapped if event["topic"] == "couriers" and "签" in event["raw_status"]]
     signed = signed if max(map(STATES.index, reached)) else []
@@ -122,11 +129,13 @@ def record(events: list[dict[str, Any]]) -> dict[str, Any]:
     if signed:
         reached.setdefault("logistics_signed", signed)
     state = max(reached, key=STATES.index)
+    left = "shipped" in truly or "logistics_signed" in truly
+    frozen = 0 < refunded < paid and not left and is_called_off(cancels, words, receipts, backs)
     return {
         "state": state,
         "node": furthest(nodes, state),
         "entered_at": {name: min(reached[name]) for name in STATES if name in reached},
-        "flags": flags(truly, state, paid, refunded, closed, bool(stolen), bool(signed)),
+        "flags": flags(truly, state, paid, refunded, closed, frozen, bool(stolen), bool(signed)),
         "claims": {
             source: {"raw": last[2], "state": STATES[last[1]] if last[1] >= 0 else None, "at": last[0]}
             for source, last in sorted((source, max(said)) for source, said in claims.items())
@@ -181,14 +190,31 @@ def furthest(nodes: dict[str, list[int]], state: str) -> str:
     return max(within, key=lambda name: (NODES[name][1], max(nodes[name]), NUMBER[name]))
 
 
+def is_called_off(cancels: list[int], words: list[int], receipts: list[int], backs: list[int]) -> bool:
+    """A cancel mark means the whole order; a word for closed does that was told before any money went back. It holds
+    until somebody pays again."""
+    if not cancels and not (words and min(words) < min(backs)):
+        return False
+    begun = max(min(backs), max(cancels) if cancels else min(words))
+    return not any(when > begun for when in receipts)
+
+
 def flags(
-    reached: dict[str, list[int]], state: str, paid: int, refunded: int, closed: bool, stolen: bool, signed: bool
+    reached: dict[str, list[int]],
+    state: str,
+    paid: int,
+    refunded: int,
+    closed: bool,
+    frozen: bool,
+    stolen: bool,
+    signed: bool,
 ) -> list[str]:
     skipped = any(name not in reached for name in STATES[: STATES.index(state)])
     undelivered = "customer_signed" in reached and "logistics_signed" not in reached
     full = paid > 0 and refunded >= paid
     found = {
         "closed": closed and not 0 < refunded < paid,
+        "frozen": frozen,
         "conflict": undelivered or stolen,
         "gap": skipped,
         "partially_refunded": refunded > 0 and not full,

@@ -18,6 +18,7 @@
     shipped    RSK-04  locked, and shipped all the same verdicts   ST-09  what an approval says
     returned   INV-07, ST-04  refunded early; sent back   oversold   INV-08  sold short, and shipped after all
     contradicted FIN-13, WMS-02  closed, and paid; refunded, and shipped
+    called_off FIN-07  cancelled, paid back in parts
     placed     INV-10  the warehouse that sends it      numbers    which line a number means
     view       the record of order-states
 """

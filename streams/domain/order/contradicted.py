@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from streams.domain.inventory import messages
-from streams.domain.order import money
+from streams.domain.order import called_off, money
 from streams.domain.order.flags import CLOSED
 from streams.domain.order.returned import BACK, left_at
 from streams.domain.order.state import Fact, OrderState
@@ -71,7 +71,9 @@ def _brings_back(state: OrderState, fact: Fact) -> bool:
 def _is_shipped_closed(state: OrderState) -> bool:
     """Whether goods left of an order that was closed by then, and was not paid after that."""
     closed, left, paid = state.marks.get("closed"), left_at(state), state.reached[PAID]
-    if closed is None or left is None or not closed < left or not state.flags & CLOSED:
+    if closed is None or left is None or not closed < left:
+        return False
+    if not state.flags & CLOSED and ((held := called_off.since(state)) is None or not held < left):
         return False
     if (paid is not None and paid > closed) or _is_shipped_refunded(state):
         return False

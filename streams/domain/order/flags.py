@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from streams.domain.order import codes, money, parked
+from streams.domain.order import called_off, codes, money, parked
 from streams.domain.order.state import OrderState
 from streams.domain.rules.nodes import CUSTOMER_SIGNED, LOGISTICS_SIGNED
 
@@ -27,7 +27,7 @@ CLOSED, FROZEN, LOCKED, INVOICE_RED, CONFLICT, GAP, PARTIALLY_REFUNDED, REFUNDED
 )
 
 HELD: Final = LOCKED | FROZEN
-"""Nobody is to ship it: locked by its risk or by a system, or frozen by its platform."""
+"""Nobody is to ship it: locked by its risk or by a system, or frozen: by its platform, or see called_off."""
 
 MARKED: Final = {"closed": ("orders",), "invoice_red": ("orders", "finance")}
 """Flags that stay once they were told, and the topics that may tell them."""
@@ -53,6 +53,8 @@ def derive(state: OrderState) -> int:
         # FIN-07: platforms say "closed" of a partial refund; it never closes the order.
         if "closed" in state.marks and not 0 < state.refunded_minor < state.paid_minor:
             bits |= CLOSED
+        elif called_off.is_held(state):
+            bits |= FROZEN
     if state.risk is not None and state.risk[1]:
         bits |= LOCKED  # RSK-04: until a person unlocks it
     for claim in state.claims.values():

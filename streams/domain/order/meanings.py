@@ -49,13 +49,15 @@ CODE_REJECTED: Final = "_code_rejected"
 """ID-04: `event_type` of identity's word that a code of the order is another's."""
 GIVEN_UP: Final = "given_up"
 """INV-07: a mark, no flag, of an order whose payment failed or whose buyer asked to cancel: unpaid it holds nothing."""
+CANCEL_MARKED: Final = "cancel_marked"
+"""The channel says that the whole order is cancelled."""
 RECORDED: Final = "receipt_recorded"
 """What finance has received is compared with what was paid (`match`), and adds nothing to it."""
 
 MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
     ("orders", "order_created"): Meaning("ST-01", RANK["pending_payment"], NODE_NUMBER["pending_payment"]),
     ("orders", "buyer_confirmed"): _reaches("customer_signed"),
-    ("orders", "cancel_marked"): Meaning("ST-01", mark="closed", claims=True),
+    ("orders", CANCEL_MARKED): Meaning("ST-01", mark="closed", claims=True),
     ("orders", "status_changed"): NOTE,
     ("orders", "cart_added"): NOTE,
     ("orders", "address_changed"): NOTE,

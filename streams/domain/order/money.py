@@ -56,10 +56,7 @@ def add(state: OrderState, fact: Fact, key: bytes, sign: int) -> bool:
         return False
     amount: int = fact.get("amount_minor") or 0
     line_no = fact.get("line_no")
-    kept: list[int | None] = [sign * amount, line_no]
-    if sign == REFUND:
-        kept.append(fact["event_time"] - state.created_at)
-    state.money = {**state.money, entry: kept}
+    state.money = {**state.money, entry: [sign * amount, line_no, fact["event_time"] - state.created_at]}
     if sign == REFUND:
         state.refunded_minor += amount
     else:

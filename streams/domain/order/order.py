@@ -17,6 +17,7 @@ from streams.domain.order import (
     asides,
     atomic,
     audit,
+    called_off,
     claims,
     codes,
     contradicted,
@@ -41,6 +42,7 @@ from streams.domain.order import (
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
 from streams.domain.order.meanings import (
+    CANCEL_MARKED,
     CODE_REJECTED,
     CONFIRM_TIMEOUT,
     NOTE,
@@ -201,6 +203,8 @@ def _fold(
                     reason = reason or "more is refunded than was paid so far"
         if meaning.mark:
             changed |= flags.mark(new, meaning.mark, at)
+            if fact["event_type"] == CANCEL_MARKED:
+                changed |= called_off.note(new, at)
         if fact["topic"] == "wms":
             if "warehouse" in fact:
                 changed |= asides.stay(new, fact["warehouse"], at)

@@ -54,15 +54,16 @@ def turns(topic: str, axis: str | None) -> bool:
 
 def turn(state: OrderState, at: int) -> bool:
     """Note such a word, the latest one. True if that is news."""
-    return _note(state, TURNED, at)
+    return note(state, TURNED, at)
 
 
 def lie_ready(state: OrderState, at: int) -> bool:
     """Note that a parcel lay at its pickup point, the latest time. True if that is news."""
-    return _note(state, READY, at)
+    return note(state, READY, at)
 
 
-def _note(state: OrderState, mark: str, at: int) -> bool:
+def note(state: OrderState, mark: str, at: int) -> bool:
+    """Note the latest time at which a mark was told. True if that is news."""
     if at <= state.marks.get(mark, at - 1):
         return False
     state.marks = {**state.marks, mark: at}

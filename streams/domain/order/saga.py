@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from streams.domain.inventory.options import advice
 from streams.domain.order import audit, branch, deadlines, labels, lag, lanes, manual, oversold, reserved, sla, stock
-from streams.domain.order.flags import CLOSED, REFUNDED
+from streams.domain.order.flags import CLOSED, FROZEN, REFUNDED
 from streams.domain.order.lanes import TierRules
 from streams.domain.order.manual import ManualRules
-from streams.domain.order.meanings import GIVEN_UP
+from streams.domain.order.meanings import CANCEL_MARKED, GIVEN_UP
 from streams.domain.order.node_records import NodeRecords
 from streams.domain.order.reserved import OUTCOMES, OVERSOLD, REFUSED
 from streams.domain.order.state import Fact, OrderState
@@ -172,8 +172,8 @@ def _why(state: OrderState, fact: Fact) -> str:
     """Why units are given back, should any be."""
     if state.flags & REFUNDED:
         return "refunded"
-    if state.flags & CLOSED:
-        return "cancelled" if fact["event_type"] == "cancel_marked" else "closed"
+    if state.flags & CLOSED or (state.flags & FROZEN and stock.has_ended(state)):
+        return "cancelled" if fact["event_type"] == CANCEL_MARKED else "closed"
     if state.stock is not None and state.rank < PAID:
         if GIVEN_UP in state.marks:
             return "cancelled"

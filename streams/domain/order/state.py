@@ -88,8 +88,8 @@ class OrderState:
     paid_minor: int = 0
     refunded_minor: int = 0
     money: dict[str, list[int | None]] = field(default_factory=dict)
-    """Key of a money event -> [amount, refunds negative; line_no; of a refund, when]: no amount counts twice,
-    however late repeated."""
+    """Key of a money event -> [amount, refunds negative; line_no; when]: no amount counts twice, however late repeated.
+    In rows of before, a payment has no time, and neither has a refund in older ones."""
     unmapped: list[list[Any]] = field(default_factory=list)
     """[at, event key, topic, source, raw field, raw status] of events whose status no map knows; sorted."""
 

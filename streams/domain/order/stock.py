@@ -4,6 +4,8 @@
     deposit paid              reserve   again, to be kept until the rest is paid: also what was refused or has expired
     paid                      confirm   at once, at the time of the payment, answered or not
     closed, or all refunded   release   unless the goods have left
+    cancelled, and partly     release   until somebody says otherwise (see called_off)
+      refunded
     payment failed, cancel    release   of an unpaid order; one that is paid after all is confirmed from what is there
       requested
     a line refunded           release   that line, unless it had left before (see returned)
@@ -26,8 +28,8 @@ from typing import Any, Final
 
 from streams.domain import calendar
 from streams.domain.inventory import messages
-from streams.domain.order import returned
-from streams.domain.order.flags import CLOSED, REFUNDED
+from streams.domain.order import called_off, returned
+from streams.domain.order.flags import CLOSED, FROZEN, REFUNDED
 from streams.domain.order.meanings import GIVEN_UP
 from streams.domain.order.numbers import numbered
 from streams.domain.order.reserved import (
@@ -191,8 +193,10 @@ def undeducted(group: Group) -> list[int]:
 
 
 def has_ended(state: OrderState) -> bool:
-    """Nothing of the order is to be held or deducted any more."""
-    return bool(state.flags & _ENDED) and returned.left_at(state) is None
+    """Nothing of the order is to be held or deducted any more, or not before somebody says otherwise."""
+    if state.flags & _ENDED:
+        return returned.left_at(state) is None
+    return bool(state.flags & FROZEN) and called_off.is_held(state)
 
 
 def _wanted(state: OrderState, stock: Stock) -> str:

@@ -373,11 +373,12 @@ def test_a_line_counts_as_refunded_by_its_share_of_a_discounted_price() -> None:
     assert asked(run.tell(refunded(T0 + MINUTE + 2, 1, line_no=1))) == [("release", "BAG", 3)]
 
 
-def test_a_platforms_closed_before_a_partial_refund_takes_the_stock_again() -> None:
+def test_a_platforms_closed_told_before_its_partial_refund_takes_the_stock_again() -> None:
     """FIN-07: the order lives on, so its units are asked for again, by a hold of its own where they had gone back."""
     run = Run()
-    run.tell(created(), HELD, paid(), CONFIRMED, fact("orders", "cancel_marked", T0 + HOUR))
-    run.tell(answered("return", 3, T0 + HOUR, [1, "returned"]))
+    closed = says("orders", "订单关闭", T0 + 2 * HOUR, mapped(flags=["closed"], axis="trade:closed"))
+    run.tell(created(), HELD, paid(), CONFIRMED, closed)
+    run.tell(answered("return", 3, T0 + 2 * HOUR, [1, "returned"]))
     commands = run.tell(refunded(T0 + 2 * HOUR, 100))
     assert asked(commands) == [("reserve", "BAG", 4), ("confirm", "BAG", 5)]
     assert [command["at"] for command in commands] == [T0 + 2 * HOUR, T0 + 2 * HOUR]
