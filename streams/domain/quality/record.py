@@ -84,8 +84,9 @@ Send = tuple[str, str, dict[str, Any]]
 def tell(found: list[Record], told: Told | None, settings: QualityReports) -> tuple[list[Send], Told | None]:
     """What the alerts agent is to hear of new records, and what was told by then.
 
-    One alert a day names the channels above the limit; the next day's report closes it, and so does one of the same
-    day, told again, in which none is above it any more. A report of a day before is corrected, but wakes nobody.
+    One alert a day names the channels above the limit in its detail, which follows a report told again as its title
+    does not; the next day's report closes it, and so does one of the same day in which none is above it any more. A
+    report of a day before is corrected, but wakes nobody.
     """
     record = found[0]
     period, over = record["period"], record["highlights"][1:]
@@ -97,7 +98,7 @@ def tell(found: list[Record], told: Told | None, settings: QualityReports) -> tu
         sends.append(_finding(told["period"], {"do": "close", "by": "cause", "detail": closing}, record))
     if over:
         limit = f"{settings.differing_per_1000 // 10}.{settings.differing_per_1000 % 10}"
-        said = {"do": "open", "title": f"state consistency {period}: channels above {limit} %: {len(over)}"}
+        said = {"do": "open", "title": f"state consistency {period}: channels above {limit} %"}
         detail = "; ".join(over)
         detail = detail if len(detail) <= _LONGEST else f"{detail[:_LONGEST]}..."
         sends.append(_finding(period, {**said, "detail": detail}, record))

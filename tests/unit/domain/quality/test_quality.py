@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streams.domain import calendar
+from streams.domain import alert, calendar
 from streams.domain.quality import look, record
 from streams.domain.quality.row import observe
 from streams.domain.quality.settings import QualityReports
@@ -114,6 +114,19 @@ def test_an_alert_is_told_once_and_a_report_of_a_day_before_wakes_nobody() -> No
     sends, told = record.tell(found("2026-01-25"), told, SETTINGS)
     assert said(sends) == [("close", "ST-07/2026-01-24")]
     assert record.tell(found("2026-01-26"), told, SETTINGS)[0] == []
+
+
+@pytest.mark.rule("ST-07")
+def test_what_the_title_says_stays_true_when_the_report_is_told_again() -> None:
+    row, told = None, None
+    for over in (["a: 0.40 % (4 of 1000 orders)"], ["a: 0.40 % (4 of 1000 orders)", "b: 50.00 % (1 of 2 orders)"]):
+        about = {"report_id": "ST-07/2026-01-23", "name": "ST-07", "period": "2026-01-23", "generated_at": 5}
+        sends, told = record.tell([{**about, "rows": "[]", "highlights": ["sums", *over]}], told, SETTINGS)
+        for _, _, finding in sends:
+            row = alert.step(row, finding, data.alert_policies())
+    assert row is not None
+    assert row["title"] == "state consistency 2026-01-23: channels above 0.3 %"
+    assert (row["detail"], row["count"]) == ("; ".join(over), 2)
 
 
 T0 = calendar.at(2026, 1, 23, 12)
