@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
@@ -21,6 +21,8 @@ from streams.errors import BrokerUnreachableError, OmsError
 REQUEST_S = 5.0
 RESTORING = 503
 """What a worker answers while partitions it is given are on their way to it."""
+NOBODY: Final = -1
+"""In place of a status: nothing listens at the address. 0: no answer for another reason."""
 # The workers on this machine answer without the broker: it is not waited for as long as by commands that need it.
 BROKER_S = 3.0
 _CANNOT_TELL = "away, or given partitions that it has not restored yet; ask again"
@@ -35,15 +37,19 @@ _opener = build_opener(ProxyHandler({}))
 
 def find(settings: Settings, code: str) -> tuple[list[dict[str, Any]], str]:
     """The orders with that code or of that customer, and where was looked. Raises OmsError if no worker answers."""
-    near = [str(entry["url"]) for entry in web_files(settings.data_root)]
+    near = unique(str(entry["url"]) for entry in web_files(settings.data_root))
     found = _ask(near, code)
     if not found.complete:
-        far: list[str] = []
+        members: list[str] = []
         with suppress(BrokerUnreachableError):
-            far = [url for url in member_urls(settings) if url not in near]
-        if far:
+            members = member_urls(settings)
+        if far := [url for url in members if url not in near]:
             # All of them: one may know whose code it is, another have the order, its money or the customer's others.
             found = _ask([*near, *far], code)
+        # While one is still a member of its groups its partitions are nobody else's: it is named as one that may know.
+        if gone := [url for url in found.deserted if url not in members]:
+            found.away = [url for url in found.away if url not in gone]
+            note(f"oms: passed over {', '.join(gone)}: no worker listens there, one that was killed left it")
     with suppress(OmsError):  # what the topics add is welcome, not needed
         _add_topics(settings, found.orders[:AUDIT_ORDERS])
     if found.waiting and not found.orders:
@@ -64,13 +70,14 @@ def find(settings: Settings, code: str) -> tuple[list[dict[str, Any]], str]:
 @dataclass(slots=True)
 class Found:
     """Answers of workers: orders, what is known of a code without an order, how many workers answered, and the URLs of
-    those that cannot tell now. `of_code`: of one of its codes, not of its customer; `complete`: nobody else can know
-    more."""
+    those that cannot tell now, and among them those where nobody listens. `of_code`: of one of its codes, not of its
+    customer; `complete`: nobody else can know more."""
 
     orders: list[dict[str, Any]]
     waiting: dict[str, Any] | None
     answered: int
     away: list[str]
+    deserted: list[str]
     of_code: bool
     complete: bool
 
@@ -139,7 +146,7 @@ def _ask(urls: list[str], code: str) -> Found:
     """Ask all of them: first whose code it is, then for the order."""
     statuses: dict[str, set[int]] = {url: set() for url in urls}
     if not urls:
-        return Found([], None, 0, [], of_code=False, complete=False)
+        return Found([], None, 0, [], [], of_code=False, complete=False)
     with ThreadPoolExecutor(max_workers=min(16, len(urls))) as pool:
 
         def everywhere(path: str) -> list[Any]:
@@ -165,7 +172,9 @@ def _ask(urls: list[str], code: str) -> Found:
     complete = of_code and len(orders) == len(guids) and all(order["money"] for order in orders)
     answered = sum(bool(seen & {200, 404, RESTORING}) for seen in statuses.values())
     away = [url for url, seen in statuses.items() if seen - {200, 404}]
-    return Found(orders, _most(body for body in answers if not body.get("guid")), answered, away, of_code, complete)
+    deserted = [url for url in away if statuses[url] == {NOBODY}]
+    waiting = _most(body for body in answers if not body.get("guid"))
+    return Found(orders, waiting, answered, away, deserted, of_code, complete)
 
 
 def _most(waiting: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None:
@@ -185,12 +194,14 @@ def get(url: str, path: str) -> tuple[bool, Any]:
 
 
 def ask(url: str, path: str) -> tuple[int, Any]:
-    """(the status of the answer, 0 without one, and the JSON body of a 200 or None)."""
+    """(the status of the answer, 0 or NOBODY without one, and the JSON body of a 200 or None)."""
     try:
         with _opener.open(url.rstrip("/") + path, timeout=REQUEST_S) as response:
             return 200, json.load(response)
     except HTTPError as error:
         error.close()
         return error.code, None
-    except (URLError, OSError, ValueError):
+    except URLError as error:
+        return NOBODY if isinstance(error.reason, ConnectionRefusedError) else 0, None
+    except (OSError, ValueError):
         return 0, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -140,6 +141,41 @@ def test_a_worker_that_cannot_tell_now_is_named_rather_than_the_order_unknown(
     some = oms(tmp_path, "c-1", "--json")
     assert json.loads(some.stdout)["state"] == STATE
     assert "may know of more orders" in some.stderr
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> str:
+    """The address that a worker left behind which had no time to take it back."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    (tmp_path / "killed").mkdir()
+    write_web_file(Settings(data_dir=tmp_path / "killed", worker_id="killed"), url)
+    return url
+
+
+@pytest.mark.rule("ID-03", "ID-06")
+def test_the_address_of_a_worker_that_was_killed_is_passed_over_in_one_line(
+    tmp_path: Path, worker: Callable[..., None], killed: str
+) -> None:
+    passed = f"oms: passed over {killed}: no worker listens there, one that was killed left it\n"
+    nobody = oms(tmp_path, "X")
+    assert nobody.stderr.startswith(passed)
+    assert "no running worker answers" in nobody.stderr
+    worker("a", {"/api/customers/c-1": {"orders": ["G1"]}, "/api/orders/G1": {"state": STATE}})
+    assert oms(tmp_path, "X").stderr == f"{passed}oms: no order and no customer 'X' known in 1 running worker(s)\n"
+    some = oms(tmp_path, "c-1", "--json")
+    assert (json.loads(some.stdout)["state"], some.stderr) == (STATE, passed)
+
+
+@pytest.mark.rule("ID-03")
+def test_a_worker_whose_partitions_nobody_has_taken_over_yet_may_know(
+    tmp_path: Path, worker: Callable[..., None], killed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker("a", {})
+    monkeypatch.setattr("streams.commands.order_workers.member_urls", lambda _: [killed])
+    said = oms(tmp_path, "X").stderr
+    assert f"{killed} may know: away" in said
+    assert "passed over" not in said
 
 
 def test_a_worker_that_listens_everywhere_is_asked_where_the_broker_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
