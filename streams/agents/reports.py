@@ -50,6 +50,8 @@ _ALONE: Final = frozenset(
 )
 """Series in which no other period stands in for a silent partition: each report has an index of its own. So none is too
 old beside another, however far apart the partitions are that come to them in a backlog."""
+_COUNTED: Final = frozenset({quality.SERIES, lineage.SERIES})
+"""Series whose parts count what happened in their period; of the others the last word of a partition says it all."""
 _MEMORY_MS: Final = data.report_memory_days() * calendar.DAY_MS
 """How long a report in _ALONE is kept."""
 _TELL: Final[Mapping[str, Callable[..., Any]]] = {
@@ -75,7 +77,8 @@ def fold(ctx: Context, key: bytes | None, part: dict[str, Any]) -> None:
         return
     period = part["period"]
     index = ctx[INDEX].get(_index(series, period), assembly.EMPTY)
-    _apply(ctx, series, period, part["at"], assembly.step(index, _get(ctx, series), part, _SERIES[series][0]))
+    outcome = assembly.step(index, _get(ctx, series), part, _SERIES[series][0], series in _COUNTED)
+    _apply(ctx, series, period, part["at"], outcome)
     if series in _ALONE and ctx.timers.due(END, f"{series}\0{period}") is None:
         ctx.timers.set(END, f"{series}\0{period}", ctx.now + _MEMORY_MS)
 
@@ -126,8 +129,9 @@ def _apply(ctx: Context, series: str, period: str, at: int, outcome: assembly.Ou
         ctx.timers.cancel(GRACE, timer)
         settings, records = _SERIES[series]
         found = records(outcome, period, at, settings)
+        lost = [] if outcome.lost is None else [assembly.sentence(outcome.lost, settings)]
         for record in found:
-            ctx.emit_latest("reports", record["report_id"], record)
+            ctx.emit_latest("reports", record["report_id"], {**record, "highlights": [*record["highlights"], *lost]})
         if series in _TELL:
             before = ctx[TOLD].get(series)
             _tell(ctx, series, before, *_TELL[series](found, before, settings))

@@ -13,6 +13,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME
 
 from streams.domain import calendar
 from streams.domain.quality import look
+from streams.domain.report import lineage
 from streams.domain.rules import data
 from streams.engine.local import Crash, LocalRunner
 from streams.engine.record import LocalRecord
@@ -22,7 +23,8 @@ DAY, HOUR, MINUTE = calendar.DAY_MS, calendar.HOUR_MS, calendar.MINUTE_MS
 MIDNIGHT = calendar.at(2026, 1, 23)
 NOON, NINE = MIDNIGHT + 12 * HOUR, MIDNIGHT + DAY + 9 * HOUR
 SAID = "2026-01-23"
-GRACE = data.quality_reports().grace_ms
+_DAILY = data.quality_reports()
+GRACE = _DAILY.grace_ms
 
 
 class Shop:
@@ -261,6 +263,26 @@ def test_the_next_report_closes_the_alert_of_the_last_and_a_late_word_that_of_it
     shop.runner.advance(NINE + DAY + 3 * HOUR)
     assert shop.record("ST-07", "2026-01-24")[0][0]["differing"] == 0
     assert [alert["status"] for alert in shop.alerts()] == ["closed", "closed"]
+
+
+@pytest.mark.rule("DQ-15")
+def test_what_a_partition_counts_that_is_a_week_behind_is_said_to_be_in_no_report() -> None:
+    shop, first = Shop(), calendar.day_number(NOON)
+
+    def tell(day: int, place: int, **records: int) -> None:
+        told = lineage.part(day, f"quality/{place}", lineage.JOINED, records, _DAILY.due(day) + 5, _DAILY)
+        shop.runner.send(lineage.FACTS, told, lineage.SERIES)
+        run(shop.runner)
+
+    for place in (0, 1):
+        tell(first, place, shop=1)
+    for day in range(first + 1, first + 10):
+        tell(day, 0, shop=1)
+    tell(first + 1, 1, shop=5)
+    shop.runner.advance(_DAILY.due(first + 10))
+    lost = "1 part, of 2026-01-24, is in no report: partitions were 7 days behind the others, or more"
+    assert shop.record("DQ-15", "2026-02-01")[1] == ["0 of 1 records named no order", lost]
+    assert shop.record("DQ-15", "2026-01-31")[1] == ["0 of 1 records named no order"]
 
 
 # -- DQ-06 ------------------------------------------------------------------------------------------------------------

@@ -11,10 +11,12 @@ grace is over. Either goes out once more for every part that comes later. For a 
 stands in: what was open there still is.
 
 In a backlog partitions come to a time days apart. So the last word of each is kept however old it is, and where an
-older one stands in for it in the newest report, that one is made again.
+older one stands in for it in the newest report, that one is made again. The report of a day whose other parts are gone
+by then is not: what the late part has counted is in none, and where that matters the newest report says so.
 
     index        {"places": {place: its last period}, "open": {period: {"due": ms, "places": [...], "carried": {place:
-                 period of the part that stands in}, "out": whether the report went out}}}
+                 period of the part that stands in}, "out": whether the report went out, "lost": [how many parts came
+                 too late for their report, its period of the first of them, of the last], if any did}}}
     part rows    period NUL place -> part
 """
 
@@ -43,7 +45,7 @@ EMPTY: Final[Index] = {"places": {}, "open": {}}
 class Outcome:
     """The index to keep; parts to write (None deletes); when (ms) the grace of the period is over, if that matters, and
     `again`, (period, ms), of another one that is made once more; and whether the report of the period goes out now: of
-    `parts`, and `carried` for the silent partitions, both by place.
+    `parts`, and `carried` for the silent partitions, both by place; `lost`: see the index.
     """
 
     index: Index
@@ -53,20 +55,23 @@ class Outcome:
     out: bool = False
     parts: dict[str, Part] = field(default_factory=dict)
     carried: dict[str, Part] = field(default_factory=dict)
+    lost: tuple[int, str, str] | None = None
 
 
 def row_key(period: str, place: str) -> str:
     return f"{period}\0{place}"
 
 
-def step(index: Index, get: Get, part: Part, settings: Waiting) -> Outcome:
-    """A part has come. One that its place told before is replaced; one from too long ago opens no report any more."""
+def step(index: Index, get: Get, part: Part, settings: Waiting, counted: bool = False) -> Outcome:
+    """A part has come. One that its place told before is replaced; one from too long ago opens no report any more.
+    `counted`: what it tells is of its period and in no later part, so that somebody must know that it is lost."""
     period, place, due = part["period"], part["place"], part["due"]
     newest = max((entry["due"] for entry in index["open"].values()), default=due)
     oldest = max(newest, due) - settings.kept_days * DAY_MS
     known = index["places"]
     if due <= oldest:
-        return Outcome(index) if known.get(place, "") >= period else _stands_in(index, part, settings)
+        done = Outcome(index) if known.get(place, "") >= period else _stands_in(index, part, settings)
+        return _lost(done, period, settings) if counted else done
     entry = index["open"].get(period) or {"due": due, "places": [], "carried": {}, "out": False}
     told = entry["places"] if place in entry["places"] else [*entry["places"], place]
     spoke_before = any(last < period for last in known.values())  # else nobody knows yet who will speak
@@ -76,7 +81,7 @@ def step(index: Index, get: Get, part: Part, settings: Waiting) -> Outcome:
     still = {name: each for name, each in index["open"].items() if each["due"] > oldest}
     after = {
         "places": {**known, place: max(period, known.get(place, ""))},
-        "open": {**still, period: {"due": due, "places": told, "carried": carried, "out": out}},
+        "open": {**still, period: {**entry, "places": told, "carried": carried, "out": out}},
     }
     done = _kept(index, after, part)
     if out:
@@ -100,6 +105,23 @@ def _stands_in(index: Index, part: Part, settings: Waiting) -> Outcome:
     done = _kept(index, _again(after, newer), part)
     done.again = newer, after["open"][newer]["due"] + settings.grace_ms
     return done
+
+
+def _lost(done: Outcome, period: str, settings: Waiting) -> Outcome:
+    """A part of `period` has come too late for its report: the newest one says so, and is made again for it."""
+    newest, entry = max(done.index["open"].items(), key=lambda one: one[1]["due"])
+    count, first, last = entry.get("lost", (0, period, period))
+    told = {**entry, "lost": [count + 1, min(first, period), max(last, period)], "out": False}
+    done.index = {**done.index, "open": {**done.index["open"], newest: told}}
+    done.again = newest, entry["due"] + settings.grace_ms
+    return done
+
+
+def sentence(lost: tuple[int, str, str], settings: Waiting) -> str:
+    """Of `Outcome.lost`, for the highlights of the report."""
+    count, first, last = lost
+    which = f"1 part, of {first}, is" if count == 1 else f"{count} parts, of {first} to {last}, are"
+    return f"{which} in no report: partitions were {settings.kept_days} days behind the others, or more"
 
 
 def _kept(index: Index, after: Index, part: Part) -> Outcome:
@@ -139,6 +161,9 @@ def _gather(done: Outcome, get: Get, period: str, fresh: Mapping[str, Part]) -> 
     done.out = True
     done.parts = {place: fresh.get(place) or get(row_key(period, place)) for place in sorted(entry["places"])}
     done.carried = {place: get(row_key(last, place)) for place, last in sorted(entry["carried"].items())}
+    if "lost" in entry:
+        count, first, last = entry["lost"]
+        done.lost = count, first, last
 
 
 def _needed(index: Index) -> set[str]:

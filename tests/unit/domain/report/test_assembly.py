@@ -25,9 +25,12 @@ def part(place: str, day: int = 0, **more: Any) -> dict[str, Any]:
 
 
 class Desk:
-    """Keeps index and rows as the agent does; `out`: period, places told, places carried with their period."""
+    """Keeps index and rows as the agent does; `out`: period, places told, places carried with their period; `lost`:
+    what each said of parts that came too late."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, counted: bool = False) -> None:
+        self.counted = counted
+        self.lost: list[tuple[int, str, str] | None] = []
         self.index: assembly.Index = assembly.EMPTY
         self.rows: dict[str, Any] = {}
         self.out: list[tuple[str, list[str], dict[str, str]]] = []
@@ -35,7 +38,7 @@ class Desk:
 
     def told(self, *parts: dict[str, Any]) -> Desk:
         for each in parts:
-            self._take(each["period"], assembly.step(self.index, self.rows.get, each, SETTINGS))
+            self._take(each["period"], assembly.step(self.index, self.rows.get, each, SETTINGS, self.counted))
         return self
 
     def grace_over(self, day: int = 0) -> Desk:
@@ -60,6 +63,7 @@ class Desk:
             assert None not in (*outcome.parts.values(), *outcome.carried.values())
             carried = {place: each["period"] for place, each in outcome.carried.items()}
             self.out.append((period, [*outcome.parts], carried))
+            self.lost.append(outcome.lost)
 
 
 def test_the_first_report_waits_for_the_grace_because_nobody_knows_who_will_speak() -> None:
@@ -138,6 +142,39 @@ def test_the_last_word_of_a_partition_that_is_behind_stands_in_the_newest_report
     count = len(desk.out)
     desk.told(part("b", 19)).grace_over(19)
     assert [told for _, told, _ in desk.out[count:]] == [["a", "b"]]
+
+
+@pytest.mark.rule("ST-07", "DQ-15")
+def test_of_parts_that_count_the_newest_report_says_how_many_came_too_late_for_theirs() -> None:
+    desk = Desk(counted=True).told(part("a"), part("b")).grace_over()
+    for day in range(1, 20):
+        desk.told(part("a", day), part("b", day) if day < 10 else part("a", day)).grace_over(day)
+    assert desk.out[-1] == ("2026-02-12", ["a"], {"b": "2026-02-02"})
+    assert not any(desk.lost)
+    desk.told(part("b", 11), part("b", 10), part("b", 12))  # 9, 8 and 7 days behind
+    desk.grace_over(19)
+    assert desk.out[-1] == ("2026-02-12", ["a"], {"b": "2026-02-05"})
+    assert desk.lost[-1] == (3, "2026-02-03", "2026-02-05")
+    assert assembly.sentence(desk.lost[-1], SETTINGS) == (
+        "3 parts, of 2026-02-03 to 2026-02-05, are in no report: partitions were 7 days behind the others, or more"
+    )
+    desk.told(part("b", 13), part("b", 19))
+    assert desk.out[-1] == ("2026-02-12", ["a", "b"], {})
+    assert desk.lost[-1] == (3, "2026-02-03", "2026-02-05")
+    desk.told(part("b", 1), part("a", 20), part("b", 20))
+    assert (desk.out[-1][0], desk.lost[-1]) == ("2026-02-13", None)
+    desk.grace_over(19)
+    assert (desk.out[-1][0], desk.lost[-1]) == ("2026-02-12", (4, "2026-01-25", "2026-02-05"))
+
+
+def test_of_parts_whose_last_word_says_it_all_none_is_missed() -> None:
+    desk = Desk().told(part("a"), part("b")).grace_over()
+    for day in range(1, 20):
+        desk.told(part("a", day), part("b", day))
+    made = len(desk.out)
+    desk.told(part("b", 10)).grace_over(19)
+    assert (len(desk.out), any(desk.lost)) == (made, False)
+    assert assembly.sentence((1, "2026-01-25", "2026-01-25"), SETTINGS).startswith("1 part, of 2026-01-25, is in no")
 
 
 @pytest.mark.parametrize("seed", range(20))
