@@ -148,7 +148,7 @@ def _compare(ctx: Context, fact: dict[str, Any]) -> None:
 
 def _tell(ctx: Context, key: str) -> None:
     fact = ctx[STATED][key]
-    part = variance.part(fact, ctx[BOOKS].range(*variance.span(fact)), ctx.partition, ctx.now)
+    part = variance.part(fact, variance.rows(fact, ctx[BOOKS].range), ctx.partition, ctx.now)
     ctx.emit(variance.FACTS, variance.SERIES, _of_all(ctx, part))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Final
+from unicodedata import normalize
 
 _NO_LETTER: Final = re.compile(r"[\W_]+")
 """What stands between the words of a name."""
@@ -12,8 +13,13 @@ _NO_LETTER: Final = re.compile(r"[\W_]+")
 
 @lru_cache(maxsize=4096)
 def bare(name: str) -> str:
-    """A name without what spellings of it differ in: case, and whatever is no letter or digit."""
-    return _NO_LETTER.sub("", name.casefold())
+    """A name without what spellings of it differ in: case, width of letters, and whatever is no letter or digit."""
+    return _NO_LETTER.sub("", normalize("NFKC", name).casefold())
+
+
+def tidy(name: str) -> str:
+    """A name as it may stand in a key: small letters of one width, `_` between its words."""
+    return "_".join(normalize("NFKC", name).casefold().split())
 
 
 @lru_cache(maxsize=4096)

@@ -69,6 +69,17 @@ def test_a_total_in_renminbi_by_any_name_is_of_the_orders_in_it(name: str) -> No
 
 
 @pytest.mark.rule("FIN-08")
+@pytest.mark.parametrize("name", ["WeChat Mini", " wechat_mini", "ＷｅＣｈａｔ＿Ｍｉｎｉ", "wechat　mini"])
+def test_a_total_of_a_channel_in_another_spelling_is_of_its_orders(name: str) -> None:
+    desk = Desk().sell("A", 1_000_000).bi(1_000_000, T0 + DAY, channel=name).bi(2_000_000, T0 + DAY + HOUR)
+    assert [(row["booked_minor"], row["passes"]) for row in desk.rows()] == [(1_000_000, False)]
+    desk.bi(1_000_000, T0 + DAY + 2 * HOUR, channel=name)
+    assert desk.alerts() == [("FIN-08/2026-01/wechat_mini", "closed")]
+    desk.sell("B", 500_000, at=T0 + DAY + 4 * HOUR).runner.advance(T0 + DAY + 6 * HOUR)
+    assert [row["booked_minor"] for row in desk.rows()] == [1_500_000]
+
+
+@pytest.mark.rule("FIN-08")
 @pytest.mark.parametrize(("booked", "passes"), [(199_000, True), (198_999, False)])
 def test_exactly_half_a_percent_of_the_gmv_passes(booked: int, passes: bool) -> None:
     desk = Desk().sell("A", booked).bi(200_000, T0 + DAY)

@@ -12,12 +12,14 @@ What is compared is the computed difference; the items of the bridge say what it
 `unexplained` is what the BI system sold more than the ledger knows of. Money moves and revenue is recognised late: what
 changes the books of a period within `kept_days` of its total changes its report, within `late_ms`. A total of the same
 channel, period and currency that is told again, with a later time, takes the place of the one before.
+
+A channel is the same in whichever spelling (see `spelling`) of the BI system or of our orders; a shop of it is another.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +27,7 @@ from streams.domain import calendar
 from streams.domain.ledger import periods
 from streams.domain.ledger.row import RECEIPTS, Row
 from streams.domain.ledger.view import bridge
+from streams.domain.spelling import bare, tidy
 
 from .assembly import Outcome
 from .record import percent, record_of
@@ -38,8 +41,13 @@ ITEMS: Final = ("orders", "gmv", "discounts", "refunds", "unrecognised", "fees",
 _OWN: Final = "CNY"
 _KEPT: Final = ("event_time", "source", "event_id", "channel", "currency", "period", "amount_minor")
 
+_END: Final = "\U0010ffff"
+"""Behind every name of a row."""
+
 Fact = Mapping[str, Any]
 Send = tuple[str, str, dict[str, Any]]
+Book = tuple[str, list[int]]
+"""A row of `books`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +101,26 @@ def book_key(row: Row) -> str:
     return _key(row.get("channel") or "", row["currency"], calendar.day_number(row["at"]))
 
 
-def span(fact: Fact) -> tuple[str, str]:
-    """The first key of the books a `bi_total` is about, and the first behind them."""
+def span(fact: Fact, channel: str) -> tuple[str, str]:
+    """The first key of the books of that channel a `bi_total` is about, and the first behind them."""
     days = periods.days_of(fact["period"])
     assert days is not None  # intake has seen to it
-    channel, currency = fact["channel"], fact["currency"]
+    currency = fact["currency"]
     return _key(channel, currency, days[0]), _key(channel, currency, days[1] + 1)
+
+
+def rows(fact: Fact, books: Callable[[str, str], Iterable[Book]]) -> Iterator[Book]:
+    """The rows a `bi_total` is about. `books`: those from one key to before another, in their order."""
+    wanted, low = _name(fact["channel"]), ""
+    while (first := next(iter(books(low, _END)), None)) is not None:
+        channel = first[0].partition("\0")[0]
+        if _name(channel) == wanted:
+            yield from books(*span(fact, channel))
+        low = f"{channel}\1"  # behind all of this name
+
+
+def _name(channel: str) -> str:
+    return bare(channel) or channel
 
 
 def _key(channel: str, currency: str, day: int) -> str:
@@ -106,7 +128,7 @@ def _key(channel: str, currency: str, day: int) -> str:
 
 
 def stated_key(channel: str, period: str, currency: str) -> str:
-    return f"{channel}\0{period}" + _apart("\0", currency)
+    return f"{_name(channel)}\0{period}" + _apart("\0", currency)
 
 
 def _apart(sign: str, currency: str) -> str:
@@ -136,12 +158,12 @@ def tells_again_at(fact: Fact, now: int, settings: VarianceReports) -> int | Non
     return None if now >= fact["event_time"] + settings.kept_days * calendar.DAY_MS else now + settings.late_ms
 
 
-def part(fact: Fact, rows: Iterable[tuple[str, list[int]]], place: int, at: int) -> dict[str, Any]:
+def part(fact: Fact, rows: Iterable[Book], place: int, at: int) -> dict[str, Any]:
     """What partition `place` tells of a `bi_total` at `at` (ms)."""
     sums = [0] * len(ITEMS)
     for _, counted in rows:
         sums = [one + two for one, two in zip(sums, counted, strict=True)]
-    period = f"{fact['period']}/{fact['channel']}{_apart('/', fact['currency'])}"
+    period = f"{fact['period']}/{tidy(fact['channel'])}{_apart('/', fact['currency'])}"
     about = {"series": SERIES, "period": period, "due": fact["event_time"], "at": at, "place": f"ledger/{place}"}
     told = {name: fact[name] for name in ("channel", "currency", "amount_minor")}
     return {**about, "label": fact["period"], "version": version(fact), "told": told, "sums": sums}
@@ -171,7 +193,7 @@ def records(outcome: Outcome, period: str, at: int, settings: VarianceReports) -
         "unexplained_minor": gmv - found["gmv"],
     }
     said = "passes" if row["passes"] else "fails"
-    about = f"{told['channel']}{_apart('/', told['currency'])}"
+    about = f"{tidy(told['channel'])}{_apart('/', told['currency'])}"
     first = f"{about}, {label}: {said}, {difference} of {gmv} minor units are not booked ({row['rate']} %)"
     return [record_of(NAME, label, [row], [first], at, about=about)]
 

@@ -9,7 +9,7 @@ import pytest
 from streams.domain import calendar
 from streams.domain.ledger import periods
 from streams.domain.report.settings import ReportError
-from streams.domain.report.variance import VarianceReports, span
+from streams.domain.report.variance import VarianceReports, rows, span
 from streams.domain.rules import data
 
 
@@ -50,9 +50,25 @@ def test_nothing_else_is_one(label: str) -> None:
 
 @pytest.mark.rule("FIN-08")
 def test_a_total_is_of_its_channel_and_currency_alone() -> None:
-    low, high = span({"channel": "tmall", "currency": "CNY", "period": "2026-01"})
+    low, high = span({"channel": "tmall", "currency": "CNY", "period": "2026-01"}, "tmall")
     assert low == f"tmall\0CNY\0{calendar.number_of(2026, 1, 1):06d}"
     assert high == f"tmall\0CNY\0{calendar.number_of(2026, 2, 1):06d}"
+
+
+@pytest.mark.rule("FIN-08")
+@pytest.mark.parametrize("told", ["tmall", "Tmall ", "ＴＭＡＬＬ", "T-mall", "t mall"])
+def test_a_total_is_of_the_orders_of_its_channel_in_whichever_spelling(told: str) -> None:
+    day = calendar.number_of(2026, 1, 5)
+    names = ["", "***", "TMALL", "tmal", "tmall", "tmall-shop2", "tmalls", "天猫"]
+    found = {
+        f"{name}\0{currency}\0{at:06d}": [1] for name in names for currency in ("CNY", "USD") for at in (day, day + 40)
+    }
+
+    def books(low: str, high: str) -> list[tuple[str, list[int]]]:
+        return [(key, found[key]) for key in sorted(found) if low <= key < high]
+
+    keys = [key for key, _ in rows({"channel": told, "currency": "CNY", "period": "2026-01"}, books)]
+    assert keys == [f"TMALL\0CNY\0{day:06d}", f"tmall\0CNY\0{day:06d}"]
 
 
 @pytest.mark.parametrize("wrong", [{"grace_ms": 0}, {"limit_per_1000": 1001}, {"kept_days": "7"}, {"more": 1}])
