@@ -4,7 +4,8 @@ A finding is what an agent says on `alert-facts`, keyed by alert key:
 
     open        raises the alert, or counts one more if it is open
     count       the same, for a rule that counts rather than raises
-    close       the cause is gone; or, with `by` "person", a person says so (`ops` manual_command `alert_close`)
+    close       the cause is gone; or, with `by` "person", a person says so (`ops` manual_command `alert_close`); or,
+                with "forgotten", nobody follows it any more
     failed      one more failure in a row; as many as the rule allows in a row raise the alert (DQ-08)
     recovered   the row of failures ends; an open alert stays until its cause is dealt with
 
@@ -35,7 +36,9 @@ CLOSE_COMMAND: Final = "alert_close"
 """The manual_command of a person; its target is the alert key."""
 PERSON: Final = "person"
 CAUSE: Final = "cause"
-"""What closed it: a person, or its cause is gone."""
+FORGOTTEN: Final = "forgotten"
+"""What closed it: a person; its cause is gone; or what it is about was so long ago that nobody follows it any more, and
+it was never seen to."""
 _SAYINGS: Final = frozenset({"open", "count", "close", "failed", "recovered"})
 # Of the newest finding, where it says them.
 _LATEST: Final = ("detail", "last_event", "order_guid", "channel", "source")
@@ -187,7 +190,8 @@ def escalate(row: Row, policies: Policies, at: int) -> Row:
 
 
 def _closed(row: Row | None, finding: Finding) -> Row | None:
-    by_person = finding.get("by") == PERSON
+    by = finding.get("by")
+    by_person = by == PERSON
     if not is_live(row):
         if by_person and not (row is not None and row.get("last_event") == finding["last_event"]):
             raise CloseRefused("no alert of that key is open")
@@ -196,7 +200,7 @@ def _closed(row: Row | None, finding: Finding) -> Row | None:
         raise CloseRefused("the alert was opened after this closing")
     # What ends a cause may be older than the alert and be told after it: an order that reached us late (ID-08).
     at = max(finding["at"], row["opened_at"])
-    said = {**_said(finding), "closed_by": PERSON if by_person else CAUSE}
+    said = {**_said(finding), "closed_by": by if by in (PERSON, FORGOTTEN) else CAUSE}
     return {**row, **said, "status": CLOSED, "closed_at": at, "updated_at": at}
 
 

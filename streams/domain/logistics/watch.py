@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from ..alert import FORGOTTEN
 from .settings import Settings
 from .waybill import PROBED, Row, asked_of, goes_out, is_back, moved_at, rests
 
@@ -74,7 +75,7 @@ def fire(guid: str, number: str, row: Row, now: int, settings: Settings) -> tupl
         if at > now:
             return row, sends
         if what == FORGET:
-            _close(guid, number, row, _WATCHED, now, sends)  # nobody looks at it any more
+            _close(guid, number, row, _WATCHED, now, sends, by=FORGOTTEN)
             return None, sends
         row = _do(guid, number, row, what, now, settings, sends)
 
@@ -154,9 +155,9 @@ def _raise(guid: str, number: str, row: Row, what: str, title: str, detail: str,
     return {**row, "raised": sorted({*row.get("raised", ()), what})}
 
 
-def _close(guid: str, number: str, row: Row, over: list[str], at: int, sends: list[Send]) -> Row:
+def _close(guid: str, number: str, row: Row, over: list[str], at: int, sends: list[Send], by: str | None = None) -> Row:
     gone = [what for what in over if what in row.get("raised", ())]
     for what in gone:
         said = {"do": "close", "rule": what[:6], "at": at, "order_guid": guid}
-        sends.append((ALERTS, f"{what}/{guid}/{number}", said))
+        sends.append((ALERTS, f"{what}/{guid}/{number}", said if by is None else {**said, "by": by}))
     return {**row, "raised": [what for what in row["raised"] if what not in gone]} if gone else row

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.domain import calendar
+from streams.domain.alert import FORGOTTEN, PERSON
 
 from .plan import CLOSING, OPENING
 
@@ -78,8 +79,8 @@ def message(stage: str, alert: Alert) -> Message:
     if about:
         lines.append("About: " + ", ".join(about))
     if stage == CLOSING:
-        by = "by a person" if alert.get("closed_by") == "person" else "its cause is gone"
-        lines.append(f"Closed {clock(alert.get('closed_at'))}: {by}. Nothing is left to do.")
+        by = _CLOSED_BY.get(alert.get("closed_by") or "", "its cause is gone. Nothing is left to do")
+        lines.append(f"Closed {clock(alert.get('closed_at'))}: {by}.")
     else:
         if alert.get("advice"):
             lines.append("To do: " + one_line(alert["advice"], _DETAIL))
@@ -87,6 +88,12 @@ def message(stage: str, alert: Alert) -> Message:
             lines.append("For: " + one_line(alert["recipient"], 100))
     lines.append(f"Rule {alert.get('rule') or '-'}, alert {one_line(alert['alert_key'], 300)}")
     return Message(head, "\n".join(lines))
+
+
+_CLOSED_BY: Final = {
+    PERSON: "by a person. Nothing is left to do",
+    FORGOTTEN: "nothing was heard of it for so long that nobody follows it any more; it was never seen to",
+}
 
 
 def _detail(alert: Alert) -> list[str]:

@@ -3,19 +3,23 @@
 Each partition of the alerts agent keeps one row per month of what it closed, by rule, and tells it as its part (see
 `assembly`) when the month is over; what is closed later, with a time of that month, makes it tell the part again.
 
-    row of a month   {rule: [alerts closed, of these within the target, sum of ms, longest ms, closed by a person]}
+    row of a month   {rule: [alerts closed, of these within the target, sum of ms, longest ms, closed by a person,
+                     forgotten]}
 
 The time of an alert runs from its opening to its closing, both by the clock of the events. The target is the month's
-mean: at most `target_ms`.
+mean: at most `target_ms`. What was closed since nobody follows it any more was never repaired: it has no time, and is
+counted by itself. Rows and parts of before do not have it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final
 
 from streams.domain import calendar
+from streams.domain.alert import FORGOTTEN, PERSON
 
 from .assembly import Outcome
 from .record import record_of
@@ -26,6 +30,9 @@ NAME: Final = "OTH-12"
 FACTS: Final = "report-facts"
 
 Row = Mapping[str, list[int]]
+_FIGURES: Final = 6
+_LONGEST: Final = 3
+"""Place of the figure that is a maximum and no sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +76,22 @@ def month_of(at: int) -> str:
 def closed(row: Row | None, alert: Mapping[str, Any], settings: RepairReports) -> Row:
     """The row of a month with one more closed alert."""
     took = max(0, alert["closed_at"] - alert["opened_at"])
-    count, within, total, longest, by_person = (row or {}).get(alert["rule"] or "", (0, 0, 0, 0, 0))
+    count, within, total, longest, by_person, forgotten = _whole((row or {}).get(alert["rule"] or "", []))
+    if alert.get("closed_by") == FORGOTTEN:
+        return {**(row or {}), alert["rule"] or "": [count, within, total, longest, by_person, forgotten + 1]}
     counted = [
         count + 1,
         within + (took <= settings.target_ms),
         total + took,
         max(longest, took),
-        by_person + (alert.get("closed_by") == "person"),
+        by_person + (alert.get("closed_by") == PERSON),
+        forgotten,
     ]
     return {**(row or {}), alert["rule"] or "": counted}
+
+
+def _whole(figures: list[int]) -> list[int]:
+    return figures + [0] * (_FIGURES - len(figures))
 
 
 def part(row: Row, month: str, place: int, at: int, settings: RepairReports) -> dict[str, Any]:
@@ -91,17 +105,18 @@ def records(outcome: Outcome, month: str, at: int, settings: RepairReports) -> l
     month and do not count."""
     sums: dict[str, list[int]] = {}
     for told in outcome.parts.values():
-        for rule, (count, within, total, longest, by_person) in told["closed"].items():
-            before = sums.get(rule, [0, 0, 0, 0, 0])
-            most = max(before[3], longest)
-            sums[rule] = [before[0] + count, before[1] + within, before[2] + total, most, before[4] + by_person]
-    columns = [*zip(*sums.values(), strict=True)]
-    over_all = [max(column) if place == 3 else sum(column) for place, column in enumerate(columns)]
+        for rule, figures in told["closed"].items():
+            sums[rule] = _added(sums.get(rule, []), figures)
+    nothing: list[int] = []
+    over_all = reduce(_added, sums.values(), nothing)
     rows = [_row(rule or None, figures, settings) for rule, figures in sorted(sums.items())]
     highlights = []
     if over_all:
         rows.insert(0, _row("all", over_all, settings))
-        highlights.append(f"mean time to repair {rows[0]['mean_h']} h of {over_all[0]} alerts")
+        if over_all[0]:
+            highlights.append(f"mean time to repair {rows[0]['mean_h']} h of {over_all[0]} alerts")
+        if over_all[-1]:
+            highlights.append(f"{over_all[-1]} alerts were never seen to, and nobody follows them any more")
     highlights += [
         f"{row['rule'] or 'no rule'}: mean {row['mean_h']} h, above the target of {_hours(settings.target_ms)} h"
         for row in rows
@@ -110,15 +125,21 @@ def records(outcome: Outcome, month: str, at: int, settings: RepairReports) -> l
     return [record_of(NAME, month, rows, highlights, at)]
 
 
+def _added(one: list[int], other: list[int]) -> list[int]:
+    pairs = enumerate(zip(_whole(one), _whole(other), strict=True))
+    return [max(pair) if place == _LONGEST else sum(pair) for place, pair in pairs]
+
+
 def _row(rule: str | None, figures: list[int], settings: RepairReports) -> dict[str, Any]:
-    count, within, total, longest, by_person = figures
+    count, within, total, longest, by_person, forgotten = figures
     return {
         "rule": rule,
         "alerts_closed": count,
         "closed_by_person": by_person,
         "within_target": within,
-        "mean_ms": total // count,
-        "mean_h": _hours(-(-total // count)),
+        "forgotten": forgotten,
+        "mean_ms": total // count if count else None,
+        "mean_h": _hours(-(-total // count)) if count else None,
         "longest_ms": longest,
         "reached": total <= settings.target_ms * count,
     }

@@ -91,6 +91,13 @@ def test_what_was_known_at_first_is_never_rewritten() -> None:
     assert (row["detail"], row["last_event"], row["closed_by"]) == ("two", "ops/console/c-1", "person")
 
 
+@pytest.mark.rule("OTH-12")
+def test_a_closing_says_that_nobody_follows_the_cause_any_more() -> None:
+    row = step(opened(), {"do": "close", "at": 9600, "by": "forgotten"}, POLICIES)
+    assert row is not None
+    assert (row["status"], row["closed_at"], row["closed_by"]) == ("closed", 9600, "forgotten")
+
+
 @pytest.mark.rule("OTH-13")
 def test_a_stale_repeat_after_the_closing_opens_anew_with_evidence_of_its_own() -> None:
     closed = step(escalate(opened(), POLICIES, 3000), BY_PERSON, POLICIES)

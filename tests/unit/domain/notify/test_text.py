@@ -41,6 +41,9 @@ def test_a_level_says_for_how_long_nobody_solved_it_and_a_closing_that_it_is_ove
     assert "open for 1 min" in closed.text
     assert "by a person. Nothing is left to do." in closed.text
     assert "To do" not in closed.text
+    forgotten = text.message("closed", {**ALERT, "closed_at": T0 + 61_000, "closed_by": "forgotten"})
+    assert "nobody follows it any more; it was never seen to." in forgotten.text
+    assert "Nothing is left to do" not in forgotten.text
 
 
 def test_what_a_system_wrote_cannot_break_the_lines() -> None:

@@ -57,6 +57,27 @@ def test_a_closing_older_than_its_opening_took_no_time() -> None:
     assert rows["ID-08"]["mean_ms"] == 0
 
 
+def test_an_alert_that_nobody_follows_any_more_was_not_repaired_and_is_counted_by_itself() -> None:
+    one = closed(closed(closed(None, HOUR), 30 * 24 * HOUR, by="forgotten"), 3 * HOUR)
+    rows, highlights = report(one, closed(None, 30 * 24 * HOUR, rule="LOG-01", by="forgotten"))
+    first = rows["ID-08"]
+    assert (first["alerts_closed"], first["forgotten"], first["mean_h"], first["reached"]) == (2, 1, "2.00", True)
+    assert first["longest_ms"] == 3 * HOUR
+    nobody = rows["LOG-01"]
+    assert (nobody["alerts_closed"], nobody["forgotten"], nobody["mean_h"], nobody["mean_ms"]) == (0, 1, None, None)
+    assert (rows["all"]["alerts_closed"], rows["all"]["forgotten"], rows["all"]["mean_ms"]) == (2, 2, 2 * HOUR)
+    assert highlights == [
+        "mean time to repair 2.00 h of 2 alerts",
+        "2 alerts were never seen to, and nobody follows them any more",
+    ]
+
+
+def test_rows_of_before_do_not_tell_of_what_was_forgotten() -> None:
+    before = {"ID-08": [1, 1, HOUR, HOUR, 0]}
+    rows, _ = report(before, closed(before, 3 * HOUR))
+    assert (rows["ID-08"]["alerts_closed"], rows["ID-08"]["forgotten"], rows["ID-08"]["mean_h"]) == (3, 0, "1.67")
+
+
 def test_nothing_closed_is_an_empty_report() -> None:
     assert report({}) == ({}, [])
 
