@@ -181,7 +181,7 @@ _SHORT: Final = (
     "event_id", "event_type", "source", "channel", *ids.KINDS, "operator", "customer_id", "customer_tier", "city_tier",
     "ip", "activity", "currency", "warehouse", "carrier", "raw_status", "raw_field", "courier", "sign_type", "sku",
     "scanned_code", "scanner_id", "ticket_code", "command", "target", "request_id", "period", "fee_type",
-    "to_warehouse", "invoice_code", "invoice_number", "error_code", "interface", "tax_number",
+    "refund_no", "to_warehouse", "invoice_code", "invoice_number", "error_code", "interface", "tax_number",
 )  # fmt: skip
 
 

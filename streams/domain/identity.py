@@ -13,8 +13,9 @@ same events end in the same bindings whatever their order of arrival:
   that whichever is bound first binds the rest.
 - A row that becomes bound releases what is parked on it in order of arrival, and tells the other codes of those events.
 - A payment that is told again under another event id (same source, type, transaction, line, amount and time) goes to
-  its order as a repetition, which only the audit hears of (ID-05). A row knows those that it forwarded and, where it
-  was bound by a payment, that one.
+  its order as a repetition, which only the audit hears of (ID-05), and so does a refund (same source, number of its own
+  and amount). Two refunds without a number may be of two pieces of a price, paid back in one go: both count. A row
+  knows those that it forwarded and, where it was bound by one, that one.
 - A binding never changes (ID-04). A second pairing is refused, told to the order that lost it, and raised as an alert.
 
 Messages travel between rows on the agent's own topic, keyed by the bare value, so each row sees them one after the
@@ -39,8 +40,8 @@ Row = Mapping[str, Any]
 "links", "since", "said", "first", "paid", "alerts", "held"}. `events`, `links`: how many are stored with it, numbered
 from 0. `by`: the event that bound it, as topic/source/event_id; `first`: [topic, source, event_id, channel] of the
 first event, `paid`: the same of the first payment, and when it was paid; `said`: codes told already, the newest ones;
-`money`: [name, event_id] of the newest payments forwarded; `alerts`: {timer kind: key of the alert open about this
-row}; `held`: its order has come and waits at the gate of its channel.
+`money`: [name, event_id] of the newest payments and refunds forwarded; `alerts`: {timer kind: key of the alert open
+about this row}; `held`: its order has come and waits at the gate of its channel.
 """
 
 Send = tuple[str, str, Message]
@@ -58,6 +59,13 @@ UNRESOLVED: Final = "unresolved"
 TABLES: Final = (CODES, PARKED, LINKS, CUSTOMERS, UNRESOLVED)
 NUMBERED: Final = frozenset({PARKED, LINKS})
 """Tables whose rows are written once, under a number never used before, and deleted once."""
+
+_MONEY: Final = ("source", "event_type", "amount_minor", "currency")
+_SAME: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    **dict.fromkeys(PAID_TYPES, (ids.PLATFORM_TXN_NO, (*_MONEY, "event_time", "line_no"))),
+    "refund_settled": ("refund_no", _MONEY),
+}
+"""Event type -> the number of the money it tells of, and what else is the same when that is told again."""
 
 _CONFLICT: Final = "ID-04/"
 """Keys of its alerts begin with it."""
@@ -139,7 +147,7 @@ def _forward(out: Outcome, code: ids.Code, guid: str, fact: Fact, told: Told) ->
     whole = {**fact, "order_guid": guid}
     if fact["event_type"] == "order_created":
         whole["alias18"] = ids.alias18(guid)
-    payment = _payment(fact) if fact["event_type"] in PAID_TYPES else None
+    payment = _payment(fact)
     if payment is not None and (first := told.repeats(payment)) is not None:
         whole = {**whole, "told_as": fact["event_type"], "repeats": first}
         del whole["event_type"]
@@ -272,12 +280,14 @@ def _send_bind(
 
 
 def _payment(fact: Fact) -> list[str] | None:
-    """[name, event_id] of a payment that names its transaction: two of one name are one payment told twice (ID-05)."""
-    transaction = fact.get(ids.PLATFORM_TXN_NO)
-    if not transaction or fact.get("amount_minor") is None:
+    """[name, event_id] of a payment that names its transaction, or of a refund that names itself: two of one name are
+    one told twice (ID-05)."""
+    by, same = _SAME.get(fact["event_type"], ("", ()))
+    number = (fact.get(by) or "").strip()
+    if not number or fact.get("amount_minor") is None:
         return None
-    said = [fact.get(name) for name in ("source", "event_type", "amount_minor", "currency", "event_time", "line_no")]
-    name = blake2b(repr([transaction, *said]).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    said = [fact.get(name) for name in same]
+    name = blake2b(repr([number, *said]).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return [name, fact["event_id"]]
 
 

@@ -344,6 +344,21 @@ def test_a_payment_told_again_under_another_event_id_is_posted_once_and_audited(
     assert desk.amounts("receipt") == [10000] * 3
 
 
+@pytest.mark.rule("ID-05", "FIN-07")
+def test_a_refund_told_again_by_its_own_number_is_posted_once_and_audited() -> None:
+    desk = Desk().paid(T0, 30000)
+    for later in range(3):
+        desk.money("refund_settled", T0 + HOUR + later, 10000, refund_no="R1")
+    state = desk.out("order-states")[-1]
+    assert (desk.amounts("refund"), state["refunded_minor"]) == ([-10000], 10000)
+    assert state["flags"] == ["partially_refunded"]
+    audits = [row for row in desk.out("audit-log") if row["event_type"] == "refund_settled"]
+    assert [row["decision"] for row in audits] == ["accepted", "duplicate", "duplicate"]
+    assert audits[1]["reason"].startswith("duplicate_suppressed: the refund was told before")
+    desk.money("refund_settled", T0 + HOUR, 10000, refund_no="R2").money("refund_settled", T0 + HOUR, 10000)
+    assert desk.out("order-states")[-1]["flags"] == ["refunded"]
+
+
 @pytest.mark.rule("FIN-06")
 def test_a_second_payment_in_time_keeps_everybody_in_peace() -> None:
     desk = Desk().paid(T0, 10000).paid(T0 + MINUTE, 20000).until(T0 + DAY)

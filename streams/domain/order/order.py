@@ -45,6 +45,7 @@ from streams.domain.order.meanings import (
     CANCEL_MARKED,
     CODE_REJECTED,
     CONFIRM_TIMEOUT,
+    MEANINGS,
     NOTE,
     RECORDED,
     REFUND,
@@ -396,11 +397,12 @@ def _code_rejected(state: OrderState | None, fact: Fact, settings: OrderSettings
 
 
 def _repeated(state: OrderState | None, fact: Fact) -> Decision:
-    """ID-05: a payment that came under another event id before; the audit shows it as what it was told as."""
+    """ID-05: a payment or refund that came under another event id before; the audit shows it as what it was told as."""
     if state is None:
         raise UnknownOrder("a repeated payment for an order that was never created")
     told = {**fact, "event_type": fact["told_as"]}
-    reason = f"duplicate_suppressed: the payment was told before, as event {fact['repeats']}"
+    what = "refund" if MEANINGS["payments", fact["told_as"]].money == REFUND else "payment"
+    reason = f"duplicate_suppressed: the {what} was told before, as event {fact['repeats']}"
     return _unchanged(state, told, "ID-05", audit.DUPLICATE, reason)
 
 

@@ -84,6 +84,44 @@ def test_a_repetition_that_names_the_transaction_alone_is_one_too() -> None:
     assert types(world) == [("p", "payment_succeeded"), ("p2", REPEATED_PAYMENT)]
 
 
+REFUND = {"channel": "douyin", "order_no": "X1", "amount_minor": 100, "currency": "CNY", "topic": "payments"}
+
+
+def refund(number: str, **fields: Any) -> dict[str, Any]:
+    return fact("refund_settled", number, **{"source": "wechatpay", **REFUND, **fields})
+
+
+@pytest.mark.rule("ID-05")
+@pytest.mark.parametrize("other", [{}, {"at": T0 + 1}, {"line_no": 2}, {"platform_txn_no": "T"}])
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_a_refund_told_again_by_its_own_number_is_a_repetition(comes_first: bool, other: dict[str, Any]) -> None:
+    told = [refund("r", refund_no="R1"), refund("r2", refund_no="R1", **other)]
+    world = play([created(), *told] if comes_first else [*told, created()])
+    assert sorted(kind for _, kind in types(world)) == sorted([REPEATED_PAYMENT, "refund_settled"])
+    [again] = [value for value in _payments(world) if value["event_type"] == REPEATED_PAYMENT]
+    assert (again["told_as"], {again["event_id"], again["repeats"]}) == ("refund_settled", {"r", "r2"})
+
+
+@pytest.mark.rule("ID-05")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"refund_no": "R1"}, {"refund_no": "R2"}),
+        ({"refund_no": "R1"}, {"refund_no": "R1", "amount_minor": 101}),
+        ({"refund_no": "R1"}, {"refund_no": "R1", "source": "alipay"}),
+        ({"refund_no": "R1"}, {}),
+        ({}, {}),
+        ({"platform_txn_no": "T"}, {"platform_txn_no": "T"}),
+        ({"refund_no": " "}, {"refund_no": " "}),
+    ],
+)
+def test_two_refunds_of_one_price_at_one_time_are_two_where_no_number_makes_them_one(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    world = play([created(), refund("r", **first), refund("r2", **second)])
+    assert [kind for _, kind in types(world)] == ["refund_settled"] * 2
+
+
 @pytest.mark.rule("ID-05")
 def test_a_row_remembers_the_newest_payments_and_no_other_event_pays_for_it() -> None:
     payments = [paid(f"p{n}", at=T0 + n, **PAYMENT) for n in range(40)]
