@@ -126,6 +126,23 @@ def test_what_of_an_order_is_on_the_shelf_does_not_depend_on_who_speaks_first(re
         assert shop.books() == []
 
 
+@pytest.mark.rule("FIN-07", "INV-07", "BRK-06")
+@pytest.mark.parametrize("is_again", [False, True], ids=["paid back", "paid again"])
+def test_a_cancelled_order_that_is_paid_back_in_parts_stays_on_the_shelf_whoever_speaks_first(is_again: bool) -> None:
+    story = [
+        money("1", "payment_succeeded", 2 * MINUTE, 2000),
+        of("1", "orders", "cancel_marked", HOUR),
+        money("1", "refund_settled", 2 * HOUR, 1000),
+    ]
+    ends = [money("1", "payment_succeeded", 3 * HOUR, 2000, platform_txn_no="T2")] if is_again else []
+    for arrived in permutations(story + ends):
+        shop = Shop([received("BAG", 1), received("CUP", 1), created("1", 1 * MINUTE, "BAG", "CUP"), *arrived])
+        order = shop.orders["1"]
+        assert (order["lane"], "frozen" in order["flags"]) == (("wms", False) if is_again else ("review_l3", True))
+        assert {state["available"] for state in shop.stock.values()} == {0 if is_again else 1}
+        assert shop.books() == []
+
+
 @pytest.mark.rule("INV-08", "INV-11")
 def test_an_oversold_order_is_somebodys_business_until_it_is_served() -> None:
     sold = [
