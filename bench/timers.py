@@ -103,21 +103,22 @@ def guid(number: int) -> str:
     return f"DB20260124{number:012d}"
 
 
-def _fact(number: int, kind: str, at: int) -> load.Record:
-    fact: dict[str, Any] = {"topic": "couriers", "source": "sf", "courier": "sf", "event_type": kind}
-    fact |= {"event_id": f"{kind}-{number}", "event_time": at, "digest": number}
-    fact |= {"order_guid": guid(number), "waybill_no": f"W{number:09d}"}
-    return FACTS, guid(number).encode(), orjson.dumps(fact)
+def fact(number: int, kind: str, at: int) -> load.Record:
+    """What a courier tells of a parcel."""
+    said: dict[str, Any] = {"topic": "couriers", "source": "sf", "courier": "sf", "event_type": kind}
+    said |= {"event_id": f"{kind}-{number}", "event_time": at, "digest": number}
+    said |= {"order_guid": guid(number), "waybill_no": f"W{number:09d}"}
+    return FACTS, guid(number).encode(), orjson.dumps(said)
 
 
-def _parcels(sizes: Sizes) -> Iterator[load.Record]:
+def parcels(sizes: Sizes) -> Iterator[load.Record]:
     """Picked up in order of time: two seconds of them crowded, the rest spread over half an hour."""
     crowded = [burst_ms(n) - PROBE_MS + 1000 * i // sizes.burst for n in (0, 1) for i in range(sizes.burst)]
     spread = sizes.open - len(crowded)
     others = [START_MS + (FILL_S + i * (PROBE_MS // 1000 - FILL_S) // spread) * 1000 for i in range(spread)]
     outside = (at for at in others if not any(0 <= at + PROBE_MS - burst_ms(n) < 1000 for n in (0, 1)))
     for number, at in enumerate(sorted([*crowded, *outside])):
-        yield _fact(number, "picked_up", at)
+        yield fact(number, "picked_up", at)
 
 
 def _signatures(sizes: Sizes) -> Iterator[load.Record]:
@@ -127,13 +128,13 @@ def _signatures(sizes: Sizes) -> Iterator[load.Record]:
         at = begin + step * 1000 // sizes.rate
         if any(burst_ms(number) <= at < burst_ms(number) + 1000 for number in (0, 1)):
             at += 1000 - at % 1000
-        yield _fact(SIGNED + step, "signed", at)
+        yield fact(SIGNED + step, "signed", at)
 
 
 def _fill(one: pipeline.Stage, runner: Runner, sizes: Sizes) -> int:
     """The parcels; the worker's memory at most."""
-    rss, parcels = 0, _parcels(sizes)
-    while lot := [*islice(parcels, LOT)]:
+    rss, left = 0, parcels(sizes)
+    while lot := [*islice(left, LOT)]:
         watch = Watch(one, ("oms-facets-changelog",))
         load.send(one.broker.bootstrap, lot)
         rss = max(rss, stock_broker.fill(runner, watch))
