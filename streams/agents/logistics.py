@@ -91,7 +91,7 @@ def due(ctx: Context, kind: str, key: str, due: int) -> None:
                 _store(ctx, WAYBILLS, key, outcome.rows)
             if outcome.rows is None and key in ctx[DESTINATIONS]:
                 del ctx[DESTINATIONS][key]
-            _time(ctx, TIMER, key, None, rules.next_due(outcome.rows, _SETTINGS))
+            _time(ctx, TIMER, key, None, outcome.following)
             send(ctx, outcome.sends)
         return
     row = ctx[CONFIRMATIONS].get(key)

@@ -56,10 +56,12 @@ _ABOUT_ALL: Final = frozenset({"complaint", "cancel_marked", "refund_settled"})
 
 @dataclass(slots=True)
 class Outcome:
-    """`rows` is the object given if there is nothing to store, None if nothing is left to watch."""
+    """`rows` is the object given if there is nothing to store, None if nothing is left to watch. `following`: of `due`
+    alone, what `next_due` says of the rows."""
 
     rows: Rows | None
     sends: list[Send] = field(default_factory=list)
+    following: int | None = None
 
 
 Destination = Callable[[], arrival.Place]
@@ -178,10 +180,11 @@ def due(guid: str, rows: Rows, now: int, settings: Settings) -> Outcome:
     """The order's timer fires: all that is due by `now`."""
     out, left = Outcome(None), {}
     for number, row in rows.items():
-        kept, sends = watch.fire(guid, number, row, now, settings)
+        kept, sends, at = watch.fire(guid, number, row, now, settings)
         out.sends += sends
         if kept is not None:
             left[number] = kept
+            out.following = at if out.following is None else min(at, out.following)
     out.rows = left or None
     return out
 

@@ -6,7 +6,6 @@ come due. An alert closes as soon as the row says that its cause is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from ..alert import FORGOTTEN
@@ -23,6 +22,7 @@ NOBODY: Final = "-"
 
 PUSH, PROBE, REFRESH, FORGET = "push", "probe", "refresh", "forget"
 _TIMES: Final = ("created", "accepted", "shipped", "moved", "returned", "ended", "foreign")
+_NEVER: Final = (0,) * len(_TIMES)
 
 UNACCEPTED, UNPICKED, SLOW, STALLED, COMPLAINED = "LOG-01", "LOG-02", "LOG-03/slow", "LOG-03", "LOG-11"
 """Alerts, by the beginning of their keys."""
@@ -30,33 +30,33 @@ _WATCHED: Final = [UNACCEPTED, UNPICKED, SLOW, STALLED]
 """Those that the watch closes; an investigation (LOG-11) is ended by a person."""
 
 
-def due(row: Row, settings: Settings) -> Iterator[tuple[int, str]]:
+def due(row: Row, settings: Settings) -> list[tuple[int, str]]:
     """(when, what) may come next, in no order; of a waybill that has arrived, or is back, only that it is forgotten."""
-    yield max(row.get(name, 0) for name in _TIMES) + settings.kept_ms, FORGET
+    found = [(max(map(row.get, _TIMES, _NEVER)) + settings.kept_ms, FORGET)]
     if "ended" in row or not goes_out(row) or is_back(row):
-        return
+        return found
     raised = row.get("raised", ())
-    pushed: int = row.get("pushed", 0)
-    if "accepted" not in row and pushed < settings.pushes:
-        yield row["created"] + settings.accept_ms * (pushed + 1) + 1, PUSH
+    if "accepted" not in row and (pushed := row.get("pushed", 0)) < settings.pushes:
+        found.append((row["created"] + settings.accept_ms * (pushed + 1) + 1, PUSH))
     if "shipped" in row and "picked" not in row and UNPICKED not in raised:
-        yield row["shipped"] + settings.pickup_ms + 1, UNPICKED
+        found.append((row["shipped"] + settings.pickup_ms + 1, UNPICKED))
     # Who carries it may not be known before anybody answers: then a probe is all there is to find out by (LOG-02).
     courier = row.get("courier", PROBED)
     if courier not in settings.couriers and courier != PROBED:
-        return
+        return found
     moved = moved_at(row)
     if moved is not None and courier in settings.couriers and not rests(row):
         if SLOW not in raised and STALLED not in raised:
-            yield moved + settings.stall_ms + 1, SLOW
+            found.append((moved + settings.stall_ms + 1, SLOW))
         if STALLED not in raised:
-            yield moved + settings.stalled_ms + 1, STALLED
+            found.append((moved + settings.stalled_ms + 1, STALLED))
     still = row.get("shipped", row.get("accepted")) if moved is None else moved
     if still is not None:
         probe = max(still, row.get("probed", 0)) + settings.probe_ms
         unnamed = courier == PROBED and row.get("carrier") not in settings.couriers
         if probe <= still + (settings.probe_unnamed_ms if unnamed else settings.probe_for_ms):
-            yield probe, PROBE
+            found.append((probe, PROBE))
+    return found
 
 
 def next_due(row: Row, settings: Settings) -> int:
@@ -64,8 +64,8 @@ def next_due(row: Row, settings: Settings) -> int:
     return min(due(row, settings))[0]
 
 
-def fire(guid: str, number: str, row: Row, now: int, settings: Settings) -> tuple[Row | None, list[Send]]:
-    """The row (None: forgotten) and what is sent after all that was due by `now`.
+def fire(guid: str, number: str, row: Row, now: int, settings: Settings) -> tuple[Row | None, list[Send], int]:
+    """The row (None: forgotten) and what is sent after all that was due by `now`, and what `next_due` says then.
 
     After a time in which nobody worked, what was missed is done once, not once for each time it was due.
     """
@@ -73,10 +73,10 @@ def fire(guid: str, number: str, row: Row, now: int, settings: Settings) -> tupl
     while True:
         at, what = min(due(row, settings))
         if at > now:
-            return row, sends
+            return row, sends, at
         if what == FORGET:
             _close(guid, number, row, _WATCHED, now, sends, by=FORGOTTEN)
-            return None, sends
+            return None, sends, at
         row = _do(guid, number, row, what, now, settings, sends)
 
 

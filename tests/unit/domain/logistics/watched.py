@@ -49,17 +49,21 @@ class Watched:
         """Fire what is due by then, each at its time."""
         while (due := rules.next_due(self.rows, self.settings)) is not None and due <= T0 + until:
             self.now = max(self.now, due)
-            assert self.rows is not None
-            self._take(rules.due(GUID, self.rows, self.now, self.settings))
+            self._fire()
         self.now = max(self.now, T0 + until)
         return self
 
     def sleep(self, until: int) -> Watched:
         """Nobody works until then; all that was missed comes due at once."""
         self.now = T0 + until
-        assert self.rows is not None
-        self._take(rules.due(GUID, self.rows, self.now, self.settings))
+        self._fire()
         return self
+
+    def _fire(self) -> None:
+        assert self.rows is not None
+        outcome = rules.due(GUID, self.rows, self.now, self.settings)
+        assert outcome.following == rules.next_due(outcome.rows, self.settings)
+        self._take(outcome)
 
     def _take(self, outcome: rules.Outcome) -> None:
         self.rows = None if outcome.rows is None else json.loads(json.dumps(outcome.rows))
