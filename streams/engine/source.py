@@ -192,7 +192,9 @@ class KafkaSource:
         """What the consumer has, up to ``size`` records. Assignments and restores happen in here."""
         first = self._consumer.poll(timeout)
         self._opened.clear()
-        messages = [] if first is None else self._consumer.consume(size - 1, self.agent.gathers)
+        # Whoever has work in hand gathers no more: each turn of a backlog of timers would begin with that pause.
+        gathers = 0.0 if self._held or self._at_once else self.agent.gathers
+        messages = [] if first is None else self._consumer.consume(size - 1, gathers)
         # An assignment voids what the client holds of a place, and this it holds no more: it will be read again.
         if first is not None and not (self._opened and (first.topic(), first.partition()) in self._opened):
             messages.insert(0, first)

@@ -84,6 +84,21 @@ def test_after_the_first_record_it_waits_as_long_as_the_agent_gathers(
     assert one._consumer.asked == [(99, seconds)]
 
 
+@pytest.mark.parametrize("more", [True, False])
+def test_with_timers_due_or_records_held_it_gathers_no_more(
+    more: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent("one", ("in",), aside=True)
+    agent.fold(lambda *_: None)
+    one = made(agent, tmp_path, monkeypatch)
+    task = task_of(agent, 1, MemoryStore(), JsonTopics())
+    one.hold([] if more else [(task, {"in": [LocalMessage("in", 1, 0, b"k", b"{}")]})], more)
+    one.poll(0.1, 0)
+    one.hold([], False)
+    one.poll(0.1, 0)
+    assert one._consumer.asked == [(99, 0.0), (99, 0.1)]
+
+
 def test_nobody_on_the_way_of_an_order_stands_aside() -> None:
     on_the_way = {"intake", "channels", "identity", "orders", "inventory"}
     assert {agent.name for agent in catalogue.choose(None) if not agent.aside} == on_the_way
