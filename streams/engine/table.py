@@ -232,8 +232,10 @@ class Table(MutableMapping[Any, Any]):
             elif type(value) is _Raw:
                 data = value.data
             else:
-                # A copy: what orjson hands out lies in up to sixteen times its size, and all rows of a turn are held.
-                data = bytes(memoryview(encode(value)))
+                data = encode(value)
+                if data is not value:
+                    # A copy: orjson's lies in up to sixteen times its size, and all rows of a turn are held.
+                    data = bytes(memoryview(data))
                 if len(data) > limit:
                     raise ValueError(f"a row of table {self.name} is {len(data)} bytes, more than {limit}")
             if len(full) > MAX_KEY_LENGTH:
