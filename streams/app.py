@@ -35,7 +35,7 @@ from streams.engine.metrics import Metrics
 from streams.engine.precedence import Precedence
 from streams.engine.process import give_back, settle
 from streams.engine.runner import CANNOT_TELL, AgentRunner, Observer, RunnerConfig
-from streams.engine.source import check_topics
+from streams.engine.topics import check_topics
 from streams.engine.transaction import reason
 from streams.engine.turn import Batch
 from streams.errors import OmsError

@@ -13,20 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from streams.engine.agent import Agent, Codecs, changelog_topic, folded_header
 from streams.engine.align import HELD_BATCHES, Aligner, Grouped, Place
-from streams.engine.dead_letters import DEAD_LETTERS
 from streams.engine.ends import Ends
-from streams.engine.errors import EngineError, Misconfigured, Unreachable
+from streams.engine.errors import EngineError, Unreachable
 from streams.engine.joint import AnyTask, scopes, task_of
 from streams.engine.restore import Restoring, restore
 from streams.engine.rocks import RocksStore
 from streams.engine.store import MemoryStore, Store
 from streams.engine.takeover import Written, fence_dead_owners
 from streams.engine.task import OnOutcome
-from streams.engine.transaction import KafkaTransaction, failure, is_fatal, reason
+from streams.engine.transaction import KafkaTransaction, reason
 from streams.engine.turn import Batch, Part
 
 log = logging.getLogger(__name__)
@@ -440,27 +438,3 @@ class KafkaSource:
         for task in self.tasks.values():
             task.close()
         self.tasks.clear()
-
-
-def check_topics(conf: Mapping[str, Any], agents: Sequence[Agent], timeout: float = 10.0) -> dict[str, int]:
-    """Partitions by topic. Raises InfrastructureError for an unreachable broker, Misconfigured for an unfit topic."""
-    try:
-        found = AdminClient({**conf}).list_topics(timeout=timeout).topics
-    except KafkaException as error:
-        raise failure(f"no broker answers at {conf.get('bootstrap.servers')}", error) from error
-    counts = {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
-    for agent in agents:
-        needed = [*agent.sources, *agent.writes, DEAD_LETTERS, *([changelog_topic(agent)] if agent.stateful else [])]
-        missing = [name for name in needed if name not in counts]
-        if missing:
-            raise Misconfigured(
-                f"agent {agent.name}: topic {', '.join(missing)} is missing on the broker; run `oms topics apply`"
-            )
-        same = [*agent.sources, *([changelog_topic(agent)] if agent.stateful else [])]
-        if len({counts[name] for name in same}) > 1:
-            shown = ", ".join(f"{name} has {counts[name]}" for name in same)
-            raise Misconfigured(f"agent {agent.name}: its topics must have equal partition counts, but {shown}")
-    return counts
-
-
-__all__ = ["KafkaSource", "check_topics", "is_fatal"]

@@ -27,12 +27,12 @@ ROOMS = {"streams.domain", "streams.agents", "streams.engine"}
 CLIENTS = {
     "confluent_kafka": {
         "streams.engine.source", "streams.engine.transaction", "streams.engine.restore", "streams.engine.takeover",
-        "streams.engine.wire",
+        "streams.engine.topics", "streams.engine.wire",
         "streams",
     },
     "rocksdict": {"streams.engine.rocks"},
-    "faust": {"streams.engine.source", "streams.app"},
-    "mode": {"streams.engine.source", "streams.app"},
+    "faust": {"streams.app"},
+    "mode": {"streams.app"},
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ import orjson
 from streams.engine import Agent, Context, EngineError
 from streams.engine.codec.errors import DecodeError
 from streams.engine.runner import AgentRunner, RunnerConfig
-from streams.engine.source import check_topics
+from streams.engine.topics import check_topics
 
 PARTITIONS = 4
 

@@ -11,12 +11,13 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from streams import catalogue
-from streams.engine import Agent, source
+from streams.engine import Agent, source, topics
 from streams.engine.errors import Misconfigured, Unreachable
 from streams.engine.joint import task_of
 from streams.engine.record import LocalRecord
-from streams.engine.source import JOIN_SECONDS, KafkaSource, check_topics
+from streams.engine.source import JOIN_SECONDS, KafkaSource
 from streams.engine.store import MemoryStore
+from streams.engine.topics import check_topics
 from tests.unit.engine.support import JsonTopics
 
 
@@ -199,7 +200,7 @@ def test_a_topic_that_is_missing_is_named_before_anything_is_read(
     there = {"in", "out", "oms-one-changelog", "dead-letters"} - {missing}
     topic = SimpleNamespace(error=None, partitions={0: None})
     answer = SimpleNamespace(topics=dict.fromkeys(there, topic))
-    monkeypatch.setattr(source, "AdminClient", lambda conf: SimpleNamespace(list_topics=lambda timeout: answer))
+    monkeypatch.setattr(topics, "AdminClient", lambda conf: SimpleNamespace(list_topics=lambda timeout: answer))
     with pytest.raises(Misconfigured, match=f"agent one: topic {missing} is missing on the broker"):
         check_topics({}, [agent])
 
