@@ -24,6 +24,7 @@ from bench.pipeline import PARTITIONS
 from streams import topology
 from streams.agents.facets import facets
 from streams.engine.agent import changelog_topic
+from streams.engine.align import Place
 from streams.engine.context import Sink
 from streams.engine.joint import task_of
 from streams.engine.partitioner import partition_of
@@ -46,6 +47,7 @@ class Unsent:
     def __init__(self) -> None:
         self._batches = Batches(self.partitions, self._take, 1 << 20, 900_000)
         self.bytes = 0
+        self.ends: dict[Place, int] = {}
 
     @property
     def sink(self) -> Sink:
@@ -58,16 +60,20 @@ class Unsent:
     def partitions(self, topic: str) -> int:
         return PARTITIONS
 
-    def changelog(self, partition: int, changes: Sequence[Change]) -> None:
-        self._batches.extend(changelog_topic(facets), changes, partition)
+    def place(self, topic: str, key: bytes) -> int:
+        raise AssertionError("one agent hands nothing over")
 
-    def commit(
-        self, offsets: Mapping[tuple[str, int], int], meanwhile: Callable[[], None] | None = None
-    ) -> Mapping[int, int]:
+    def forward(self, *_: object) -> None:
+        raise AssertionError("one agent hands nothing over")
+
+    def changelog(self, topic: str, partition: int, changes: Sequence[Change]) -> None:
+        self._batches.extend(topic, changes, partition)
+
+    def commit(self, offsets: Mapping[Place, int], meanwhile: Callable[[], None] | None = None) -> Mapping[Place, int]:
         self._take()
         if meanwhile is not None:
             meanwhile()
-        return dict.fromkeys(range(PARTITIONS), 0)
+        return {(changelog_topic(facets), number): 0 for number in range(PARTITIONS)}
 
     def abort(self) -> None:
         self._batches.clear()
@@ -87,7 +93,7 @@ class Stage:
             task_of(facets, number, RocksStore(folder / str(number)), codecs, kept_rows=3_000)
             for number in range(PARTITIONS)
         ]
-        self._turn = Turn(facets, self.transaction, lambda: self.now)
+        self._turn = Turn(facets.name, self.transaction, lambda: self.now)
         self._offset = 0
 
     def fold(self, records: Sequence[load.Record]) -> None:

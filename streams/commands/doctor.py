@@ -41,8 +41,8 @@ _KNOWN = frozenset(
         ),
         *(f"REGISTRY_{name}" for name in ("USER", "PASSWORD", "CA", "CERT", "KEY", "KEY_PASSWORD")),
         *(f"CONNECT_{name}" for name in ("DB", "DB_PASSWORD", "URL", "JAVA")),
-        *("SESSION_TIMEOUT_MS", "GROUP_PROTOCOL", "PRODUCER", "ASIDE_PERCENT", "NATIVE", "SUPERVISOR_PID"),
-        *("REFERENCE", "SOAK", "CHAOS"),
+        *("SESSION_TIMEOUT_MS", "GROUP_PROTOCOL", "PRODUCER", "HANDOVER", "ASIDE_PERCENT", "NATIVE"),
+        *("SUPERVISOR_PID", "REFERENCE", "SOAK", "CHAOS"),
     )
 )
 MIB = 1 << 20

@@ -162,7 +162,7 @@ def test_of_parts_that_count_the_newest_report_says_how_many_came_too_late_for_t
     assert desk.out[-1] == ("2026-02-12", ["a", "b"], {})
     assert desk.lost[-1] == (3, "2026-02-03", "2026-02-05")
     desk.told(part("b", 1), part("a", 20), part("b", 20))
-    assert (desk.out[-1][0], desk.lost[-1]) == ("2026-02-13", None)
+    assert [(out[0], lost) for out, lost in zip(desk.out, desk.lost, strict=True)][-1] == ("2026-02-13", None)
     desk.grace_over(19)
     assert (desk.out[-1][0], desk.lost[-1]) == ("2026-02-12", (4, "2026-01-25", "2026-02-05"))
 
