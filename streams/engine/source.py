@@ -409,6 +409,10 @@ class KafkaSource:
 
     def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         log.info("%s: revoked %s", self.agent.name, sorted({place.partition for place in places}))
+        # A place stays paused in the client when it goes, and would be when it comes back (librdkafka #1849).
+        paused = [place for place in places if (place.topic, place.partition) in self._paused]
+        if paused:
+            consumer.resume(paused)
         for place in places:
             if self._aligner is not None:
                 self._aligner.drop((place.topic, place.partition))
