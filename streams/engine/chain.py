@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from streams.engine.agent import Agent, Codecs
+from streams.engine.align import Place
 from streams.engine.errors import SourceStopped
 from streams.engine.handover import Handover
 from streams.engine.joint import AnyTask
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS: Final = 0.01
 """Longest wait for a first record of one agent, while those of the others may come."""
+FEW: Final = 100
+"""Records of an agent's batch while one after it in the flow has not read to its end: with more of them going by its
+topic it would never come to it. Not none: what is to be read may wait for somebody else's transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class ChainRunner(AgentRunner):
         self._seats = [_Seat(agent) for agent in chain.agents]
         self._on_stopped = on_stopped
         self._written = Written(self._conf)
+        self._assignments = 0
 
     @property
     def seats(self) -> Sequence[Seat]:
@@ -85,6 +90,7 @@ class ChainRunner(AgentRunner):
 
     def open(self) -> None:
         self.transaction = self._opened_transaction(self._group_metadata)
+        self._assignments = 0
         readers = self._chain.readers
         for seat in self._seats:
             written = self._written if seat.agent.name in readers.values() else None
@@ -112,16 +118,39 @@ class ChainRunner(AgentRunner):
         return None if source is None else source.receiver(topic, partition)
 
     def _polled_batch(self, timeout: float, most: int | None) -> Batch:
-        """Of all agents. Only the first one's topics are waited for: the others are written by agents like these."""
+        """Of all agents, the last of the flow first. Only the first one's topics are waited for, since the others' are
+        written by agents like these, and what has to be read before records can be handed over."""
         batch = Batch()
         now = self._wall()
+        behind = False
         for seat in reversed(self._seats):
-            assert seat.source is not None
-            last = seat is self._seats[0] and not batch.parts
-            found = seat.source.poll(min(timeout, WAIT_SECONDS) if last else 0.0, now, most)
+            source = seat.source
+            assert source is not None
+            waits = source.behind or seat is self._seats[0]
+            few = behind and not source.behind
+            found = source.poll(
+                min(timeout, WAIT_SECONDS) if waits and not batch.parts else 0.0, now, FEW if few else most
+            )
+            behind |= source.behind
             batch.parts[:0] = found.parts
             batch.records += found.records
+        self._read_up()
         return batch
+
+    def _read_up(self) -> None:
+        """A partition that came may have had another owner, who wrote to the places of agents further on."""
+        sources = [seat.source for seat in self._seats if seat.source is not None]
+        assignments = sum(source.assignments for source in sources)
+        if assignments != self._assignments:
+            self._need(self._written.ends([place for source in sources for place in source.places]))
+            self._assignments = assignments
+
+    def _need(self, ends: Mapping[Place, int]) -> None:
+        """So far the places are to be read before anything is handed over to them."""
+        for (topic, partition), end in ends.items():
+            source = self._reader(topic)
+            if source is not None:
+                source.written((topic, partition), end)
 
     def _turned(self, batch: Batch) -> int:
         try:
@@ -137,9 +166,7 @@ class ChainRunner(AgentRunner):
         for seat in self._seats:
             assert seat.source is not None
             seat.source.hold([part for part in report.left if part[0].agent is seat.agent], report.more)
-            for (topic, partition), end in self.transaction.ends.items():
-                if topic in seat.agent.sources:
-                    seat.source.written((topic, partition), end)
+        self._need(self.transaction.ends)
         shared = {step: took / len(report.shares) for step, took in report.seconds.items()}
         for agent, share in report.shares.items():
             self.observer.turn(agent, _of(share, report, shared))

@@ -82,7 +82,7 @@ class KafkaSource:
         written: Written | None = None,
     ) -> None:
         self.agent = agent
-        self._folded = None if agent.aside else folded_header(agent.name)
+        self._folded = folded_header(agent.name) if len(agent.sources) == 1 and not agent.aside else None
         self._written = written
         self._ends = Ends() if written else None
         self.tasks: dict[int, AnyTask] = {}
@@ -100,6 +100,8 @@ class KafkaSource:
         """It will get no partitions any more; only a new one does."""
         self.settled = False
         """It has what the group gave it: nothing is being shared out anew or restored."""
+        self.assignments = 0
+        """How often it was given partitions."""
         self._waiting_since: float | None = time.monotonic()
         self._aligner = Aligner() if len(agent.sources) > 1 else None
         self._ahead: set[Place] = set()
@@ -107,6 +109,8 @@ class KafkaSource:
         self._at_once = False
         self._passed: dict[int, float] = {}
         """Partitions that were moved on past what is folded already, since when: not committed yet."""
+        self._after: dict[Place, int] = {}
+        """So far places are to be moved on once the records before are folded."""
         self._paused: set[Place] = set()
         self._opened: set[Place] = set()
         """Places that came since a first record was polled."""
@@ -142,9 +146,19 @@ class KafkaSource:
         return self.tasks.get(partition)
 
     def written(self, place: Place, end: int) -> None:
-        """This worker wrote to the place, up to ``end``: that is to be read before anything is handed over again."""
+        """The place was written to, up to ``end``: that is to be read before anything is handed over again."""
         if self._ends is not None:
             self._ends.need(place, end)
+
+    @property
+    def places(self) -> list[TopicPartition]:
+        """What it was given."""
+        return [TopicPartition(topic, number) for number, topics in self._owned.items() for topic in topics]
+
+    @property
+    def behind(self) -> bool:
+        """Something is to be read before all its tasks can be handed records."""
+        return self._ends is not None and bool(self._ends.missing)
 
     # -- poll -------------------------------------------------------------------------------------------------------
 
@@ -152,6 +166,8 @@ class KafkaSource:
         """Up to ``batch_size`` records (or ``most``) within ``timeout`` seconds, with the tasks whose timers are due at
         ``now``, the wall clock in ms."""
         size = self.batch_size if most is None else min(most, self.batch_size)
+        for place in [*self._after]:
+            self._move_on(place)
         if self._held or self._at_once:
             timeout = 0.0
         if self._aligner is None:
@@ -235,6 +251,7 @@ class KafkaSource:
     def _grouped(self, messages: Sequence[Any]) -> Grouped:
         grouped: Grouped = {}
         only = self.agent.sources[0] if len(self.agent.sources) == 1 else None
+        behind = self._ends if self.behind else None
         for message in messages:
             error = message.error()
             if error is not None:
@@ -249,6 +266,8 @@ class KafkaSource:
                 continue
             partition = message.partition()
             topic = only or message.topic()
+            if behind is not None:
+                behind.read((topic, partition), message.offset() + 1)
             if self._folded is not None and self._is_folded(message):
                 self._pass(topic, partition, message.offset(), grouped)
                 continue
@@ -264,11 +283,19 @@ class KafkaSource:
         return bool(headers) and any(name == self._folded for name, _ in headers)
 
     def _pass(self, topic: str, partition: int, offset: int, grouped: Grouped) -> None:
-        """It counts as read, unless there is something before it that is still to be folded."""
-        task = self.tasks.get(partition)
-        waits = topic in grouped.get(partition, ()) or partition in self._held or self._aligner is not None
-        if task is not None and not waits and offset >= task.next.get(topic, 0):
-            task.next[topic] = offset + 1
+        """It counts as read, once what is before it is folded."""
+        self._after[topic, partition] = offset + 1
+        if topic not in grouped.get(partition, ()):
+            self._move_on((topic, partition))
+
+    def _move_on(self, place: Place) -> None:
+        """What the last turn had is folded."""
+        topic, partition = place
+        if partition in self._held:
+            return
+        end, task = self._after.pop(place), self.tasks.get(partition)
+        if task is not None and end > task.next.get(topic, 0):
+            task.next[topic] = end
             self._passed.setdefault(partition, time.monotonic())
 
     def _is_to_be_noted(self, partition: int) -> bool:
@@ -322,7 +349,7 @@ class KafkaSource:
             self._ends.again()
         if self._aligner is not None:
             self._aligner.clear()
-        self._ahead, self._held, self._passed = set(), {}, {}
+        self._ahead, self._held, self._passed, self._after = set(), {}, {}, {}
         self._pause()
 
     # -- assignment -------------------------------------------------------------------------------------------------
@@ -337,6 +364,7 @@ class KafkaSource:
             else:
                 consumer.assign(places)
             self.settled = True
+            self.assignments += bool(places)
         except (KafkaException, EngineError) as error:
             self._failure = error
             consumer.assign([]) if not self._incremental else consumer.incremental_assign([])
@@ -418,6 +446,7 @@ class KafkaSource:
                 self._aligner.drop((place.topic, place.partition))
             self._held.pop(place.partition, None)
             self._passed.pop(place.partition, None)
+            self._after.pop((place.topic, place.partition), None)
             self._ahead.discard((place.topic, place.partition))
             if self._ends is not None:
                 self._ends.drop((place.topic, place.partition))

@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streams.engine import Agent, Context, SourceStopped
 from streams.engine.align import Place
-from streams.engine.chain import Chain, ChainRunner
+from streams.engine.chain import FEW, Chain, ChainRunner
 from streams.engine.dead_letters import Limits
 from streams.engine.ends import Ends
 from streams.engine.handover import Handover
@@ -202,10 +202,13 @@ class StandIn:
         self.task, self.did, self.batch_size, self.lost = task, did, 100, False
         self.waiting: list[Any] = []
         self.ends: dict[Place, int] = {}
+        self.behind = False
+        self.assignments = 0
+        self.places = [TopicPartition(topic, 0) for topic in task.agent.sources]
 
     def poll(self, timeout: float, now: int, most: int | None) -> Batch:
         records, self.waiting = self.waiting, []
-        self.did.append(f"poll {self.task.agent.name} {timeout:.2f}")
+        self.did.append(f"poll {self.task.agent.name} {timeout:.2f}{f' {most}' if most else ''}")
         topic = self.task.agent.sources[0]
         return Batch([(self.task, {topic: records})] if records else [], len(records))
 
@@ -291,6 +294,49 @@ def test_a_chain_polls_all_waits_for_the_first_and_tells_of_each() -> None:
     assert worker.told.turns == [("split", 1), ("sums", 2)]
     assert worker.told.alive_seats == ["split", "sums"]
     assert [worker.metadata(topic) for topic in ("numbers", "parts", "other")] == ["split", "sums", None]
+
+
+def test_while_one_has_to_read_up_those_before_it_bring_few_records() -> None:
+    """Else more would go by its topic, turn by turn, than it reads between two turns, and it would never be done."""
+    worker = Worker()
+    sources: list[Any] = [seat.source for seat in worker.seats]
+    worker.did.clear()
+    sources[1].behind = True
+    worker.step()
+    assert worker.did == ["poll sums 0.01", f"poll split 0.01 {FEW}"]
+    worker.did.clear()
+    sources[0].behind = True
+    worker.step()
+    assert worker.did == ["poll sums 0.01", "poll split 0.01"]
+
+
+def test_after_an_assignment_all_that_is_there_is_to_be_read_first() -> None:
+    """The former owner may have written to the places of agents further on."""
+    worker, asked = Worker(), list[list[str]]()
+    sources: list[Any] = [seat.source for seat in worker.seats]
+    written: Any = worker._written
+    fails = False
+
+    def ends(places: Any) -> dict[Place, int]:
+        if fails:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        asked.append([place.topic for place in places])
+        return {("numbers", 0): 3, ("parts", 0): 4}
+
+    written.ends = ends
+    worker.step()
+    assert not asked
+    sources[0].assignments += 1
+    worker.step()
+    worker.step()
+    assert asked == [["numbers", "parts"]]
+    assert [source.ends for source in sources] == [{("numbers", 0): 3}, {("parts", 0): 4}]
+    sources[1].assignments += 1
+    fails = True
+    worker.step()
+    fails = False
+    worker.step()
+    assert len(asked) == 2, "what was not answered is asked again"
 
 
 def test_a_place_this_worker_wrote_to_is_to_be_read_first() -> None:

@@ -80,8 +80,26 @@ def test_what_it_has_folded_already_is_passed_over_and_counts_as_read(one: Kafka
 
 
 def test_what_lies_before_it_is_folded_first(one: KafkaSource) -> None:
-    assert polled(one, [message(0), message(1, OWN), message(2)]) == [0, 2]
+    assert polled(one, [message(0), message(1, OWN), message(2), message(3, OWN)]) == [0, 2]
     assert one.tasks[0].next == {"in": 0}, "the turn moves it"
+    one.tasks[0].next["in"] = 2
+    one.hold([(one.tasks[0], {"in": [message(2)]})], True)
+    assert polled(one, []) == [2]
+    assert one.tasks[0].next == {"in": 2}
+    one.tasks[0].next["in"] = 3
+    one.hold([], False)
+    polled(one, [])
+    assert one.tasks[0].next == {"in": 4}
+
+
+def test_what_was_passed_over_is_forgotten_with_what_was_read(one: KafkaSource) -> None:
+    polled(one, [message(0), message(1, OWN)])
+    one.rewind()
+    polled(one, [])
+    assert one.tasks[0].next == {"in": 0}
+    polled(one, [message(0), message(1, OWN)])
+    one._revoked(one._consumer, [TopicPartition("in", 0, 0)])
+    assert not one._after
 
 
 def test_a_task_is_handed_records_once_all_that_was_written_before_is_read(one: KafkaSource) -> None:
@@ -95,6 +113,31 @@ def test_a_task_is_handed_records_once_all_that_was_written_before_is_read(one: 
     assert one.receiver("in", 0) is None
     polled(one, [message(5), end(7)])
     assert one.receiver("in", 0) is one.tasks[0]
+
+
+def test_a_record_behind_what_was_to_be_read_says_so_as_well(one: KafkaSource) -> None:
+    """Others may write there without a pause: the client would not come to an end."""
+    polled(one, [message(2), message(3)])
+    assert one.receiver("in", 0) is None
+    polled(one, [message(4)])
+    assert one.receiver("in", 0) is one.tasks[0]
+
+
+def test_the_end_is_told_once_and_what_is_read_need_not_be_read_again(one: KafkaSource) -> None:
+    polled(one, [message(3), end(5)])
+    one.written(("in", 0), 5)
+    assert one.receiver("in", 0) is one.tasks[0]
+    one.written(("in", 0), 6)
+    assert one.receiver("in", 0) is None
+    one.rewind()
+    one.written(("in", 0), 4)
+    assert one.receiver("in", 0) is None, "all six are read anew"
+
+
+def test_it_counts_how_often_it_was_given_partitions(one: KafkaSource) -> None:
+    consumer: Any = one._consumer
+    consumer.callbacks["on_assign"](consumer, [])
+    assert (one.assignments, [(place.topic, place.partition) for place in one.places]) == (1, [("in", 0)])
 
 
 def test_after_an_abort_or_with_records_held_back_nothing_is_handed_over(one: KafkaSource) -> None:
