@@ -146,8 +146,10 @@ class KafkaSource:
         return self.tasks.get(partition)
 
     def written(self, place: Place, end: int) -> None:
-        """The place was written to, up to ``end``: that is to be read before anything is handed over again."""
-        if self._ends is not None:
+        """The place was written to, up to ``end``: if it is one of ours, that is to be read before anything is handed
+        over again."""
+        topic, partition = place
+        if self._ends is not None and topic in self._owned.get(partition, ()):
             self._ends.need(place, end)
 
     @property

@@ -134,6 +134,12 @@ def test_the_end_is_told_once_and_what_is_read_need_not_be_read_again(one: Kafka
     assert one.receiver("in", 0) is None, "all six are read anew"
 
 
+def test_places_of_other_workers_are_theirs_to_read(one: KafkaSource) -> None:
+    polled(one, [message(3), end(5)])
+    one.written(("in", 1), 7)
+    assert not one.behind
+
+
 def test_it_counts_how_often_it_was_given_partitions(one: KafkaSource) -> None:
     consumer: Any = one._consumer
     consumer.callbacks["on_assign"](consumer, [])
