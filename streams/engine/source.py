@@ -37,6 +37,10 @@ POLL_INTERVAL_MS: Final = 900_000
 COMMITTED_SECONDS: Final = 30.0
 NOTED_SECONDS: Final = 0.5
 """So long records that were folded already may have been passed over without a turn that commits it."""
+HEARD_SECONDS: Final = 2.0
+"""Longest wait of a backlog for the topics of an agent that have not been heard of since they were assigned. The
+client hands out what it fetched topic by topic: of 100,000 events, 24,000 payments and parcels were read before the
+first order, and the payments' 60 s (BRK-01) were over before the last of these orders was."""
 JOIN_SECONDS: Final = 60.0
 """Longest wait for an assignment, be it of nothing, after joining or a revocation. A coordinator that came to itself
 while a member's session ran out may leave that member's successor without an answer for `max.poll.interval.ms`."""
@@ -105,6 +109,9 @@ class KafkaSource:
         self._waiting_since: float | None = time.monotonic()
         self._aligner = Aligner() if len(agent.sources) > 1 else None
         self._ahead: set[Place] = set()
+        self._unheard: set[Place] = set()
+        self._unheard_since: float | None = None
+        """When a backlog began to wait for them."""
         self._held: Grouped = {}
         self._at_once = False
         self._passed: dict[int, float] = {}
@@ -159,8 +166,8 @@ class KafkaSource:
 
     @property
     def behind(self) -> bool:
-        """Something is to be read before all its tasks can be handed records."""
-        return self._ends is not None and bool(self._ends.missing)
+        """Its partitions are still to come, or something is to be read before all its tasks can be handed records."""
+        return self._ends is not None and (self._waiting_since is not None or bool(self._ends.missing))
 
     # -- poll -------------------------------------------------------------------------------------------------------
 
@@ -226,18 +233,45 @@ class KafkaSource:
     def _aligned(self, aligner: Aligner, timeout: float, size: int) -> Grouped:
         """The oldest records of a window over all topics; a topic that is far ahead is paused meanwhile."""
         room = HELD_BATCHES * self.batch_size
+        waits = False
         while True:
             before = aligner.size
-            aligner.put(self._consumed(0 if before else timeout, self.batch_size))
-            if aligner.size - before < max(1, self.batch_size // 2) or aligner.size >= room:
-                break
-        sizes = aligner.sizes()
-        share = room // max(1, len(sizes))
-        ahead = {place for place, size in sizes.items() if size > share}
-        behind = {place for place in self._ahead if sizes.get(place, 0) <= share // 2}
-        self._ahead = (self._ahead | ahead) - behind
-        self._pause()
-        return aligner.take(size)
+            aligner.put(self._consumed(0.01 if waits else 0 if before else timeout, self.batch_size))
+            sizes = aligner.sizes()
+            share = room // max(1, len(sizes))
+            ahead = {place for place, size in sizes.items() if size > share}
+            behind = {place for place in self._ahead if sizes.get(place, 0) <= share // 2}
+            self._ahead = (self._ahead | ahead) - behind
+            waits = aligner.size >= self.batch_size and self._is_unheard(sizes)
+            full = aligner.size - before < max(1, self.batch_size // 2) or aligner.size >= room
+            if full or waits:
+                self._pause()
+            if full and not waits:
+                return aligner.take(size)
+
+    def _is_unheard(self, sizes: Mapping[Place, int]) -> bool:
+        """Whether a place of a new assignment may have records and has given none yet."""
+        self._unheard = {place for place in self._unheard - sizes.keys() if self._may_have(*place)}
+        if not self._unheard:
+            return False
+        if self._unheard_since is None:
+            self._unheard_since = time.monotonic()
+        if time.monotonic() - self._unheard_since > HEARD_SECONDS:
+            self._unheard.clear()
+        return bool(self._unheard)
+
+    def _may_have(self, topic: str, partition: int) -> bool:
+        task = self.tasks.get(partition)
+        try:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+        except KafkaException:
+            return True
+        return task is not None and (high < 0 or high > task.next.get(topic, 0))
+
+    def _listen(self) -> None:
+        """What was assigned is to be heard of once, before a backlog of the rest is handed out."""
+        self._unheard = {(topic, number) for number, topics in self._owned.items() for topic in topics}
+        self._unheard_since = None
 
     def _pause(self) -> None:
         """Pausing drops what was fetched beyond the held records; resuming fetches it again."""
@@ -352,6 +386,7 @@ class KafkaSource:
         if self._aligner is not None:
             self._aligner.clear()
         self._ahead, self._held, self._passed, self._after = set(), {}, {}, {}
+        self._listen()
         self._pause()
 
     # -- assignment -------------------------------------------------------------------------------------------------
@@ -424,6 +459,7 @@ class KafkaSource:
             if place.topic not in task.next:
                 task.start_at(place.topic, committed[place.partition][place.topic] if not self.agent.stateful else 0)
             place.offset = task.next[place.topic] or OFFSET_BEGINNING
+        self._listen()
         log.info(
             "%s: assigned %s, restored %d records in %.1f s",
             self.agent.name,

@@ -134,6 +134,15 @@ def test_the_end_is_told_once_and_what_is_read_need_not_be_read_again(one: Kafka
     assert one.receiver("in", 0) is None, "all six are read anew"
 
 
+def test_while_its_partitions_are_still_to_come_it_is_behind(one: KafkaSource) -> None:
+    polled(one, [message(3), end(5)])
+    seen = [one.behind]
+    one._revoked(one._consumer, [TopicPartition("in", 0, 0)])
+    seen.append(one.behind)
+    one._assigned(one._consumer, [])
+    assert [*seen, one.behind] == [False, True, False]
+
+
 def test_places_of_other_workers_are_theirs_to_read(one: KafkaSource) -> None:
     polled(one, [message(3), end(5)])
     one.written(("in", 1), 7)
