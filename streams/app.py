@@ -34,9 +34,8 @@ from streams.engine.health import Health, Observers
 from streams.engine.metrics import Metrics
 from streams.engine.precedence import Precedence
 from streams.engine.process import give_back, settle
-from streams.engine.runner import CANNOT_TELL, AgentRunner, Observer, RunnerConfig
+from streams.engine.runner import AgentRunner, Observer, RunnerConfig, Stopped, tell_stopped
 from streams.engine.topics import check_topics
-from streams.engine.transaction import reason
 from streams.engine.turn import Batch
 from streams.errors import OmsError
 from streams.tether import free_ports
@@ -45,8 +44,6 @@ from streams.web import add_pages
 log = logging.getLogger(__name__)
 TIDY_SECONDS: Final = 20.0
 T = TypeVar("T")
-Stopped = Callable[[AgentRunner, str, str], None]
-"""Called with an agent's name and why, on its thread, when its source was stopped by the dead-letter limits."""
 
 
 class Boot(faust.App.BootStrategy):
@@ -82,12 +79,11 @@ class SourceService(Service):
 
     abstract = False
 
-    def __init__(self, runner: AgentRunner, channel: Any, observer: Observer, on_stopped: Stopped | None) -> None:
+    def __init__(self, runner: AgentRunner, channel: Any, on_stopped: Stopped | None) -> None:
         super().__init__()
         self.runner = runner
         self.failure: BaseException | None = None
         self._channel = channel
-        self._observer = observer
         self._on_stopped = on_stopped
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=runner.name)
         self._idle = asyncio.Event()
@@ -120,13 +116,8 @@ class SourceService(Service):
                 else:
                     batch = await self.call(self.runner.poll)
         except SourceStopped as error:
-            log.error("%s", error)
-            self._observer.stopped(error.agent, str(error))
             try:
-                if self._on_stopped is not None:
-                    await self.call(self._on_stopped, self.runner, error.agent, str(error))
-            except CANNOT_TELL as unheard:
-                log.error("%s: no alert of it could be sent: %s", self.name, reason(unheard))
+                await self.call(tell_stopped, self.runner, error, self._on_stopped)
             finally:  # else it would keep its partitions from every other worker
                 await self.call(self.runner.close)
         except BaseException as error:
@@ -152,10 +143,10 @@ class SourceService(Service):
         self._thread.shutdown(wait=False)
 
 
-def declare(app: OmsApp, runner: AgentRunner, observer: Observer, on_stopped: Stopped | None) -> SourceService:
+def declare(app: OmsApp, runner: AgentRunner, on_stopped: Stopped | None) -> SourceService:
     """Add one agent, or a chain, to the app: its channel, its Faust agent and the service that feeds it."""
     channel = app.channel(maxsize=1)
-    service = SourceService(runner, channel, observer, on_stopped)
+    service = SourceService(runner, channel, on_stopped)
 
     async def process(jobs: Any) -> None:
         async for job in jobs:
@@ -211,7 +202,7 @@ def build(
             if isinstance(unit, Chain)
             else AgentRunner(unit, codecs, config, observers)
         )
-        declare(app, runner, observers, on_stopped)
+        declare(app, runner, on_stopped)
     add_pages(app, metrics, health)
     return app
 

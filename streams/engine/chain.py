@@ -20,10 +20,9 @@ from streams.engine.align import Place
 from streams.engine.errors import SourceStopped
 from streams.engine.handover import Handover
 from streams.engine.joint import AnyTask
-from streams.engine.runner import CANNOT_TELL, AgentRunner, Observer, RunnerConfig, Seat, wall_ms
+from streams.engine.runner import AgentRunner, Observer, RunnerConfig, Seat, Stopped, tell_stopped, wall_ms
 from streams.engine.source import KafkaSource
 from streams.engine.takeover import Written
-from streams.engine.transaction import reason
 from streams.engine.turn import Batch, Report, Share, Turn
 
 log = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ class ChainRunner(AgentRunner):
         config: RunnerConfig,
         observer: Observer | None = None,
         wall: Callable[[], int] = wall_ms,
-        on_stopped: Callable[[AgentRunner, str, str], None] | None = None,
+        on_stopped: Stopped | None = None,
     ) -> None:
         own = replace(config, batch_size=max(1, config.batch_size // SHARE))
         super().__init__(chain.agents[0], codecs, own, observer, wall)
@@ -98,8 +97,8 @@ class ChainRunner(AgentRunner):
         self._assignments = 0
         readers = self._chain.readers
         for seat in self._seats:
-            written = self._written if seat.agent.name in readers.values() else None
-            seat.source = self._opened_source(seat.agent, partial(self._observe, seat.agent.name), written)
+            handed = seat.agent.name in readers.values()
+            seat.source = self._opened_source(seat.agent, partial(self._observe, seat.agent.name), handed)
         handover = Handover(readers, self._chain.shared, self._receiver)
         self._turn = Turn(self.name, self.transaction, self._wall, handover=handover)
         self._good_at = time.monotonic()
@@ -143,11 +142,12 @@ class ChainRunner(AgentRunner):
         return batch
 
     def _read_up(self) -> None:
-        """A partition that came may have had another owner, who wrote to the places of agents further on."""
+        """A partition that came may have had another owner, who wrote to it and to the places of agents further on."""
         sources = [seat.source for seat in self._seats if seat.source is not None]
         assignments = sum(source.assignments for source in sources)
         if assignments != self._assignments:
-            self._need(self._written.ends([place for source in sources for place in source.places]))
+            places = [place for source in sources for place in source.places]
+            self._need(self._written.ends(places) if places else {})
             self._assignments = assignments
 
     def _need(self, ends: Mapping[Place, int]) -> None:
@@ -178,8 +178,6 @@ class ChainRunner(AgentRunner):
 
     def _stop(self, error: SourceStopped) -> None:
         """One agent leaves; the turn was rolled back, and the others read again from where they stand."""
-        log.error("%s", error)
-        self.observer.stopped(error.agent, str(error))
         seat = next(seat for seat in self._seats if seat.agent.name == error.agent)
         self._seats.remove(seat)
         if seat.source is not None:  # else it would keep its partitions from every other worker
@@ -190,11 +188,7 @@ class ChainRunner(AgentRunner):
         self._limits = {place: state for place, state in self._limits.items() if place[0] != error.agent}
         for state in self._limits.values():
             state.rolled_back()
-        if self._on_stopped is not None:
-            try:
-                self._on_stopped(self, error.agent, str(error))
-            except CANNOT_TELL as unheard:
-                log.error("%s: no alert of it could be sent: %s", error.agent, reason(unheard))
+        tell_stopped(self, error, self._on_stopped)
 
 
 def _of(share: Share, report: Report, seconds: dict[str, float]) -> Report:

@@ -23,7 +23,6 @@ from streams.engine.dead_letters import TIMERS, Limits, LimitState
 from streams.engine.errors import EngineError, InfrastructureError, Misconfigured, SourceStopped, Unreachable
 from streams.engine.precedence import SMALL, Precedence
 from streams.engine.source import KafkaSource
-from streams.engine.takeover import Written
 from streams.engine.task import OnOutcome
 from streams.engine.transaction import (
     TRANSACTION_TIMEOUT_MS,
@@ -49,7 +48,7 @@ TAKEN_TIMES: Final = 3
 TAKEN_SECONDS: Final = 60.0
 """Losing the place in the group to the same worker id this often within this long means a second worker."""
 _AWAY: Final[tuple[type[BaseException], ...]] = (Unreachable, *KafkaTransaction.fatal)
-CANNOT_TELL: Final[tuple[type[BaseException], ...]] = (EngineError, RegistryError, *KafkaTransaction.fatal)
+_CANNOT_TELL: Final[tuple[type[BaseException], ...]] = (EngineError, RegistryError, *KafkaTransaction.fatal)
 """What may keep the alert of a stopped source from being sent."""
 _CANNOT_OPEN: Final[tuple[type[BaseException], ...]] = (InfrastructureError, *KafkaTransaction.fatal)
 
@@ -155,7 +154,7 @@ class AgentRunner:
             log.info("%s: librdkafka's producer: %s", self.name, why)
         return transaction
 
-    def _opened_source(self, agent: Agent, on_outcome: OnOutcome, written: Written | None = None) -> KafkaSource:
+    def _opened_source(self, agent: Agent, on_outcome: OnOutcome, handed: bool = False) -> KafkaSource:
         config = self.config
         return KafkaSource(
             agent,
@@ -169,7 +168,7 @@ class AgentRunner:
             group_protocol=config.group_protocol,
             on_outcome=on_outcome,
             on_restore=partial(self._restoring, agent.name),
-            written=written,
+            handed=handed,
         )
 
     def _restoring(self, agent: str, records: int, partitions_left: int) -> None:
@@ -370,3 +369,18 @@ class AgentRunner:
 def _static_member_taken(error: BaseException) -> bool:
     """FENCED_INSTANCE_ID, on its own or wrapped in the client's _FATAL."""
     return "Static consumer fenced" in reason(error)
+
+
+Stopped = Callable[[AgentRunner, str, str], None]
+"""Called with an agent's name and why, on its thread, when its source was stopped by the dead-letter limits."""
+
+
+def tell_stopped(runner: AgentRunner, error: SourceStopped, on_stopped: Stopped | None) -> None:
+    """Say so in the log, to the observer and by ``on_stopped``; that this cannot is no reason to fail."""
+    log.error("%s", error)
+    runner.observer.stopped(error.agent, str(error))
+    try:
+        if on_stopped is not None:
+            on_stopped(runner, error.agent, str(error))
+    except _CANNOT_TELL as unheard:
+        log.error("%s: no alert of it could be sent: %s", error.agent, reason(unheard))

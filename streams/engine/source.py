@@ -22,7 +22,7 @@ from streams.engine.joint import AnyTask, scopes, task_of
 from streams.engine.restore import Restoring, restore
 from streams.engine.rocks import RocksStore
 from streams.engine.store import MemoryStore, Store
-from streams.engine.takeover import Written, fence_dead_owners
+from streams.engine.takeover import fence_dead_owners
 from streams.engine.task import OnOutcome
 from streams.engine.transaction import KafkaTransaction, reason
 from streams.engine.turn import Batch, Part
@@ -66,8 +66,8 @@ moment is part of every event's way: 20 ms of it were 12 ms of the median."""
 
 
 class KafkaSource:
-    """See the module. ``folder`` holds this agent's stores; ``written``: its tasks may be handed records, see
-    `engine.handover`."""
+    """See the module. ``folder`` holds this agent's stores; ``handed``: its tasks may be handed records, see
+    `engine.handover`; `written` has to tell it how far each of its `places` is to be read first."""
 
     def __init__(
         self,
@@ -83,12 +83,11 @@ class KafkaSource:
         group_protocol: str,
         on_outcome: OnOutcome,
         on_restore: Callable[[int, int], None],
-        written: Written | None = None,
+        handed: bool = False,
     ) -> None:
         self.agent = agent
         self._folded = folded_header(agent.name) if len(agent.sources) == 1 and not agent.aside else None
-        self._written = written
-        self._ends = Ends() if written else None
+        self._ends = Ends() if handed else None
         self.tasks: dict[int, AnyTask] = {}
         self.batch_size = batch_size
         self._codecs = codecs
@@ -136,7 +135,7 @@ class KafkaSource:
         fetched = _DEFAULTS if self._aligner is None else {**_DEFAULTS, **_ALIGNED}
         # The client wants it no shorter than the session.
         longest = {"max.poll.interval.ms": max(POLL_INTERVAL_MS, session_timeout_ms)}
-        if written:
+        if handed:
             membership["enable.partition.eof"] = True
         self._consumer = Consumer({**fetched, **longest, **self._conf, "group.id": group, **membership})
         self._consumer.subscribe(
@@ -161,7 +160,9 @@ class KafkaSource:
 
     @property
     def places(self) -> list[TopicPartition]:
-        """What it was given."""
+        """Where it may be handed records: what it was given, if it may at all."""
+        if self._ends is None:
+            return []
         return [TopicPartition(topic, number) for number, topics in self._owned.items() for topic in topics]
 
     @property
@@ -233,21 +234,22 @@ class KafkaSource:
     def _aligned(self, aligner: Aligner, timeout: float, size: int) -> Grouped:
         """The oldest records of a window over all topics; a topic that is far ahead is paused meanwhile."""
         room = HELD_BATCHES * self.batch_size
-        waits = False
+        wait = 0.0 if aligner.size else timeout
         while True:
             before = aligner.size
-            aligner.put(self._consumed(0.01 if waits else 0 if before else timeout, self.batch_size))
+            aligner.put(self._consumed(wait, self.batch_size))
+            wait = 0.0
+            if max(1, self.batch_size // 2) <= aligner.size - before and aligner.size < room:
+                continue
             sizes = aligner.sizes()
             share = room // max(1, len(sizes))
             ahead = {place for place, size in sizes.items() if size > share}
             behind = {place for place in self._ahead if sizes.get(place, 0) <= share // 2}
             self._ahead = (self._ahead | ahead) - behind
-            waits = aligner.size >= self.batch_size and self._is_unheard(sizes)
-            full = aligner.size - before < max(1, self.batch_size // 2) or aligner.size >= room
-            if full or waits:
-                self._pause()
-            if full and not waits:
+            self._pause()
+            if aligner.size < self.batch_size or not self._is_unheard(sizes):
                 return aligner.take(size)
+            wait = 0.01
 
     def _is_unheard(self, sizes: Mapping[Place, int]) -> bool:
         """Whether a place of a new assignment may have records and has given none yet."""
@@ -420,7 +422,6 @@ class KafkaSource:
             if place.error is not None:
                 raise KafkaException(place.error)
             committed.setdefault(place.partition, {})[place.topic] = max(0, place.offset)
-        ends = {} if self._written is None else self._written.ends(places)
         stores: dict[int, Store] = {}
         records = 0
         try:
@@ -453,7 +454,7 @@ class KafkaSource:
             self._opened.add((place.topic, place.partition))
             self._owned.setdefault(place.partition, set()).add(place.topic)
             if self._ends is not None:
-                self._ends.need((place.topic, place.partition), ends[place.topic, place.partition])
+                self._ends.need((place.topic, place.partition), 0)
             if self._aligner is not None:  # what came in while the place was being taken away
                 self._aligner.drop((place.topic, place.partition))
             if place.topic not in task.next:

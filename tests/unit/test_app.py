@@ -47,13 +47,13 @@ def test_a_stopped_source_leaves_the_group_whether_or_not_the_alert_of_it_can_be
         if trouble is not None:
             raise trouble
 
-    runner: Any = SimpleNamespace(
-        name="one", open=lambda: None, poll=poll, close=lambda: did.append("close")
-    )
     told = Stopped()
+    runner: Any = SimpleNamespace(
+        name="one", open=lambda: None, poll=poll, close=lambda: did.append("close"), observer=told
+    )
 
     async def main() -> SourceService:
-        service = SourceService(runner, None, told, tell)
+        service = SourceService(runner, None, tell)
         await service.start()
         await asyncio.wait_for(service._idle.wait(), 5)
         assert not service.app_failed.is_set()

@@ -164,6 +164,21 @@ def test_a_turn_that_is_lost_leaves_nothing_with_any_of_them() -> None:
     assert dict(world.second.store.range(b"sums\0", b"sums\1")) == {b"sums\0a": b"1"}
 
 
+def test_what_follows_a_record_that_was_not_folded_goes_by_its_topic_as_well() -> None:
+    """Its own time may be before the timer that the other one waits for: it would be folded first."""
+    transaction = NotedTransaction()
+    hand_over = Handover({"parts": "sums"}, (), lambda topic, partition: "task")
+    sink = hand_over.begin(transaction, 0)
+    sink("parts", b"1", b"k")
+    sink("parts", b"2", b"k")
+    [(task, topic, records)] = hand_over.take()
+    hand_over.folded(task, topic, records, 1)
+    sink("parts", b"3", b"k")
+    assert hand_over.take() == []
+    transaction.commit({})
+    assert [value for _, value, _ in transaction.sent] == [b"2", b"3"]
+
+
 def test_the_end_is_reached_only_behind_all_that_was_written() -> None:
     ends, place = Ends(), ("parts", 0)
     ends.read(place, 99)
@@ -268,8 +283,8 @@ class Worker(ChainRunner):
         self.wire = Wire()
         return self.wire
 
-    def _opened_source(self, agent: Agent, on_outcome: Any, written: Any = None) -> Any:
-        self.did.append(f"open {agent.name}{' handed' if written else ''}")
+    def _opened_source(self, agent: Agent, on_outcome: Any, handed: bool = False) -> Any:
+        self.did.append(f"open {agent.name}{' handed' if handed else ''}")
         task = task_of(agent, 0, MemoryStore(), JsonTopics(), fatal=Wire.fatal, on_outcome=on_outcome)
         task.start_at(agent.sources[0], 0)
         return StandIn(task, self.did)

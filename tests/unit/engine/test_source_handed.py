@@ -52,15 +52,15 @@ def end(offset: int) -> Any:
 def one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KafkaSource:
     monkeypatch.setattr(source, "Consumer", Scripted)
     monkeypatch.setattr(source, "fence_dead_owners", lambda *_: None)
-    written: Any = SimpleNamespace(ends=lambda places: {(place.topic, place.partition): 5 for place in places})
     agent = Agent("one", ("in",))
     agent.fold(lambda ctx, key, event: None)
     made = KafkaSource(
         agent, JsonTopics(), {}, group="g", instance="i", folder=tmp_path, batch_size=100, session_timeout_ms=6000,
-        group_protocol="classic", on_outcome=lambda *_: None, on_restore=lambda *_: None, written=written,
+        group_protocol="classic", on_outcome=lambda *_: None, on_restore=lambda *_: None, handed=True,
     )  # fmt: skip
     consumer: Any = made._consumer
     consumer.callbacks["on_assign"](consumer, [TopicPartition("in", 0, 0)])
+    made.written(("in", 0), 5)
     return made
 
 
@@ -147,6 +147,16 @@ def test_places_of_other_workers_are_theirs_to_read(one: KafkaSource) -> None:
     polled(one, [message(3), end(5)])
     one.written(("in", 1), 7)
     assert not one.behind
+
+
+def test_an_end_that_is_told_before_it_is_known_how_far_to_read_counts(one: KafkaSource) -> None:
+    """The client tells it once; the runner asks the broker after all agents have polled."""
+    place = [TopicPartition("in", 0, 0)]
+    one._revoked(one._consumer, place)
+    one._assigned(one._consumer, place)
+    polled(one, [end(5)])
+    one.written(("in", 0), 5)
+    assert one.receiver("in", 0) is one.tasks[0]
 
 
 def test_it_counts_how_often_it_was_given_partitions(one: KafkaSource) -> None:
