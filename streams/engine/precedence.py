@@ -6,7 +6,7 @@ So while an agent on the way reads batches of ``PRESSING`` records or more, the 
 together: one turn at a time, of ``SMALL`` records at most, and after it a pause in proportion to what it took.
 
 Nothing is lost by it: what they have not come to lies in its topic, lag and `oms_stood_back_seconds_total` show it, and
-their timers go by event time. ``HELD_SECONDS`` after the last such batch all agents are alike again.
+their timers go by event time. ``HELD_SECONDS`` after the turn of the last such batch all agents are alike again.
 """
 
 from __future__ import annotations
@@ -42,18 +42,22 @@ class Precedence:
         self._spent = spent
         self._lock = Lock()
         self._pressed_until = self._free_at = float("-inf")
+        self._pressing: set[object] = set()
         self._taken: object = None
         self._taken_at = self._began = 0.0
 
     @property
     def pressed(self) -> bool:
         """Whether somebody on the way has too much to do."""
-        return self._pause > 0 and self._clock() < self._pressed_until
+        return self._pause > 0 and (bool(self._pressing) or self._clock() < self._pressed_until)
 
-    def polled(self, records: int) -> None:
-        """An agent on the way has a batch of so many."""
-        if records >= PRESSING:
+    def polled(self, agent: object, records: int) -> None:
+        """An agent on the way has a batch of so many, until it polls again: a turn may take seconds. None when it
+        closes."""
+        presses = records >= PRESSING
+        if presses or agent in self._pressing:
             self._pressed_until = self._clock() + HELD_SECONDS
+        (self._pressing.add if presses else self._pressing.discard)(agent)
 
     def wait(self, agent: object) -> float:
         """Seconds an agent aside has to wait before its next poll. 0: it may go on, and says ``done`` after its turn

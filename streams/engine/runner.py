@@ -188,7 +188,7 @@ class AgentRunner:
             self._recover(error)
             return Batch()
         if not aside:
-            self._precedence.polled(batch.records)
+            self._precedence.polled(self, batch.records)
         elif pressed and not batch.parts:
             self._precedence.done(self)
             self._stand_back(POLL_SECONDS)
@@ -257,6 +257,7 @@ class AgentRunner:
 
     def close(self) -> None:
         """Leave the group, close the stores, drop the producer. The turn in hand is over: ``step`` is not running."""
+        self._precedence.polled(self, 0)
         for seat in self.seats:
             if seat.source is not None:
                 seat.source.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -351,11 +352,29 @@ def test_all_are_alike_while_nobody_is_pressed(clock: Any, records: int, later: 
     both = Precedence(share, time.monotonic)
     ahead, aside = World(precedence=both), World(aside=True, precedence=both)
     pressing(ahead, records)
+    pressing(ahead, PRESSING - 1)
     clock.now += later
     aside.batches = [SOMETHING] * 2
     for _ in range(2):
         aside.turn(aside.poll())
     assert aside.polls == [(POLL_SECONDS, None)] * 2
+
+
+@pytest.mark.parametrize("ends", [lambda world: pressing(world, 0), World.close])
+def test_who_is_pressed_is_so_until_the_next_poll_however_long_the_turn_takes(
+    clock: Any, ends: Callable[[World], None]
+) -> None:
+    both = Precedence(0.2, time.monotonic)
+    ahead, aside = World(precedence=both), World(aside=True, precedence=both)
+    pressing(ahead)
+    clock.now += 10 * HELD_SECONDS
+    aside.poll()
+    ends(ahead)
+    clock.now += HELD_SECONDS / 2
+    aside.poll()
+    clock.now += HELD_SECONDS / 2
+    aside.poll()
+    assert aside.polls == [(0.0, SMALL), (0.0, SMALL), (POLL_SECONDS, None)]
 
 
 def test_agents_aside_take_their_turns_one_after_the_other(clock: Any) -> None:

@@ -244,3 +244,14 @@ def test_a_store_opened_again_shares_the_cache_and_takes_the_options_of_today(
         assert f"write_buffer_size={3 << 20}\n" in newest.read_text()
     finally:
         store.close()
+
+
+def test_many_stores_with_little_in_them_stay_in_memory(tmp_path: Path) -> None:
+    """All memtables share one limit: what a store reserves beyond its rows would have the others flushed early."""
+    stores = [RocksStore(tmp_path / str(number)) for number in range(60)]
+    for turn in range(30):
+        for store in stores:
+            store.write([(b"%d" % (turn * 10 + row), b"v" * 100) for row in range(10)])
+    assert not list(tmp_path.glob("*/*.sst"))
+    for store in stores:
+        store.close()
