@@ -106,7 +106,7 @@ class SourceService(Service):
 
     def poll(self) -> Batch:
         """The next batch, an empty one after `IDLE_SECONDS` without or a stop. An agent with nothing to do, or that
-        stands back, polls ten times a second: each of them on the loop took 7 % of the interpreter in a rush."""
+        stands back, polls ten times a second: by way of the loop that took 7 % of the interpreter in a rush."""
         until = time.monotonic() + IDLE_SECONDS
         while not self.should_stop:
             batch = self.runner.poll()

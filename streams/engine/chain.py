@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS: Final = 0.01
 """Longest wait for a first record of one agent, while those of the others may come."""
 SHARE: Final = 4
-"""Its batch is this part of what an agent alone has: a turn of several agents takes as much longer, and while it lasts
-nobody tells the agents aside to stand back (`engine.precedence`). Throughput is the same."""
+"""Its batch is this part of what an agent alone has, as a turn of several agents takes as much longer. Throughput
+is the same."""
 FEW: Final = 20
 """Records of an agent's batch while one after it in the flow has no partitions yet, or has not read to its end: with
 more of them going by its topic it would never come to it, and intake had a whole backlog in there before the others

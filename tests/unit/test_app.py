@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.app import SourceService, run_worker, web_port
+from streams.app import IDLE_SECONDS, SourceService, run_worker, web_port
 from streams.config import Settings
 from streams.engine import SourceStopped
 from streams.engine.codec.access import Access
 from streams.engine.codec.errors import RegistryUnavailableError
 from streams.engine.errors import InfrastructureError, Unreachable
 from streams.engine.runner import Observer
+from streams.engine.turn import Batch
 from streams.errors import OmsError
 
 AWAY = KafkaException(KafkaError(KafkaError._TRANSPORT, "the broker is away"))
@@ -65,6 +66,23 @@ def test_a_stopped_source_leaves_the_group_whether_or_not_the_alert_of_it_can_be
     assert service.failure is None
     assert len(told.why) == 1
     assert ("no alert of it could be sent" in caplog.text) == (trouble is not None)
+
+
+def test_an_idle_agent_polls_on_its_own_thread_until_a_batch_a_while_or_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("streams.app.time.monotonic", lambda: clock.now)
+    some: Any = SimpleNamespace(parts=[1])
+    batches = [Batch(), Batch(), some]
+
+    def poll() -> Any:
+        clock.now += IDLE_SECONDS / 4
+        return batches.pop(0) if batches else Batch()
+
+    service = SourceService(SimpleNamespace(name="one", poll=poll), None, None)  # type: ignore[arg-type]
+    assert service.poll() is some
+    assert (service.poll().parts, clock.now) == ([], IDLE_SECONDS * 7 / 4)
+    service._stopped.set()
+    assert (service.poll().parts, clock.now) == ([], IDLE_SECONDS * 7 / 4)
 
 
 def test_a_port_that_is_taken_is_one_line_and_may_pass() -> None:
